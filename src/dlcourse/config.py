@@ -1,0 +1,83 @@
+"""RunConfig and TrainerConfig: the typed shape of a whole run, and where the config files lie."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dlcourse.errors import ConfigError
+from dlcourse.options import Count, Positive, Range, convert, suggestion
+from dlcourse.registry import Choice
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """How the loop goes round: lengths in epochs, sizes in examples, intervals in epochs (evaluation) or steps (log).
+
+    `batch_size=full` takes the whole training set in each step: gradient descent. `accumulate` sums the gradients of that
+    many batches before a step, `clip_norm` scales gradients down to this norm, and `patience` stops after that many
+    evaluations without improvement.
+    """
+
+    epochs: Count = 5
+    batch_size: Count | Literal["full"] = 64
+    eval_batch_size: Count = 250
+    eval_every: Count = 1
+    log_every: Count = 50
+    accumulate: Count = 1
+    clip_norm: Positive | None = None
+    patience: Count | None = None
+    log_graph: bool = False
+
+
+@dataclass(frozen=True)
+class FolderConfig:
+    """Where results go: a new, readably named folder under `root`, or exactly `dir` where that is given."""
+
+    root: str = "outputs"
+    dir: str | None = None
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that decides a run. A `Choice` names a registry entry, whose options its registry checks."""
+
+    data: Choice
+    features: Choice
+    model: Choice
+    task: Choice
+    optimizer: Choice
+    scheduler: Choice
+    device: Choice
+    trainer: TrainerConfig
+    run: FolderConfig
+    seed: Annotated[int, Range(ge=0, le=2**32 - 1)] = 0
+
+    @classmethod
+    def from_mapping(cls, config: Mapping[str, Any]) -> "RunConfig":
+        """The checked config of plain dicts, lists and numbers; raises ConfigError."""
+        known = {field.name: field.type for field in fields(cls)}
+        for name in config:
+            if name not in known:
+                raise ConfigError(f"unknown section '{name}'{suggestion(str(name), known)}")
+        values = {
+            name: _choice(value, name) if annotation is Choice else convert(value, annotation, name)
+            for name, annotation in known.items()
+            for value in [config.get(name)]
+        }
+        return cls(**values)
+
+
+def _choice(section: Any, name: str) -> Choice:
+    if not isinstance(section, Mapping) or not isinstance(section.get("name"), str):
+        raise ConfigError(f"section '{name}' must have a 'name' and options, got {section!r}")
+    return Choice(section["name"], {key: value for key, value in section.items() if key != "name"})
+
+
+def conf_dir() -> Path:
+    """The folder of config files: inside the installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parents[1] / "conf"
+
+
