@@ -1,7 +1,7 @@
 """RunConfig and TrainerConfig: the typed shape of a whole run, and where the config files lie."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -67,6 +67,20 @@ class RunConfig:
         }
         return cls(**values)
 
+    def to_yaml(self) -> str:
+        """The whole config as YAML that `from_mapping` reads back to the same."""
+        import yaml
+
+        sections: dict[str, Any] = {}
+        for section in fields(self):
+            value = getattr(self, section.name)
+            if isinstance(value, Choice):
+                value = {"name": value.name, **value.options}
+            elif is_dataclass(value) and not isinstance(value, type):
+                value = asdict(value)
+            sections[section.name] = value
+        return yaml.safe_dump(sections, sort_keys=False, allow_unicode=True)
+
 
 def _choice(section: Any, name: str) -> Choice:
     if not isinstance(section, Mapping) or not isinstance(section.get("name"), str):
@@ -79,5 +93,3 @@ def conf_dir() -> Path:
     package = Path(__file__).resolve().parent
     installed = package / "conf"
     return installed if installed.is_dir() else package.parents[1] / "conf"
-
-

@@ -19,7 +19,7 @@ class OutputError(UserError):
     """The run folder cannot be made or written."""
 
 
-class Diverged(UserError):
+class DivergedError(UserError):
     """The loss became NaN or infinite: the run cannot go on."""
 
     exit_code = 1

@@ -79,9 +79,7 @@ def check_options(
     for name, parameter in known.items():
         if parameter.default is parameter.empty and name not in options:
             raise ConfigError(f"option '{prefix}{name}' is missing; expected {describe(parameter.annotation)}")
-    return {
-        name: convert(value, known[name].annotation, f"{prefix}{name}") for name, value in options.items()
-    }
+    return {name: convert(value, known[name].annotation, f"{prefix}{name}") for name, value in options.items()}
 
 
 def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:

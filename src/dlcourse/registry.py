@@ -25,9 +25,7 @@ class Registry(Generic[T]):
     the program when it builds; all others are options of the config.
     """
 
-    def __init__(
-        self, group: str, table: Mapping[str, Callable[..., T]], *, run_time: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, group: str, table: Mapping[str, Callable[..., T]], *, run_time: tuple[str, ...] = ()) -> None:
         self.group = group
         self._table = dict(table)
         self._run_time = run_time

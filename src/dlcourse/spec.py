@@ -3,7 +3,7 @@
 N is a number of examples, B a batch size, K a number of classes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -81,11 +81,16 @@ class Data:
 
 @dataclass
 class Report:
-    """What an evaluation found: numbers to log, and for a full report tables, text lines and pictures to draw."""
+    """What an evaluation found.
+
+    `scalars` are numbers to log. A full report also has a `headline` and further `highlights` for the console, `lines`
+    for report.txt, `details` for report.json, `tables` (rows with a header) and `pictures`, each by name.
+    """
 
     scalars: dict[str, float]
-    details: dict[str, object] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)
+    headline: str = ""
     highlights: list[str] = field(default_factory=list)
-    tables: Mapping[str, list[list[object]]] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    details: dict[str, object] = field(default_factory=dict)
+    tables: dict[str, list[list[object]]] = field(default_factory=dict)
     pictures: dict[str, "Picture"] = field(default_factory=dict)

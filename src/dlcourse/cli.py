@@ -1,0 +1,95 @@
+"""The `dlcourse` command: its verbs, and errors turned into one line and an exit code.
+
+Nothing heavy is imported before the verb is known, so that help, listings and completion answer at once.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+
+from dlcourse.error_report import TRACEBACK_VARIABLE, report
+from dlcourse.errors import ConfigError
+from dlcourse.options import suggestion
+
+HELP = """\
+dlcourse: a command-line lab bench for learning deep learning
+
+  dlcourse train [GROUP=NAME ...] [OPTION=VALUE ...]   train a model, measure it on held-out data
+  dlcourse list [GROUP | NAME]                         print the models, data sets, ... and their options
+
+Examples:
+  dlcourse train                                       a small network on digits
+  dlcourse train model=cnn data=mnist trainer.epochs=3
+  dlcourse train -m model=mlp,cnn optimizer.lr=0.1,0.01
+  dlcourse list optimizers
+
+Flags: --help (also behind a verb), --version, --traceback (the whole traceback with an error)
+Tab completion: eval "$(dlcourse train -sc install=bash)"
+Exit codes: 0 done, 1 a run failed, 2 bad input and nothing done, 130 interrupted
+"""
+
+_COMPLETION_FLAGS = ("-sc", "--shell-completion")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command line, by default the program's own, and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if "--traceback" in words:
+        os.environ[TRACEBACK_VARIABLE] = "1"
+    try:
+        code = _dispatch([word for word in words if word != "--traceback"])
+        sys.stdout.flush()
+    except SystemExit as stop:  # argparse and Hydra end their help and listings this way
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough; Python must not flush to it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return report(error)
+    return code
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words:
+        print(HELP, file=sys.stderr, end="")
+        return 2
+    first, *rest = words
+    if first in ("--help", "-h", "help"):
+        print(HELP, end="")
+        return 0
+    if first == "--version":
+        from dlcourse import __version__
+
+        print(f"dlcourse {__version__}")
+        return 0
+    if first in _COMPLETION_FLAGS:
+        return _complete(rest)
+    if first not in VERBS:
+        hint = f"; write dlcourse train {first} ..." if "=" in first else suggestion(first, VERBS)
+        raise ConfigError(f"unknown command '{first}'{hint}")
+    return VERBS[first](rest)
+
+
+def _train(words: list[str]) -> int:
+    from dlcourse import hydra_app
+
+    hydra_app.main(words)
+    return 0
+
+
+def _list(words: list[str]) -> int:
+    from dlcourse import listing
+
+    return listing.main(words)
+
+
+def _complete(words: list[str]) -> int:
+    from dlcourse import completion
+
+    return completion.main(words, list(VERBS))
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {"train": _train, "list": _list}
+"""What each verb runs with the words behind it."""

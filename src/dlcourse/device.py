@@ -1,0 +1,155 @@
+"""Everything about the machine: the device, its threads and precision, seeds, determinism and the memory allocator."""
+
+import contextlib
+import ctypes
+import os
+import platform
+import random
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from dlcourse.errors import ConfigError
+from dlcourse.options import Count, Whole
+from dlcourse.registry import Registry
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+_EVALUATION_SEED = 20231102
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where tensors live and in which precision a model's forward pass runs."""
+
+    torch_device: torch.device
+    precision: Precision = "float32"
+
+    def __str__(self) -> str:
+        if self.torch_device.type == "cpu":
+            count = torch.get_num_threads()
+            name = f"cpu, {count} thread{'s' if count > 1 else ''}"
+        elif self.torch_device.type == "cuda":
+            name = f"{self.torch_device}, {torch.cuda.get_device_name(self.torch_device)}"
+        else:
+            name = str(self.torch_device)
+        return name if self.precision == "float32" else f"{name}, {self.precision}"
+
+    @property
+    def reads_are_free(self) -> bool:
+        """Whether reading a number off a tensor costs nothing; on an accelerator it waits for all work before it."""
+        return self.torch_device.type == "cpu"
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context of a forward pass: mixed precision where it is asked for."""
+        if self.precision == "float32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.torch_device.type, dtype=getattr(torch, self.precision))
+
+    def scaler(self) -> torch.amp.GradScaler | None:
+        """The scaler that float16 gradients need so that they do not underflow."""
+        return torch.amp.GradScaler(self.torch_device.type) if self.precision == "float16" else None
+
+    @contextlib.contextmanager
+    def forked_random_state(self) -> Iterator[None]:
+        """A fixed random state inside, the old one after: what is random here changes nothing that follows."""
+        devices = [self.torch_device] if self.torch_device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(_EVALUATION_SEED)
+            yield
+
+
+def cpu(threads: Count | None = None, deterministic: bool = False) -> Device:
+    """The processor, with all its cores or as many threads as asked for."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    _set_deterministic(deterministic)
+    return Device(torch.device("cpu"))
+
+
+def cuda(index: Whole = 0, precision: Precision = "float32", deterministic: bool = False) -> Device:
+    """An NVIDIA or AMD graphics processor."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if count == 0:
+        raise ConfigError(f"device=cuda: no CUDA device here; there are: {', '.join(_available())}; use device=auto")
+    if index >= count:
+        raise ConfigError(f"device.index={index}: there are {count} CUDA devices, numbered from 0")
+    if precision == "bfloat16" and not torch.cuda.is_bf16_supported():
+        raise ConfigError("device.precision=bfloat16: this CUDA device has none; use device.precision=float16")
+    _set_deterministic(deterministic)
+    return Device(torch.device("cuda", index), precision)
+
+
+def mps(precision: Precision = "float32", deterministic: bool = False) -> Device:
+    """The graphics processor of an Apple computer."""
+    if not torch.backends.mps.is_available():
+        raise ConfigError(f"device=mps: no Apple GPU here; there are: {', '.join(_available())}; use device=auto")
+    _set_deterministic(deterministic)
+    return Device(torch.device("mps"), precision)
+
+
+def auto(threads: Count | None = None, deterministic: bool = False) -> Device:
+    """The best device there is: cuda, else mps, else cpu."""
+    best = _available()[0]
+    if best == "cuda":
+        return cuda(deterministic=deterministic)
+    if best == "mps":
+        return mps(deterministic=deterministic)
+    return cpu(threads=threads, deterministic=deterministic)
+
+
+DEVICES: Registry[Device] = Registry("device", {"auto": auto, "cpu": cpu, "cuda": cuda, "mps": mps})
+
+
+def _available() -> list[str]:
+    found = []
+    if torch.cuda.is_available():
+        found.append("cuda")
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, "cpu"]
+
+
+def _set_deterministic(deterministic: bool) -> None:
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS when CUDA starts
+        torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(deterministic)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global random states of Python, NumPy and torch."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep freed memory instead of returning it to the system page by page.
+
+    A training step frees and takes the same large buffers again; without this a small CNN spends a third of its time in
+    page faults. Other C libraries are left alone.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    trim_threshold, top_pad, mmap_max = -1, -2, -4  # names of mallopt's parameters in malloc.h
+    libc.mallopt(mmap_max, 0)
+    libc.mallopt(trim_threshold, 2**31 - 1)
+    libc.mallopt(top_pad, 256 * 2**20)
+
+
+def environment() -> dict[str, object]:
+    """What a later reader needs to know of this machine: versions, processor, threads."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }

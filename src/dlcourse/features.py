@@ -1,0 +1,125 @@
+"""Feature maps in front of a model: standardisation and polynomial terms, measured once on the training inputs.
+
+A feature map belongs to the model that stands behind it: it is saved with the weights, and a decision boundary is drawn
+in the space of the raw inputs. N is a number of examples, D the number of raw features, P of polynomial terms.
+"""
+
+from abc import ABC, abstractmethod
+from itertools import combinations, combinations_with_replacement
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from dlcourse.errors import ConfigError
+from dlcourse.options import Range
+from dlcourse.registry import Registry
+from dlcourse.spec import DataSpec
+
+MAX_TERMS = 10_000
+
+
+class FeatureMap(nn.Module, ABC):
+    """Abstract: a fixed map of inputs `(B, D)` to features `(B, P)`, scaled by what `fit` measures."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, names: tuple[str, ...], standardize: bool) -> None:
+        super().__init__()
+        self.names = names
+        self.standardize = standardize
+        self.register_buffer("mean", torch.zeros(len(names)))
+        self.register_buffer("std", torch.ones(len(names)))
+
+    @abstractmethod
+    def expand(self, inputs: Tensor) -> Tensor:
+        """The unscaled features `(B, P)` of inputs `(B, D)`."""
+
+    def fit(self, inputs: Tensor) -> None:
+        """Measure mean and standard deviation of each feature on the training inputs `(N, D)`."""
+        if self.standardize:
+            features = self.expand(inputs)
+            std = features.std(0, correction=0)
+            self.mean.copy_(features.mean(0))
+            self.std.copy_(torch.where(std > 0, std, torch.ones_like(std)))
+
+    def spec(self, spec: DataSpec) -> DataSpec:
+        """What the model behind this map sees instead of `spec`."""
+        return DataSpec(spec.name, (len(self.names),), spec.num_outputs, spec.target, spec.class_names, self.names)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return (self.expand(inputs) - self.mean) / self.std
+
+
+class Standardize(FeatureMap):
+    """Each feature less its mean, divided by its standard deviation on the training set."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        require_table(spec, "standard")
+        super().__init__(_names(spec), standardize=True)
+
+    def expand(self, inputs: Tensor) -> Tensor:
+        return inputs
+
+
+class Polynomial(FeatureMap):
+    """All products of the features up to `degree`, without the constant (a model's bias is that), standardised.
+
+    `interaction_only` leaves out powers: x1 x2 stays, x1^2 goes.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        degree: Annotated[int, Range(ge=1, le=20)] = 3,
+        interaction_only: bool = False,
+        standardize: bool = True,
+    ) -> None:
+        require_table(spec, "polynomial")
+        choose = combinations if interaction_only else combinations_with_replacement
+        terms: list[tuple[int, ...]] = []
+        for order in range(1, degree + 1):
+            for term in choose(range(spec.num_features), order):
+                terms.append(term)
+                if len(terms) > MAX_TERMS:
+                    raise ConfigError(
+                        f"features.degree={degree} of {spec.num_features} features gives more than {MAX_TERMS:,} terms; "
+                        "use a lower degree"
+                    )
+        names = _names(spec)
+        super().__init__(tuple(_term_name(term, names) for term in terms), standardize)
+        self._terms = terms
+
+    def expand(self, inputs: Tensor) -> Tensor:
+        columns = [inputs[:, term].prod(dim=1) for term in self._terms]  # each (B,)
+        return torch.stack(columns, dim=1)  # (B, P)
+
+
+def no_features(spec: DataSpec) -> None:
+    """The inputs as they are."""
+
+
+FEATURES: Registry[FeatureMap | None] = Registry(
+    "features",
+    {"none": no_features, "standard": Standardize, "polynomial": Polynomial},
+    run_time=("spec",),
+)
+
+
+def require_table(spec: DataSpec, features: str) -> None:
+    """Raise ConfigError unless one example is a plain row of numbers."""
+    if len(spec.input_shape) != 1:
+        raise ConfigError(
+            f"features '{features}' needs rows of numbers, and an example of data '{spec.name}' has shape "
+            f"{spec.input_shape}; use features=none"
+        )
+
+
+def _names(spec: DataSpec) -> tuple[str, ...]:
+    return spec.feature_names or tuple(f"x{index + 1}" for index in range(spec.num_features))
+
+
+def _term_name(term: tuple[int, ...], names: tuple[str, ...]) -> str:
+    powers = {index: term.count(index) for index in term}
+    return " ".join(names[index] + (f"^{power}" if power > 1 else "") for index, power in powers.items())

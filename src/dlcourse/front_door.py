@@ -1,0 +1,203 @@
+"""What is checked of a command line before Hydra acts on it: names that exist, one value for each option, nothing that runs.
+
+Hydra's own node of the config is checked too. Hydra instantiates classes that it names, so no file and no word may change
+it beyond the few settings that are harmless.
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
+from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from dlcourse.config import RunConfig, TrainerConfig, conf_dir
+from dlcourse.config_files import GROUPS, entries, read
+from dlcourse.errors import ConfigError
+from dlcourse.options import schema, suggestion
+from dlcourse.plain_errors import hydra_errors_as_one_line
+
+_HYDRA_SETTINGS = ("hydra/launcher", "hydra/sweeper", "hydra.launcher.", "hydra.sweeper.")
+_NO_LOGGING = {"version": 1, "root": None, "disable_existing_loggers": False}
+_HYDRA_NODE: dict[str, Any] = {
+    "callbacks": {},
+    "job_logging": _NO_LOGGING,
+    "hydra_logging": _NO_LOGGING,
+    "searchpath": [],
+    "run": {"dir": "."},
+    "sweep": {"dir": ".", "subdir": "."},
+    "output_subdir": None,
+    "mode": None,
+}
+_HYDRA_JOB: dict[str, Any] = {"env_set": {}, "env_copy": [], "chdir": False}
+_RUN_INSTEAD = {"hydra.run.dir": "run.dir=FOLDER", "hydra.sweep.dir": "run.root=FOLDER", "hydra.mode": "-m"}
+
+
+def check(overrides: list[Override], places: list[Path], *, sweep: bool) -> None:
+    """Check the command line and the config it chooses; raises ConfigError.
+
+    `places` are the folders of config files, the user's before ours; `sweep` tells whether several values may be given.
+    """
+    for override in overrides:
+        _check_key(override, places)
+        _check_hydra(override)
+        _check_group(override, places)
+        if override.is_sweep_override() and not sweep:
+            key = override.key_or_group
+            other = "" if _is_choice(override) else f", or write {key}=[...] for a list, or \"{key}='...'\" for one text"
+            raise ConfigError(f"'{override.input_line}' has several values; add -m to run them all{other}")
+    _check_given_once(overrides)
+    groups = [override for override in overrides if _is_choice(override)]
+    config = compose([override for override in groups if not override.is_sweep_override()], places)
+    _check_hydra_node(config)
+    _check_experiment(config, places)
+    swept = {override.key_or_group for override in groups if override.is_sweep_override()}
+    _check_options(overrides, config, () if "experiment" in swept else swept)
+
+
+def _is_choice(override: Override) -> bool:
+    return override.key_or_group in GROUPS and not isinstance(override.value(), dict)
+
+
+def _check_key(override: Override, places: list[Path]) -> None:
+    key, line = override.key_or_group, override.input_line
+    if override.package is not None:
+        raise ConfigError(f"'{line}': '@' cannot be used here; write {key}=NAME")
+    if override.is_delete():
+        fix = f"{key}=null" if key == "experiment" else f"another value, such as {key}=..."
+        raise ConfigError(f"'{line}': '{key}' cannot be removed; give it {fix}")
+    if _is_choice(override) and (override.is_add() or override.is_force_add()):
+        raise ConfigError(f"{key} is already chosen; write {key}={override.get_value_element_as_str()} without '+'")
+    if "/" in key and not key.startswith("hydra/"):
+        raise ConfigError(
+            f"unknown option '{key}'; options of a section are written with a dot: {key.replace('/', '.')}"
+        )
+
+
+def _check_hydra(override: Override) -> None:
+    key = override.key_or_group
+    if "_target_" in str(override.input_line):
+        raise ConfigError(
+            f"'{override.input_line}': '_target_' is reserved; a config chooses entries by name, see dlcourse list"
+        )
+    if key.split("/")[0].split(".")[0] != "hydra" or key.startswith(_HYDRA_SETTINGS):
+        return
+    fix = _RUN_INSTEAD.get(key)
+    raise ConfigError(f"'{key}' cannot be set" + (f"; use {fix}" if fix else "; it is a setting of Hydra itself"))
+
+
+def _check_group(override: Override, places: list[Path]) -> None:
+    """Every chosen entry must exist. A glob chooses among those there are."""
+    if not _is_choice(override):
+        return
+    group = override.key_or_group
+    known = entries(group, places)
+    for value in _values(override):
+        if value is None and group == "experiment":
+            continue
+        if not isinstance(value, str) and not isinstance(value, int | float):
+            raise ConfigError(f"{group} must be one name, got {override.input_line!r}{suggestion('', known)}")
+        if str(value) not in known:
+            raise ConfigError(f"unknown {group} '{value}'{suggestion(str(value), known)}")
+
+
+def _values(override: Override) -> Iterator[Any]:
+    value = override._value
+    if isinstance(value, ChoiceSweep):
+        yield from (item.text if isinstance(item, QuotedString) else item for item in value.list)
+    elif not override.is_sweep_override():
+        yield override.value()
+
+
+def _check_given_once(overrides: list[Override]) -> None:
+    seen: dict[str, str] = {}
+    for override in overrides:
+        key = override.key_or_group
+        if key in seen:
+            raise ConfigError(f"'{key}' is given twice: {seen[key]} and {override.input_line}; give one of them")
+        seen[key] = str(override.input_line)
+
+
+def compose(overrides: Iterable[Override | str], places: list[Path]) -> DictConfig:
+    """The config of these choices, with Hydra's node, less what is never in a run: see `_check_options`."""
+    search_path = create_config_search_path(str(conf_dir()))
+    for place in places[:-1]:
+        search_path.prepend("command-line", f"file://{place.resolve()}")
+    words = [word if isinstance(word, str) else str(word.input_line) for word in overrides]
+    with hydra_errors_as_one_line():
+        return ConfigLoaderImpl(search_path).load_configuration("config", words, RunMode.RUN)
+
+
+def _check_hydra_node(config: DictConfig) -> None:
+    """No config file may change what Hydra runs, imports or writes; raises ConfigError."""
+    node: Any = OmegaConf.to_container(config.hydra, resolve=False)
+    kept = {key: node[key] for key in _HYDRA_NODE} == _HYDRA_NODE
+    kept = kept and {key: node["job"][key] for key in _HYDRA_JOB} == _HYDRA_JOB
+    for plugin in (node["launcher"], node["sweeper"]):
+        nested = [value for key, value in plugin.items() if key != "_target_"]
+        kept = kept and "_target_" not in str(nested)
+    if not kept:
+        raise ConfigError("a config file sets what only dlcourse may set in section 'hydra'; remove it there")
+
+
+def _check_experiment(config: DictConfig, places: list[Path]) -> None:
+    """Sections and trainer options of the chosen experiment must exist; Hydra would train with the defaults instead."""
+    name = config.hydra.runtime.choices.get("experiment")
+    if name is None:
+        return
+    path = entries("experiment", places)[name]
+    sections = set(schema(RunConfig))
+    for section, options in read(path).items():
+        if section not in sections | {"defaults"}:
+            raise ConfigError(f"unknown section '{section}' in {path}{suggestion(str(section), sorted(sections))}")
+        if section == "trainer" and isinstance(options, dict):
+            for option in options:
+                if option not in schema(TrainerConfig):
+                    hint = suggestion(str(option), schema(TrainerConfig), "trainer.")
+                    raise ConfigError(f"unknown option 'trainer.{option}' in {path}{hint}")
+
+
+def _check_options(overrides: list[Override], config: DictConfig, swept_groups: Iterable[str]) -> None:
+    """Options set on the command line must exist in the chosen entries; those of a swept entry are checked run by run."""
+    plain = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    keys = list(leaves(OmegaConf.to_container(plain)))
+    for override in overrides:
+        key = override.key_or_group
+        section = key.split(".")[0]
+        if _is_choice(override) or override.is_add() or override.is_force_add() or section in ("hydra", *swept_groups):
+            continue
+        if key not in keys and not any(known.startswith(f"{key}.") for known in keys):
+            raise ConfigError(f"unknown option '{key}'{option_suggestion(key, keys)}")
+
+
+def leaves(section: Any, prefix: str = "") -> Iterator[str]:
+    """The dotted names of all options of a config."""
+    for name, value in section.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def option_suggestion(key: str, keys: Iterable[str]) -> str:
+    """`; did you mean 'optimizer.lr'?` for `optimizer.lrr`, `optim.lr` and `lr`; else what there is in that place."""
+    known = [*keys, *GROUPS]
+    section, _, last = key.rpartition(".")
+    same_name = [candidate for candidate in known if candidate.rpartition(".")[2] == last]
+    close = difflib.get_close_matches(key, same_name, n=1, cutoff=0.0) or difflib.get_close_matches(key, known, n=1)
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    inside = [candidate.removeprefix(f"{section}.") for candidate in known if candidate.startswith(f"{section}.")]
+    return suggestion(last, inside) if inside else suggestion(key, dict.fromkeys(name.split(".")[0] for name in known))
+
+
+def run_config(config: DictConfig) -> RunConfig:
+    """The typed config of a composed one, its references such as `${seed}` resolved; raises ConfigError."""
+    with hydra_errors_as_one_line():
+        values = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(values, dict)
+    return RunConfig.from_mapping({str(name): value for name, value in values.items()})

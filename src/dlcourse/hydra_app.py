@@ -1,0 +1,149 @@
+"""The Hydra application behind `dlcourse train`: its flags, the checks before it starts, and the function it runs."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from dlcourse import config_files, front_door, sweep
+from dlcourse.config import conf_dir
+from dlcourse.errors import ConfigError
+from dlcourse.options import suggestion
+from dlcourse.overrides import parse
+from dlcourse.plain_errors import hydra_errors_as_one_line
+
+if TYPE_CHECKING:
+    from dlcourse.train import RunResult
+
+_INFO_TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+
+
+def main(words: list[str]) -> None:
+    """Run `dlcourse train` with the words behind it. Raises UserError, or SystemExit where Hydra ends the program."""
+    sweep.register()
+    flags = _parse_flags(words)
+    places = config_files.folders(flags.config_dir)
+    if flags.config_dir is not None:
+        config_files.check_folder(places[0])
+    OmegaConf.clear_resolver("oc.env")  # a config of a stranger must not copy secrets into a run folder
+    if flags.shell_completion:
+        overrides = flags.overrides
+    else:
+        # Hydra knows no way to take an entry away again; none is what the defaults list says.
+        parsed = parse([word for word in flags.overrides if word != "experiment=null"])
+        front_door.check(parsed, places, sweep=flags.multirun)
+        overrides = [str(override.input_line) for override in parsed]
+    _run_hydra([*_flags_for_hydra(flags, places), *overrides], sweeping=flags.multirun)
+
+
+def _run_hydra(arguments: list[str], *, sweeping: bool) -> None:
+    outcomes: list[RunResult | Exception] = []
+
+    @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
+    def application(config: DictConfig) -> "RunResult | Exception":
+        outcomes.append(attempt(config))
+        return outcomes[-1]
+
+    sys.argv = ["dlcourse", *arguments]  # Hydra looks for its arguments and for the command's name there
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing them
+    with hydra_errors_as_one_line():
+        application()
+    if not sweeping:
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+
+def attempt(config: DictConfig) -> "RunResult | Exception":
+    """Train as the composed config says. An error is returned: Hydra would print lines of its own around a raised one."""
+    try:
+        checked = front_door.run_config(config)
+        from dlcourse import train
+
+        overrides = [str(word) for word in HydraConfig.get().overrides.task]
+        return train.run(checked, [word for word in overrides if not word.startswith("run.dir=")])
+    except Exception as error:
+        return error
+
+
+def _parse_flags(words: list[str]) -> argparse.Namespace:
+    """Hydra's flags, before, between or behind the overrides; raises ConfigError."""
+    parser = get_args_parser()
+    parser.error = _refuse  # type: ignore[method-assign]
+    for position, word in enumerate(words):
+        if word.startswith("-") and word.partition("=")[0] not in parser._option_string_actions:
+            raise ConfigError(_unknown_flag(word, words[position + 1 :], list(parser._option_string_actions)))
+    flags = parser.parse_intermixed_args(list(_with_info_topic(words)))
+    for name in ("config_path", "config_name", "experimental_rerun"):
+        if getattr(flags, name) is not None:
+            raise ConfigError(f"--{name.replace('_', '-')} cannot be used; --config-dir DIR adds your own config files")
+    _check_together(flags)
+    return flags
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ConfigError(f"{message}; try dlcourse train --help")
+
+
+def _with_info_topic(words: list[str]) -> list[str]:
+    """`--info` takes a topic or none; without this Hydra would take an override behind it for one."""
+    spelled = []
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        spelled.append("--info=all" if word in ("--info", "-i") and following not in _INFO_TOPICS else word)
+    return spelled
+
+
+def _unknown_flag(word: str, following: list[str], known: list[str]) -> str:
+    name, _, value = word.lstrip("-").partition("=")
+    value = value or next((item for item in following[:1] if "=" not in item and not item.startswith("-")), "VALUE")
+    config = OmegaConf.to_container(front_door.compose([], [conf_dir()]))
+    assert isinstance(config, dict)
+    del config["hydra"]
+    keys = [*front_door.leaves(config), *config_files.GROUPS]
+    for key in keys:
+        if name in (key, key.rpartition(".")[2]):
+            return f"options are written key=value: {key}={value}"
+    return f"unknown flag '{word}'{suggestion(word, known)}"
+
+
+def _check_together(flags: argparse.Namespace) -> None:
+    commands = {
+        "--run": flags.run,
+        "--multirun": flags.multirun,
+        "--cfg": flags.cfg is not None,
+        "--info": flags.info is not None,
+        "-sc": flags.shell_completion,
+    }
+    given = [name for name, is_given in commands.items() if is_given]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} do not go together; give one of them")
+    if (flags.resolve or flags.package) and flags.cfg is None:
+        raise ConfigError(f"{'--resolve' if flags.resolve else '--package'} needs --cfg job, hydra or all")
+
+
+def _flags_for_hydra(flags: argparse.Namespace, places: list[Path]) -> list[str]:
+    """The flags again, in front of all overrides: Hydra refuses overrides on both sides of a flag."""
+    switches = {
+        "--help": flags.help,
+        "--hydra-help": flags.hydra_help,
+        "--resolve": flags.resolve,
+        "--run": flags.run,
+        "--multirun": flags.multirun,
+        "--shell-completion": flags.shell_completion,
+    }
+    values = {
+        "--cfg": flags.cfg,
+        "--package": flags.package,
+        "--info": flags.info,
+        "--config-dir": str(places[0]) if flags.config_dir is not None else None,
+    }
+    return [
+        *(name for name, is_given in switches.items() if is_given),
+        *(f"{name}={value}" for name, value in values.items() if value is not None),
+    ]

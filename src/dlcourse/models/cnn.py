@@ -1,0 +1,81 @@
+"""The convolutional network: blocks of convolution and pooling, then a fully connected head.
+
+B is the batch size, C channels, H and W the height and width of an image or feature map.
+"""
+
+from typing import Annotated, Literal
+
+from torch import Tensor, nn
+
+from dlcourse.errors import ConfigError
+from dlcourse.models.layers import Activation, activation_layer
+from dlcourse.options import Count, Fraction, Range
+from dlcourse.spec import DataSpec
+
+OddSize = Annotated[int, Range(ge=1, le=31)]
+
+
+class CNN(nn.Module):
+    """Convolutional network for images, for classes or numbers.
+
+    Each block is a convolution that keeps the size, norm (if any), activation, and pooling by its factor in `pool`; where
+    `pool` is shorter than `channels`, its last factor is repeated. The head is fully connected, with dropout before each
+    of its layers.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        channels: tuple[Count, ...] = (32, 64, 128),
+        kernel: OddSize = 3,
+        pool: tuple[Count, ...] = (2,),
+        pooling: Literal["max", "average"] = "max",
+        norm: Literal["none", "batch"] = "batch",
+        activation: Activation = "relu",
+        head: tuple[Count, ...] = (128,),
+        dropout: Fraction = 0.25,
+    ) -> None:
+        super().__init__()
+        if not spec.is_image:
+            raise ConfigError(
+                f"model 'cnn' needs images, and an example of data '{spec.name}' has shape {spec.input_shape}; use model=mlp"
+            )
+        if not channels or not pool:
+            raise ConfigError("model.channels and model.pool must each name at least one layer")
+        if kernel % 2 == 0:
+            raise ConfigError(f"model.kernel must be odd so that a convolution keeps the size, got {kernel}")
+        in_channels, height, width = spec.input_shape
+        blocks: list[nn.Module] = []
+        for layer, out_channels in enumerate(channels):
+            factor = pool[min(layer, len(pool) - 1)]
+            bias = norm == "none"  # a batch norm subtracts it again
+            blocks.append(nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=bias))  # (B, C, H, W)
+            if norm == "batch":
+                blocks.append(nn.BatchNorm2d(out_channels))
+            blocks.append(activation_layer(activation))
+            if factor > 1:
+                blocks.append((nn.MaxPool2d if pooling == "max" else nn.AvgPool2d)(factor))
+            in_channels, height, width = out_channels, height // factor, width // factor
+        if height < 1 or width < 1:
+            raise ConfigError(
+                f"model 'cnn' with {len(channels)} poolings has nothing left of {spec.input_shape[1]}x{spec.input_shape[2]} "
+                f"images; use fewer model.channels, model.pool=[1], or data.resize"
+            )
+        self.blocks = nn.Sequential(*blocks)
+        self.head = _head(in_channels * height * width, head, spec.num_outputs, activation, dropout)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        maps = self.blocks(inputs)  # (B, C, H, W)
+        outputs: Tensor = self.head(maps)
+        return outputs
+
+
+def _head(width: int, hidden: tuple[int, ...], num_outputs: int, activation: Activation, dropout: float) -> nn.Module:
+    layers: list[nn.Module] = [nn.Flatten()]
+    for units in hidden:
+        layers += [nn.Dropout(dropout)] if dropout else []
+        layers += [nn.Linear(width, units), activation_layer(activation)]
+        width = units
+    layers += [nn.Dropout(dropout)] if dropout else []
+    layers.append(nn.Linear(width, num_outputs))
+    return nn.Sequential(*layers)

@@ -1,0 +1,60 @@
+"""The linear models: linear, logistic and softmax regression, all one affine layer on the flattened input.
+
+B is the batch size, D the number of features of one example, K the number of classes.
+"""
+
+from torch import Tensor, nn
+
+from dlcourse.errors import ConfigError
+from dlcourse.spec import DataSpec
+
+
+class _Affine(nn.Module):
+    """Abstract: `W x + b` of the flattened input, starting at zero where the loss is convex from anywhere."""
+
+    def __init__(self, spec: DataSpec, num_outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(spec.num_features, num_outputs)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.linear(inputs.flatten(1))  # (B, ...) -> (B, D) -> (B, outputs)
+        return outputs
+
+
+class LinearRegression(_Affine):
+    """Linear regression, y = W x + b, for targets that are numbers."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        if spec.target != "value":
+            raise ConfigError(
+                f"model 'linreg' predicts numbers, and data '{spec.name}' has {spec.num_outputs} classes; "
+                "use model=softmax, or data=diabetes"
+            )
+        super().__init__(spec, spec.num_outputs)
+
+
+class LogisticRegression(_Affine):
+    """Logistic regression: the logit of the second of two classes, or one logit for each of more (softmax regression)."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        require_classes(spec, "logreg")
+        super().__init__(spec, 1 if spec.num_outputs == 2 else spec.num_outputs)
+
+
+class SoftmaxRegression(_Affine):
+    """Softmax regression: one logit W x + b for each class."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        require_classes(spec, "softmax")
+        super().__init__(spec, spec.num_outputs)
+
+
+def require_classes(spec: DataSpec, model: str) -> None:
+    """Raise ConfigError unless the targets are classes."""
+    if spec.target != "class":
+        raise ConfigError(
+            f"model '{model}' predicts classes, and the targets of data '{spec.name}' are numbers; "
+            "use model=linreg or model=mlp"
+        )

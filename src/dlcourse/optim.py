@@ -1,0 +1,190 @@
+"""Optimizers and learning-rate schedules: tables of builders that return makers.
+
+A builder takes options and returns a maker; the maker takes what is known only at run time: an optimizer's the model, a
+schedule's the number of updates. A schedule is a pure function from the number of updates done to a factor of the
+learning rate, so nothing about it needs saving.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import torch
+from torch import nn
+
+from dlcourse.errors import ConfigError
+from dlcourse.options import Count, Fraction, NonNegative, Positive, Probability, Range
+from dlcourse.registry import Registry
+
+OptimizerMaker = Callable[[nn.Module], torch.optim.Optimizer]
+Factor = Callable[[int], float]
+ScheduleMaker = Callable[[int, int], Factor]
+"""From the number of updates in all and in an epoch to the schedule."""
+
+Beta = Fraction
+ProperFraction = Annotated[float, Range(gt=0, lt=1)]
+
+
+def sgd(
+    lr: Positive = 0.1,
+    momentum: Fraction = 0.0,
+    nesterov: bool = False,
+    weight_decay: NonNegative = 0.0,
+    decay_bias: bool = True,
+) -> OptimizerMaker:
+    """Stochastic gradient descent, with momentum (Polyak or Nesterov) where it is not zero."""
+    if nesterov and momentum == 0:
+        raise ConfigError("optimizer.nesterov=true needs momentum; add optimizer.momentum=0.9")
+    return _maker(torch.optim.SGD, weight_decay, decay_bias, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
+
+
+def momentum(
+    lr: Positive = 0.01,
+    momentum: Fraction = 0.9,
+    nesterov: bool = False,
+    weight_decay: NonNegative = 0.0,
+    decay_bias: bool = True,
+) -> OptimizerMaker:
+    """Stochastic gradient descent with momentum 0.9."""
+    return sgd(lr, momentum, nesterov, weight_decay, decay_bias)
+
+
+def adagrad(
+    lr: Positive = 0.01, eps: Positive = 1e-10, weight_decay: NonNegative = 0.0, decay_bias: bool = True
+) -> OptimizerMaker:
+    """Adagrad: steps divided by the root of the sum of squared gradients (Duchi 2011)."""
+    return _maker(torch.optim.Adagrad, weight_decay, decay_bias, lr=lr, eps=eps, fused=True)
+
+
+def adadelta(
+    lr: Positive = 1.0,
+    rho: Beta = 0.9,
+    eps: Positive = 1e-6,
+    weight_decay: NonNegative = 0.0,
+    decay_bias: bool = True,
+) -> OptimizerMaker:
+    """Adadelta: steps in the units of the parameters, from running averages (Zeiler 2012)."""
+    return _maker(torch.optim.Adadelta, weight_decay, decay_bias, lr=lr, rho=rho, eps=eps)
+
+
+def rmsprop(
+    lr: Positive = 0.001,
+    alpha: Beta = 0.99,
+    eps: Positive = 1e-8,
+    momentum: Fraction = 0.0,
+    weight_decay: NonNegative = 0.0,
+    decay_bias: bool = True,
+) -> OptimizerMaker:
+    """RMSprop: steps divided by the root of a running average of squared gradients (Hinton 2012)."""
+    return _maker(torch.optim.RMSprop, weight_decay, decay_bias, lr=lr, alpha=alpha, eps=eps, momentum=momentum)
+
+
+def adam(
+    lr: Positive = 0.001,
+    beta1: Beta = 0.9,
+    beta2: Beta = 0.999,
+    eps: Positive = 1e-8,
+    weight_decay: NonNegative = 0.0,
+    decay_bias: bool = True,
+) -> OptimizerMaker:
+    """Adam: running averages of gradient and squared gradient; weight decay joins the gradient (Kingma 2015)."""
+    return _maker(torch.optim.Adam, weight_decay, decay_bias, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
+
+
+def adamw(
+    lr: Positive = 0.001,
+    beta1: Beta = 0.9,
+    beta2: Beta = 0.999,
+    eps: Positive = 1e-8,
+    weight_decay: NonNegative = 0.01,
+    decay_bias: bool = False,
+) -> OptimizerMaker:
+    """AdamW: Adam with weight decay apart from the gradient (Loshchilov 2019)."""
+    return _maker(torch.optim.AdamW, weight_decay, decay_bias, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
+
+
+OPTIMIZERS: Registry[OptimizerMaker] = Registry(
+    "optimizer",
+    {
+        "sgd": sgd,
+        "momentum": momentum,
+        "adagrad": adagrad,
+        "adadelta": adadelta,
+        "rmsprop": rmsprop,
+        "adam": adam,
+        "adamw": adamw,
+    },
+)
+
+
+def _maker(
+    optimizer: type[torch.optim.Optimizer], weight_decay: float, decay_bias: bool, **options: Any
+) -> OptimizerMaker:
+    """A maker that decays weights (matrices and kernels), and biases and norms (vectors) only where asked to."""
+
+    def make(model: nn.Module) -> torch.optim.Optimizer:
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        if decay_bias or weight_decay == 0:
+            return optimizer([{"params": parameters, "weight_decay": weight_decay}], **options)
+        weights = [parameter for parameter in parameters if parameter.ndim >= 2]
+        others = [parameter for parameter in parameters if parameter.ndim < 2]
+        groups = [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+        return optimizer(groups, **options)
+
+    return make
+
+
+def constant() -> ScheduleMaker:
+    """The same learning rate throughout."""
+    return lambda total, per_epoch: lambda update: 1.0
+
+
+def step(every: Count = 2, gamma: Annotated[float, Range(gt=0, le=1)] = 0.1) -> ScheduleMaker:
+    """The learning rate times `gamma` after every so many epochs."""
+    return lambda total, per_epoch: lambda update: gamma ** (update // (per_epoch * every))
+
+
+def cosine(final: Probability = 0.0) -> ScheduleMaker:
+    """Half a cosine from the learning rate down to `final` times it (Loshchilov 2017, without restarts)."""
+    return lambda total, per_epoch: lambda update: _cosine(1.0, final, update / total)
+
+
+def one_cycle(
+    rise: ProperFraction = 0.3,
+    start: Annotated[float, Range(gt=0, le=1)] = 0.04,
+    final: Annotated[float, Range(gt=0, le=1)] = 4e-6,
+) -> ScheduleMaker:
+    """Up from `start` times the learning rate to it during `rise` of the training, then down to `final` (Smith 2018)."""
+
+    def make(total: int, per_epoch: int) -> Factor:
+        last = max(total - 1, 1)
+        peak = min(max(rise * total - 1, 1e-9), last - 1e-9) if last > 1 else 0.5
+
+        def factor(update: int) -> float:
+            if update <= peak:
+                return _cosine(start, 1.0, update / peak)
+            return _cosine(1.0, final, min((update - peak) / (last - peak), 1.0))
+
+        return factor
+
+    return make
+
+
+def warmup(epochs: Positive = 1.0) -> ScheduleMaker:
+    """A straight rise from almost zero to the learning rate, then constant."""
+
+    def make(total: int, per_epoch: int) -> Factor:
+        rising = max(1, round(epochs * per_epoch))
+        return lambda update: min(1.0, (update + 1) / rising)
+
+    return make
+
+
+SCHEDULERS: Registry[ScheduleMaker] = Registry(
+    "scheduler",
+    {"constant": constant, "step": step, "cosine": cosine, "one_cycle": one_cycle, "warmup": warmup},
+)
+
+
+def _cosine(first: float, last: float, progress: float) -> float:
+    return last + (first - last) * (1 + math.cos(math.pi * progress)) / 2

@@ -1,0 +1,145 @@
+"""What is said and written about a run: console lines, the files of its beginning, and its report."""
+
+import json
+import shlex
+from dataclasses import dataclass
+
+from dlcourse import __version__
+from dlcourse.config import RunConfig
+from dlcourse.console import Console, format_metric, format_seconds
+from dlcourse.device import Device, environment
+from dlcourse.run import RunFolder
+from dlcourse.spec import Data, Report
+from dlcourse.summary import count_parameters, summarize, table
+from dlcourse.tasks.task import Task
+from dlcourse.trainer import History, batch_size
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A run that is ready to start; `overrides` are the words of its command line."""
+
+    config: RunConfig
+    overrides: list[str]
+    data: Data
+    task: Task
+    device: Device
+
+    @property
+    def command(self) -> str:
+        return shlex.join(["dlcourse", "train", *self.overrides])
+
+    @property
+    def parameters(self) -> int:
+        return count_parameters(self.task.model)
+
+    def layers(self) -> list[str]:
+        """The model's layers, a line each."""
+        return table(summarize(self.task.model, self.data.spec.input_shape, self.device.torch_device))
+
+
+def headline(config: RunConfig, device: Device) -> str:
+    """The first line of a run: what is trained, on what, how, where."""
+    features = "" if config.features.name == "none" else f" with {config.features.name} features"
+    rate = config.optimizer.options.get("lr")
+    optimizer = config.optimizer.name if rate is None else f"{config.optimizer.name} lr {rate:g}"
+    what = f"{config.model.name} on {config.data.name}{features}"
+    return "   ".join(["dlcourse train", what, optimizer, str(device), f"seed {config.seed}"])
+
+
+def describe_data(data: Data) -> str:
+    """Sizes of the splits, shape of an example and number of targets, in words."""
+    spec = data.spec
+    sizes = f"{len(data.train):,} train / {len(data.val):,} val / {len(data.test):,} test"
+    shape = "x".join(map(str, spec.input_shape)) if spec.is_image else _plural(spec.num_features, "feature")
+    target = f"{spec.num_outputs} classes" if spec.target == "class" else _plural(spec.num_outputs, "target value")
+    return f"{sizes}   {shape}   {target}"
+
+
+def write_beginning(folder: RunFolder, setup: Setup) -> None:
+    """The files that say how to do the run again."""
+    folder.write_text("config.yaml", setup.config.to_yaml())
+    words = (f"- {json.dumps(word, ensure_ascii=False)}\n" for word in setup.overrides)
+    folder.write_text("overrides.yaml", "".join(words) or "[]\n")
+    folder.write_text("model.txt", "\n".join([*setup.layers(), f"{setup.parameters:,} parameters"]) + "\n")
+    facts = {"dlcourse": __version__, "command": setup.command, "device": str(setup.device)}
+    folder.write_json("environment.json", facts | environment())
+
+
+def hyperparameters(setup: Setup) -> dict[str, str | float]:
+    """What TensorBoard's HParams compares: the same keys with the same types in every run."""
+    config = setup.config
+    return {
+        "data": config.data.name,
+        "features": config.features.name,
+        "model": config.model.name,
+        "model_options": json.dumps(config.model.options, ensure_ascii=False),
+        "optimizer": config.optimizer.name,
+        "scheduler": config.scheduler.name,
+        "lr": float(config.optimizer.options.get("lr", 0.0)),
+        "weight_decay": float(config.optimizer.options.get("weight_decay", 0.0)),
+        "batch_size": float(batch_size(config.trainer, setup.data)),
+        "epochs": float(config.trainer.epochs),
+        "parameters": float(setup.parameters),
+        "seed": float(config.seed),
+    }
+
+
+def results(task: Task, history: History, test: Report) -> dict[str, float]:
+    """The numbers that stand beside the hyperparameters."""
+    splits = {"val": history.best, "test": test.scalars}
+    return {f"{split}/{name}": values[name] for split, values in splits.items() for name in ("loss", task.main_metric)}
+
+
+def write_report(folder: RunFolder, setup: Setup, history: History, test: Report, seconds: float) -> None:
+    """report.json for programs, report.txt for people."""
+    data = setup.data
+    folder.write_json(
+        "report.json",
+        {
+            "command": setup.command,
+            "data": {
+                "name": data.spec.name,
+                "train": len(data.train),
+                "val": len(data.val),
+                "test": len(data.test),
+            },
+            "model": {"name": setup.config.model.name, "parameters": setup.parameters},
+            "epochs": history.epochs[-1],
+            "steps": history.steps,
+            "best_epoch": history.best_epoch,
+            "seconds": round(seconds, 2),
+            "samples_per_second": round(history.samples_per_second, 1),
+            "train": {
+                name.removeprefix("train/"): values[-1] for name, values in history.series.items() if "train/" in name
+            },
+            "val": history.best,
+            "test": test.scalars,
+            **test.details,
+        },
+    )
+    best = "   ".join(f"{name} {format_metric(name, value)}" for name, value in history.best.items())
+    lines = [
+        setup.command,
+        "",
+        f"data   {data.spec.name}   {describe_data(data)}",
+        f"model  {setup.config.model.name}   {setup.parameters:,} parameters",
+        f"train  {_plural(history.epochs[-1], 'epoch')}, {history.steps:,} steps, {format_seconds(history.train_seconds)}",
+        f"val    {best}   (epoch {history.best_epoch}, the best)",
+        f"test   {test.headline}",
+        *(f"       {line}" for line in test.highlights),
+        "",
+        *test.lines,
+    ]
+    folder.write_text("report.txt", "\n".join(lines).rstrip() + "\n")
+
+
+def say_end(console: Console, folder: RunFolder, history: History, test: Report) -> None:
+    """The last lines on the console: what was reached, where it lies, and the command that opens it."""
+    console.say("test", f"{test.headline}   best epoch {history.best_epoch}", *test.highlights)
+    console.say("saved", "  ".join(["report.txt", *(f"{name}.png" for name in test.pictures), "metrics.jsonl"]))
+    console.say("look", f"tensorboard --logdir {shlex.quote(str(folder.path.parent))}")
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

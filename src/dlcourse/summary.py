@@ -1,0 +1,59 @@
+"""The table of a model's layers: output shape and parameters of each, found by running one example through."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer without layers inside: its dotted name, kind, output shape of one example, and parameters."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+
+
+def summarize(model: nn.Module, input_shape: tuple[int, ...], device: torch.device) -> list[Layer]:
+    """The layers in the order in which one example of zeros passes through them."""
+    layers: list[Layer] = []
+    hooks = [
+        module.register_forward_hook(_recorder(name, layers))
+        for name, module in model.named_modules()
+        if not any(module.children())
+    ]
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            model(torch.zeros(1, *input_shape, device=device))
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    return layers
+
+
+def _recorder(name: str, layers: list[Layer]):  # type: ignore[no-untyped-def]
+    def record(module: nn.Module, inputs: object, output: Tensor) -> None:
+        layers.append(Layer(name, type(module).__name__, tuple(output.shape[1:]), count_parameters(module)))
+
+    return record
+
+
+def count_parameters(model: nn.Module) -> int:
+    """The numbers that training can change."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def table(layers: list[Layer]) -> list[str]:
+    """The layers that compute or change something, a line each."""
+    shown = [layer for layer in layers if layer.parameters or "Pool" in layer.kind]
+    rows = [
+        (layer.kind, "x".join(map(str, layer.shape)), f"{layer.parameters:,}" if layer.parameters else "")
+        for layer in shown
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)] if rows else [0, 0, 0]
+    return [f"{kind:<{widths[0]}}  {shape:>{widths[1]}}  {count:>{widths[2]}}" for kind, shape, count in rows]

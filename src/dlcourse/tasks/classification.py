@@ -1,0 +1,216 @@
+"""Classification: cross-entropy, and everything that is measured on classes.
+
+N is a number of examples, B a batch size, K the number of classes.
+"""
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dlcourse.descent import DescentMaker
+from dlcourse.device import Device
+from dlcourse.errors import ConfigError
+from dlcourse.options import Count, Fraction
+from dlcourse.plots import ConfusionMatrix, DecisionBoundary, ImageGrid, Picture
+from dlcourse.spec import Batch, DataSpec, Report, Split
+from dlcourse.tasks.task import LossTask, Scalars, output_shape
+
+_NUM_MISTAKES = 25
+_GRID = 200
+
+
+class Classification(LossTask):
+    """One class for each example: cross-entropy on K logits, or binary cross-entropy where the model has one logit."""
+
+    main_metric: ClassVar[str] = "accuracy"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: DataSpec,
+        device: Device,
+        descend: DescentMaker,
+        label_smoothing: Fraction = 0.0,
+        top_k: Count = 3,
+        monitor: Literal["accuracy", "loss"] = "accuracy",
+    ) -> None:
+        if spec.target != "class":
+            raise ConfigError(
+                f"task 'classification' needs classes, and the targets of data '{spec.name}' are numbers; "
+                "use task=regression"
+            )
+        shape = output_shape(model, spec, device)
+        self.is_binary = shape == (1,) and spec.num_outputs == 2
+        if not self.is_binary and shape != (spec.num_outputs,):
+            raise ConfigError(
+                f"task 'classification' needs one output for each of the {spec.num_outputs} classes of data "
+                f"'{spec.name}', and the model's outputs have shape {shape}; use model=softmax, mlp or cnn"
+            )
+        super().__init__(model, device, descend)
+        self.spec = spec
+        self.label_smoothing = label_smoothing
+        self.top_k = top_k
+        self.monitor = monitor
+        self.mode = "max" if monitor == "accuracy" else "min"
+
+    def losses(self, batch: Batch) -> Scalars:
+        logits = self.model(batch.inputs)  # (B, K), or (B, 1) where binary
+        loss = self._cross_entropy(logits, batch.targets, self.label_smoothing)
+        with torch.no_grad():
+            predicted = logits[:, 0] > 0 if self.is_binary else logits.argmax(1)
+            accuracy = (predicted == batch.targets).float().mean()
+        return {"loss": loss, "accuracy": accuracy}
+
+    def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
+        logits, targets = self.outputs(split, batch_size)
+        probabilities = self._probabilities(logits)  # (N, K)
+        counts = confusion_counts(targets, probabilities.argmax(1), self.spec.num_outputs)
+        correct, total = int(counts.trace()), len(targets)
+        scalars = {
+            "loss": float(self._cross_entropy(logits, targets, 0.0)),
+            "accuracy": correct / total,
+        }
+        if self.top_k < self.spec.num_outputs:
+            best = probabilities.topk(self.top_k).indices  # (N, top_k)
+            scalars[f"top{self.top_k}"] = (best == targets[:, None]).any(1).float().mean().item()
+        report = Report(scalars)
+        if full:
+            self._add_details(report, counts)
+            self._add_pictures(report, counts, probabilities, targets, split, batch_size)
+        return report
+
+    def _cross_entropy(self, logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+        if not self.is_binary:
+            return functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+        wanted = targets.to(logits.dtype) * (1 - smoothing) + smoothing / 2
+        return functional.binary_cross_entropy_with_logits(logits[:, 0], wanted)
+
+    def _probabilities(self, logits: Tensor) -> Tensor:
+        if not self.is_binary:
+            return logits.softmax(1)
+        second = logits[:, 0].sigmoid()
+        return torch.stack([1 - second, second], dim=1)
+
+    def _add_details(self, report: Report, counts: Tensor) -> None:
+        names = self.spec.class_names
+        per_class = class_scores(counts)
+        low, high = wilson_interval(int(counts.trace()), int(counts.sum()))
+        macro = {name: sum(values) / len(values) for name, values in per_class.items()}
+        report.details = {
+            "accuracy_interval": [low, high],
+            "macro": macro,
+            "classes": {
+                name: {score: values[index] for score, values in per_class.items()}
+                | {"support": int(counts[index].sum())}
+                for index, name in enumerate(names)
+            },
+            "confusion_matrix": counts.tolist(),
+        }
+        report.tables = {
+            "confusion_matrix": [["true \\ predicted", *names]]
+            + [[name, *row] for name, row in zip(names, counts.tolist(), strict=True)]
+        }
+        accuracy = report.scalars["accuracy"]
+        report.headline = (
+            f"accuracy {accuracy:.2%} ({100 * low:.2f} to {100 * high:.2f})   loss {report.scalars['loss']:.4g}"
+        )
+        confused = most_confused(counts)
+        if confused:
+            pairs = ", ".join(f"{names[true]} -> {names[guess]} ({count})" for true, guess, count in confused)
+            report.highlights.append(f"most confused: {pairs}")
+        report.lines = _score_lines(names, counts, per_class, macro)
+
+    def _add_pictures(
+        self, report: Report, counts: Tensor, probabilities: Tensor, targets: Tensor, split: Split, batch_size: int
+    ) -> None:
+        names = self.spec.class_names
+        report.pictures["confusion_matrix"] = ConfusionMatrix(counts.numpy(), names)
+        mistakes = confident_mistakes(probabilities, targets, _NUM_MISTAKES)
+        images = split.pictures(mistakes)
+        if images is not None and len(mistakes):
+            confidence, guesses = probabilities[mistakes].max(1)
+            captions = [
+                f"{names[true]} as {names[guess]}\n{share:.0%}"
+                for true, guess, share in zip(
+                    targets[mistakes].tolist(), guesses.tolist(), confidence.tolist(), strict=True
+                )
+            ]
+            report.pictures["mistakes"] = ImageGrid(
+                images.numpy(), captions, "Most confident mistakes (true as predicted)"
+            )
+        if self.spec.input_shape == (2,):
+            points = self.inputs(split, batch_size)
+            report.pictures["decision_boundary"] = self._decision_boundary(points, targets, batch_size)
+
+    def _decision_boundary(self, points: Tensor, targets: Tensor, batch_size: int) -> Picture:
+        margin = 0.1 * (points.amax(0) - points.amin(0))
+        low, high = points.amin(0) - margin, points.amax(0) + margin
+        grid_x = torch.linspace(float(low[0]), float(high[0]), _GRID)
+        grid_y = torch.linspace(float(low[1]), float(high[1]), _GRID)
+        grid = torch.cartesian_prod(grid_y, grid_x).flip(1)  # (G * G, 2), x running fastest
+        probabilities = self._probabilities(self.predict(grid, batch_size))
+        return DecisionBoundary(
+            points=points.numpy(),
+            labels=targets.numpy(),
+            grid_x=grid_x.numpy(),
+            grid_y=grid_y.numpy(),
+            probabilities=probabilities.reshape(_GRID, _GRID, -1).numpy(),
+            class_names=self.spec.class_names,
+            feature_names=self.spec.feature_names or ("x1", "x2"),
+        )
+
+
+def confusion_counts(targets: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
+    """The counts `(K, K)` of true class (row) against predicted class (column) from two vectors `(N,)`."""
+    return torch.bincount(targets * num_classes + predicted, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def class_scores(counts: Tensor) -> dict[str, list[float]]:
+    """Precision, recall and F1 of each class from counts `(K, K)`; 0 where there is nothing to divide by."""
+    hits = counts.diagonal().double()
+    predicted, true = counts.sum(0).double(), counts.sum(1).double()
+    return {
+        "precision": (hits / predicted.clamp(min=1)).tolist(),
+        "recall": (hits / true.clamp(min=1)).tolist(),
+        "f1": (2 * hits / (predicted + true).clamp(min=1)).tolist(),
+    }
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """The 95 % interval of a proportion (Wilson 1927): honest near 0 and 1, unlike the normal approximation."""
+    z = 1.959963984540054
+    share = successes / trials
+    centre = share + z**2 / (2 * trials)
+    spread = z * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    scale = 1 + z**2 / trials
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def most_confused(counts: Tensor, limit: int = 3) -> list[tuple[int, int, int]]:
+    """The most frequent mistakes as (true, predicted, count), most frequent first."""
+    mistakes = counts - torch.diag(counts.diagonal())
+    values, places = mistakes.flatten().sort(descending=True, stable=True)
+    found = zip(places[:limit].tolist(), values[:limit].tolist(), strict=True)
+    return [(place // len(counts), place % len(counts), count) for place, count in found if count > 0]
+
+
+def confident_mistakes(probabilities: Tensor, targets: Tensor, limit: int) -> Tensor:
+    """The indices of wrongly classified examples, most confident first, at most `limit`."""
+    confidence, predicted = probabilities.max(1)
+    wrong = (predicted != targets).nonzero().squeeze(1)
+    return wrong[confidence[wrong].argsort(descending=True, stable=True)[:limit]]
+
+
+def _score_lines(
+    names: tuple[str, ...], counts: Tensor, per_class: dict[str, list[float]], macro: dict[str, float]
+) -> list[str]:
+    width = max(len("macro average"), *(len(name) for name in names))
+    lines = [f"{'class':<{width}}  precision  recall      F1  support"]
+    scores = zip(names, *per_class.values(), counts.sum(1).tolist(), strict=True)
+    for name, precision, recall, f1, support in scores:
+        lines.append(f"{name:<{width}}  {precision:9.4f}  {recall:6.4f}  {f1:6.4f}  {support:7d}")
+    average = f"{macro['precision']:9.4f}  {macro['recall']:6.4f}  {macro['f1']:6.4f}  {int(counts.sum()):7d}"
+    return [*lines, f"{'macro average':<{width}}  {average}"]

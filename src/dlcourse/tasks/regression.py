@@ -1,0 +1,86 @@
+"""Regression: targets that are numbers, and everything that is measured on them.
+
+N is a number of examples, B a batch size, O the numbers predicted for each.
+"""
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dlcourse.descent import DescentMaker
+from dlcourse.device import Device
+from dlcourse.errors import ConfigError
+from dlcourse.plots import FittedCurve, PredictedVsTrue
+from dlcourse.spec import Batch, DataSpec, Report, Split
+from dlcourse.tasks.task import LossTask, Scalars, output_shape
+
+_LOSSES = {"mse": functional.mse_loss, "mae": functional.l1_loss, "huber": functional.huber_loss}
+_GRID = 200
+
+
+class Regression(LossTask):
+    """Numbers for each example: squared, absolute or Huber loss."""
+
+    main_metric: ClassVar[str] = "r2"
+    monitor = "mse"
+    mode = "min"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: DataSpec,
+        device: Device,
+        descend: DescentMaker,
+        loss: Literal["mse", "mae", "huber"] = "mse",
+    ) -> None:
+        if spec.target != "value":
+            raise ConfigError(
+                f"task 'regression' (loss {loss}) needs numbers, and the targets of data '{spec.name}' are classes; "
+                "use task=classification"
+            )
+        shape = output_shape(model, spec, device)
+        if shape != (spec.num_outputs,):
+            raise ConfigError(
+                f"task 'regression' needs {spec.num_outputs} outputs for data '{spec.name}', and the model's have "
+                f"shape {shape}; use model=linreg or model=mlp"
+            )
+        super().__init__(model, device, descend)
+        self.spec = spec
+        self._loss = _LOSSES[loss]
+
+    def losses(self, batch: Batch) -> Scalars:
+        return {"loss": self._loss(self.model(batch.inputs), batch.targets)}  # both (B, O)
+
+    def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
+        predicted, targets = self.outputs(split, batch_size)
+        scalars = {"loss": float(self._loss(predicted, targets)), **regression_scores(predicted, targets)}
+        report = Report(scalars)
+        if full:
+            report.headline = "   ".join(
+                f"{label} {scalars[name]:.4g}"
+                for label, name in (("MSE", "mse"), ("RMSE", "rmse"), ("MAE", "mae"), ("R^2", "r2"))
+            )
+            report.pictures["predicted_vs_true"] = PredictedVsTrue(targets[:, 0].numpy(), predicted[:, 0].numpy())
+            if self.spec.input_shape == (1,):
+                report.pictures["fit"] = self._fitted_curve(self.inputs(split, batch_size), targets, batch_size)
+        return report
+
+    def _fitted_curve(self, inputs: Tensor, targets: Tensor, batch_size: int) -> FittedCurve:
+        grid = torch.linspace(float(inputs.min()), float(inputs.max()), _GRID)[:, None]  # (G, 1)
+        curve = self.predict(grid, batch_size)
+        return FittedCurve(inputs[:, 0].numpy(), targets[:, 0].numpy(), grid[:, 0].numpy(), curve[:, 0].numpy())
+
+
+def regression_scores(predicted: Tensor, targets: Tensor) -> dict[str, float]:
+    """MSE, RMSE, MAE and R^2 of predictions `(N, O)`; R^2 is 0 for targets that do not vary."""
+    errors = (predicted - targets).double()
+    mse = float(errors.square().mean())
+    variance = float(targets.double().var(0, correction=0).mean())
+    return {
+        "mse": mse,
+        "rmse": mse**0.5,
+        "mae": float(errors.abs().mean()),
+        "r2": 1 - mse / variance if variance > 0 else 0.0,
+    }

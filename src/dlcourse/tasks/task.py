@@ -1,0 +1,91 @@
+"""What the trainer asks of every task, and the convenience for tasks with one loss and one optimizer."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from dlcourse.descent import Descent, DescentMaker
+from dlcourse.device import Device
+from dlcourse.spec import Batch, DataSpec, Report, Split
+
+Scalars = dict[str, Tensor]
+
+
+class Task(ABC):
+    """Abstract: a model with what its batches mean.
+
+    `monitor` names the validation number that picks the best epoch, `mode` says whether more of it is better.
+    """
+
+    model: nn.Module
+    monitor: str
+    mode: Literal["max", "min"]
+    main_metric: ClassVar[str]
+    """The number of an evaluation that is shown beside the loss."""
+
+    @property
+    @abstractmethod
+    def rate(self) -> float:
+        """The learning rate of the latest update."""
+
+    @abstractmethod
+    def train_step(self, batch: Batch) -> Scalars:
+        """Learn from one batch; returns named scalars, `loss` among them, each a mean over the batch."""
+
+    @abstractmethod
+    def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
+        """Measure the model on a split; a full report has tables, text and pictures besides the numbers."""
+
+
+class LossTask(Task):
+    """Abstract: one loss, one optimizer."""
+
+    def __init__(self, model: nn.Module, device: Device, descend: DescentMaker) -> None:
+        self.model = model
+        self.device = device
+        self._descent: Descent = descend(model)
+
+    @property
+    def rate(self) -> float:
+        return self._descent.rate
+
+    @abstractmethod
+    def losses(self, batch: Batch) -> Scalars:
+        """The batch's `loss` and whatever else is worth following, each a mean over the batch."""
+
+    def train_step(self, batch: Batch) -> Scalars:
+        with self.device.autocast():
+            losses = self.losses(batch)
+        self._descent.step(losses["loss"])
+        return losses
+
+    def outputs(self, split: Split, batch_size: int) -> tuple[Tensor, Tensor]:
+        """The model's outputs `(N, outputs)` and the targets of a whole split, in order, on the CPU in float32."""
+        outputs, targets = [], []
+        for batch in split.batches(batch_size):
+            with self.device.autocast():
+                outputs.append(self.model(batch.inputs).float())
+            targets.append(batch.targets)
+        return torch.cat(outputs).cpu(), torch.cat(targets).cpu()
+
+    def inputs(self, split: Split, batch_size: int) -> Tensor:
+        """The inputs `(N, ...)` of a whole split, in order, on the CPU."""
+        return torch.cat([batch.inputs for batch in split.batches(batch_size)]).cpu()
+
+    def predict(self, inputs: Tensor, batch_size: int) -> Tensor:
+        """The model's outputs for inputs on the CPU, in float32 on the CPU."""
+        parts: Iterator[Tensor] = iter(inputs.split(batch_size))
+        return torch.cat([self.model(part.to(self.device.torch_device)).float() for part in parts]).cpu()
+
+
+def output_shape(model: nn.Module, spec: DataSpec, device: Device) -> tuple[int, ...]:
+    """The shape of the model's output for one example, found by trying it with zeros."""
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        output = model(torch.zeros(1, *spec.input_shape, device=device.torch_device))
+    model.train(was_training)
+    return tuple(output.shape[1:])

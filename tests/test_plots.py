@@ -1,0 +1,351 @@
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.contour import ContourSet
+from sklearn.metrics import r2_score
+
+from dlcourse.plots import (
+    ConfusionMatrix,
+    DecisionBoundary,
+    FittedCurve,
+    ImageGrid,
+    LearningCurve,
+    PredictedVsTrue,
+    WeightImages,
+    save_png,
+    to_image,
+)
+
+COUNTS = np.array([[90, 8, 2], [0, 50, 0], [0, 0, 0]])
+GRID_X, GRID_Y = np.linspace(-2, 2, 41), np.linspace(-1, 1, 21)
+
+
+def boundary(**changes) -> DecisionBoundary:
+    """Two classes parted at x = 0.5, the class above 0.5 surer with distance."""
+    share = np.tile(1 / (1 + np.exp(-4 * (GRID_X - 0.5))), (len(GRID_Y), 1))
+    fields = {
+        "points": np.array([[-1.0, 0.0], [1.0, 0.5], [1.5, -0.5]]),
+        "labels": np.array([0, 1, 1]),
+        "grid_x": GRID_X,
+        "grid_y": GRID_Y,
+        "probabilities": np.stack([1 - share, share], axis=-1),
+        "class_names": ["left", "right"],
+    }
+    return DecisionBoundary(**{**fields, **changes})
+
+
+PICTURES = {
+    "confusion": ConfusionMatrix(COUNTS, ["cat", "dog", "bird"]),
+    "images": ImageGrid(np.full((3, 1, 4, 6), 0.5), ["4 as 9\n98 %"] * 3, "Mistakes"),
+    "no images": ImageGrid(np.empty((0, 3, 4, 4)), title="Mistakes"),
+    "values": PredictedVsTrue(np.arange(5.0), np.arange(5.0) + 0.1, "price ($)"),
+    "boundary": boundary(),
+    "curve": FittedCurve(np.arange(5.0), np.arange(5.0) ** 2, np.linspace(0, 4, 50), np.linspace(0, 4, 50) ** 2),
+    "learning": LearningCurve([1, 2], {"train/loss": [0.4, 0.3], "val/accuracy": [0.9, 0.95]}, best_epoch=2),
+    "weights": WeightImages(np.linspace(-1, 2, 32).reshape(2, 1, 4, 4), ["0", "1"]),
+}
+
+
+def cell_texts(axes) -> list[list[str]]:
+    grid = {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in axes.texts}
+    side = round(len(grid) ** 0.5)
+    return [[grid[row, column] for column in range(side)] for row in range(side)]
+
+
+def tick_names(axis) -> list[str]:
+    return [label.get_text() for label in axis.get_ticklabels()]
+
+
+def luminance(colour) -> float:
+    """Relative luminance of an sRGB colour, after WCAG 2."""
+    colour = np.array(colour)
+    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_picture_can_be_saved_and_turned_into_pixels(name, tmp_path):
+    save_png(PICTURES[name], tmp_path / "picture.png")
+    image = to_image(PICTURES[name])
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+    assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+    assert image.min() < 100 and image.max() == 255
+    assert [path.name for path in tmp_path.iterdir()] == ["picture.png"]
+
+
+def test_the_png_and_the_pixels_are_the_same_picture(tmp_path):
+    from PIL import Image
+
+    save_png(PICTURES["confusion"], tmp_path / "picture.png")
+    with Image.open(tmp_path / "picture.png") as png:
+        assert np.array_equal(np.asarray(png.convert("RGB")), to_image(PICTURES["confusion"]))
+
+
+def test_a_png_that_cannot_be_drawn_or_put_in_place_leaves_the_old_one_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "picture.png"
+    path.write_bytes(b"old")
+    with pytest.raises(AssertionError, match="2 classes"):
+        save_png(ConfusionMatrix(COUNTS, ["a", "b"]), path)
+
+    def refuse(source, target):
+        assert source.parent == path.parent and source.read_bytes().endswith(b"IEND\xaeB`\x82")
+        raise OSError("disk is full")
+
+    monkeypatch.setattr("pathlib.Path.replace", refuse)
+    with pytest.raises(OSError, match="disk is full"):
+        save_png(PICTURES["confusion"], path)
+    assert path.read_bytes() == b"old"
+    assert [found.name for found in tmp_path.iterdir()] == ["picture.png"]
+
+
+def test_importing_loads_no_heavy_module_and_drawing_never_loads_pyplot():
+    program = """\
+import sys
+from dlcourse import plots
+print([name for name in ("matplotlib", "torch") if name in sys.modules])
+plots.to_image(plots.ConfusionMatrix([[1, 0], [0, 1]], ["a", "b"]))
+print([name for name in ("matplotlib.pyplot", "torch") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["[]", "[]"]
+
+
+def test_names_in_any_script_or_with_dollars_draw_without_a_warning(tmp_path):
+    names = ["犬", "ねこ $x$ $", "_\u0e01\U0001f600"]
+    to_image(ConfusionMatrix(COUNTS, names))
+    to_image(boundary(class_names=names[1:], feature_names=("長さ", "$\\frac$")))
+    figure = boundary(class_names=names[1:]).draw()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == names[1:]
+    with pytest.warns(UserWarning, match="something else"), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        save_png(_Warning(), tmp_path / "picture.png")
+
+
+class _Warning:
+    def draw(self):
+        warnings.warn("something else", UserWarning, stacklevel=1)
+        return PICTURES["confusion"].draw()
+
+
+def test_drawing_leaves_the_settings_of_matplotlib_alone():
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    to_image(PICTURES["learning"])
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_confusion_matrix_writes_each_count_in_its_cell():
+    axes, *_ = PICTURES["confusion"].draw().axes
+    assert cell_texts(axes) == [["90", "8", "2"], ["0", "50", "0"], ["0", "0", "0"]]
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("true", "predicted")
+    assert tick_names(axes.yaxis) == tick_names(axes.xaxis) == ["cat", "dog", "bird"]
+    assert axes.get_title(loc="left") == "Accuracy 93.33 %: 140 of 150 examples"
+
+
+def test_confusion_matrix_colours_by_share_of_the_row_and_gives_the_recall():
+    axes, *_ = PICTURES["confusion"].draw().axes
+    (image,) = axes.images
+    assert np.allclose(image.get_array(), [[0.9, 0.08, 0.02], [0, 1, 0], [0, 0, 0]])
+    (right,) = axes.child_axes
+    assert tick_names(right.yaxis) == ["90.0 %", "100.0 %", "undefined"]
+
+
+def test_confusion_matrix_shows_small_errors_and_every_count_stands_out():
+    shares = np.arange(0, 1001).reshape(-1, 1)
+    rows = np.concatenate([shares, 1000 - shares], axis=1)
+    for pair in rows[::25]:
+        axes, *_ = ConfusionMatrix(np.array([pair, pair[::-1]]), ["a", "b"]).draw().axes
+        (image,) = axes.images
+        for text in axes.texts:
+            column, row = text.get_position()
+            if text.get_text() == "0":  # quiet on purpose
+                continue
+            cell = luminance(image.to_rgba(image.get_array())[row, column, :3])
+            bright, dark = sorted([cell, luminance(to_rgb(text.get_color()))], reverse=True)
+            assert (bright + 0.05) / (dark + 0.05) > 4.5, f"WCAG contrast of {text.get_text()} of 1000"
+    zero, one_percent = (image.to_rgba(share)[:3] for share in (0.0, 0.01))
+    assert np.abs(np.subtract(zero, one_percent)).max() > 0.05
+
+
+def test_confusion_matrix_of_many_classes_has_colours_only_and_thinned_names():
+    counts = np.eye(100, dtype=int) * 7
+    figure = ConfusionMatrix(counts, [f"class {index}" for index in range(100)]).draw()
+    axes = figure.axes[0]
+    assert len(axes.texts) == 0
+    assert tick_names(axes.yaxis)[:3] == ["class 0", "class 3", "class 6"]
+    assert max(figure.get_size_inches() * figure.dpi) < 2000
+
+
+def test_ten_classes_make_a_picture_of_about_1000_by_900_pixels():
+    height, width, _ = to_image(ConfusionMatrix(np.eye(10, dtype=int), [f"class {i}" for i in range(10)])).shape
+    assert 900 <= width <= 1150 and 800 <= height <= 950
+
+
+@pytest.mark.parametrize("name", ["confusion", "images", "values", "boundary", "curve", "learning", "weights"])
+def test_no_text_is_cut_off(name):
+    figure = PICTURES[name].draw()
+    figure.canvas.draw()
+    tight = figure.get_tightbbox(figure.canvas.get_renderer())  # inches
+    width, height = figure.get_size_inches()
+    assert tight.x0 >= 0 and tight.y0 >= 0 and tight.x1 <= width and tight.y1 <= height
+
+
+def test_image_grid_shows_every_image_over_its_caption():
+    grey = torch.rand(7, 1, 4, 6)
+    (axes,) = ImageGrid(grey, [f"{n} as 9" for n in range(7)], "Mistakes", columns=3).draw().axes
+    assert len(axes.images) == 7
+    for image, expected, caption in zip(axes.images, grey, axes.texts, strict=True):
+        assert np.array_equal(image.get_array(), expected[0])
+        assert image.get_clim() == (0, 1) and image.get_interpolation() == "nearest"
+        left, right, bottom, _ = image.get_extent()
+        assert (right - left) / abs(image.get_extent()[3] - bottom) == pytest.approx(6 / 4)
+        assert left < caption.get_position()[0] < right
+        assert caption.get_position()[1] > bottom  # y grows downwards
+    assert [caption.get_text() for caption in axes.texts] == [f"{n} as 9" for n in range(7)]
+    assert sorted({image.get_extent()[0] for image in axes.images}) == pytest.approx([0, 1.06, 2.12])
+
+
+def test_image_grid_shows_colour_and_no_captions_where_there_are_none():
+    colour = np.random.default_rng(0).random((2, 3, 5, 5))
+    (axes,) = ImageGrid(colour, title="Samples").draw().axes
+    assert np.allclose(axes.images[1].get_array(), colour[1].transpose(1, 2, 0))
+    assert len(axes.texts) == 0
+
+
+def test_an_empty_image_grid_says_so():
+    assert PICTURES["no images"].draw().get_suptitle() == "Mistakes: none"
+
+
+def test_weight_images_share_one_scale_that_is_symmetric_around_zero():
+    weights = np.random.default_rng(0).normal(size=(4, 3, 5, 5))
+    axes, bar = WeightImages(weights, list("abcd")).draw().axes
+    limit = np.abs(weights.mean(1)).max()
+    assert [image.get_clim() for image in axes.images] == [(-limit, limit)] * 4
+    assert np.allclose(axes.images[2].get_array(), weights[2].mean(0))
+    assert [text.get_text() for text in axes.texts] == list("abcd")
+    assert bar.get_ylabel() == "weight"
+
+
+def test_weights_that_are_all_zero_can_be_drawn():
+    axes, _ = WeightImages(np.zeros((2, 1, 3, 3)), ["a", "b"]).draw().axes
+    assert axes.images[0].get_clim() == (-1, 1)
+
+
+def test_predicted_vs_true_has_equal_axes_the_identity_and_r_squared():
+    rng = np.random.default_rng(0)
+    true = rng.normal(50, 20, 80)
+    predicted = true + rng.normal(0, 8, 80)
+    (axes,) = PredictedVsTrue(torch.tensor(true), torch.tensor(predicted), "price (EUR)").draw().axes
+    assert np.allclose(axes.collections[0].get_offsets(), np.stack([true, predicted], 1))
+    assert axes.get_xlim() == axes.get_ylim() and axes.get_aspect() == 1
+    (identity,) = axes.lines
+    assert np.array_equal(identity.get_xdata(), identity.get_ydata())
+    assert f"R² = {r2_score(true, predicted):.3f}" in axes.get_title(loc="left")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("true price (EUR)", "predicted price (EUR)")
+
+
+def test_r_squared_of_equal_targets_is_undefined():
+    (axes,) = PredictedVsTrue(np.full(3, 2.0), np.full(3, 2.0)).draw().axes
+    assert axes.get_title(loc="left") == "R² undefined, 3 examples"
+    assert axes.get_xlim() == (1, 3)
+
+
+def test_decision_boundary_lies_where_the_classes_are_equally_likely():
+    (axes,) = boundary().draw().axes
+    lines = [collection for collection in axes.collections if isinstance(collection, ContourSet)]
+    vertices = np.concatenate([path.vertices for line in lines for path in line.get_paths()])
+    assert np.allclose(vertices[:, 0], 0.5, atol=1e-6)
+    assert vertices[:, 1].min() == -1 and vertices[:, 1].max() == 1
+
+
+def test_decision_boundary_shades_regions_by_confidence_in_the_colours_of_the_points():
+    (axes,) = boundary().draw().axes
+    (image,) = axes.images
+    shade = np.asarray(image.get_array())
+    assert image.origin == "lower" and image.get_extent() == [-2, 2, -1, 1]
+    first, second = (to_hex(points.get_facecolor()[0]) for points in axes.collections[-2:])
+    assert first != second
+    assert (
+        shade[0, 0, 2] > shade[0, 0, 0] and shade[0, -1, 0] > shade[0, -1, 2]
+    )  # blue on the left, orange on the right
+    assert (np.diff(shade[0, :26, 0]) > 0).all()  # paler towards the boundary
+
+
+def test_decision_boundary_puts_each_point_in_its_class_with_its_own_marker():
+    picture = boundary()
+    (axes,) = picture.draw().axes
+    left, right = axes.collections[-2:]
+    assert np.array_equal(left.get_offsets(), picture.points[:1])
+    assert np.array_equal(right.get_offsets(), picture.points[1:])
+    assert len(left.get_paths()[0].vertices) != len(right.get_paths()[0].vertices)
+
+
+def test_decision_boundary_takes_rows_for_y():
+    share = np.tile((GRID_Y > 0)[:, None].astype(float), (1, len(GRID_X)))
+    (axes,) = boundary(probabilities=np.stack([1 - share, share], axis=-1)).draw().axes
+    shade = np.asarray(axes.images[0].get_array())
+    assert np.array_equal(shade[0, 0], shade[0, -1]) and not np.array_equal(shade[0, 0], shade[-1, 0])
+
+
+def test_decision_boundary_draws_when_one_class_wins_everywhere_or_has_no_point():
+    probabilities = np.tile([0.7, 0.2, 0.1], (len(GRID_Y), len(GRID_X), 1))
+    names = ["a", "b", "c"]
+    picture = boundary(probabilities=probabilities, class_names=names)
+    assert to_image(picture).size
+    (axes,) = picture.draw().axes
+    assert len(axes.collections) == 3  # the points of each class, and no boundary
+
+
+def test_fitted_curve_shows_the_points_and_the_line():
+    x, y = np.array([0.0, 1, 2]), np.array([0.0, 1, 4])
+    curve_x = np.linspace(0, 2, 30)
+    (axes,) = FittedCurve(x, y, curve_x, curve_x**2, ("time (s)", "height (m)")).draw().axes
+    assert np.array_equal(axes.collections[0].get_offsets(), np.stack([x, y], 1))
+    (line,) = axes.lines
+    assert np.array_equal(line.get_xydata(), np.stack([curve_x, curve_x**2], 1))
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("time (s)", "height (m)")
+
+
+def test_a_curve_that_runs_away_does_not_hide_the_points():
+    curve_x = np.linspace(0, 2, 30)
+    (axes,) = FittedCurve([0.0, 1, 2], [0.0, 1, 4], curve_x, 1e6 * curve_x).draw().axes
+    low, high = axes.get_ylim()
+    assert low < 0 and 6 < high < 7
+
+
+def test_learning_curve_has_losses_in_one_panel_and_the_metric_in_the_other():
+    series = {"val/accuracy": [0.8, 0.9, 0.85], "train/loss": [0.9, 0.5, 0.4], "val/loss": [0.8, None, 0.6]}
+    losses, accuracy = LearningCurve([1, 2, 3], series, best_epoch=2).draw().axes
+    train, val, best = losses.lines
+    assert (losses.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy")
+    assert train.get_label() == "train" and list(train.get_ydata()) == [0.9, 0.5, 0.4]
+    assert val.get_label() == "val" and val.get_xydata().tolist() == [[1, 0.8], [3, 0.6]]
+    assert list(accuracy.lines[0].get_ydata()) == [0.8, 0.9, 0.85]
+    assert best.get_label() == "best epoch" and list(best.get_xdata()) == [2, 2]
+    assert losses.get_yscale() == "linear"
+
+
+@pytest.mark.parametrize(("last", "scale"), [(0.06, "linear"), (0.04, "log"), (0.0, "linear"), (-1.0, "linear")])
+def test_losses_are_logarithmic_beyond_a_range_of_twenty(last, scale):
+    (axes,) = LearningCurve([1, 2], {"train/loss": [1.0, last]}).draw().axes
+    assert axes.get_yscale() == scale
+
+
+def test_accuracy_is_never_logarithmic_and_in_percent():
+    figure = LearningCurve([1, 2], {"val/accuracy": [0.01, 0.9]}).draw()
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    assert axes.get_yscale() == "linear"
+    assert "80 %" in tick_names(axes.yaxis)
+
+
+def test_epochs_are_whole_numbers_even_where_there_is_one():
+    figure = LearningCurve([1], {"train/loss": [0.5], "val/loss": [0.4]}, best_epoch=1).draw()
+    figure.canvas.draw()
+    assert [tick for tick in figure.axes[0].get_xticks() if 0.5 <= tick <= 1.5] == [1]
