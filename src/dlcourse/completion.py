@@ -4,8 +4,9 @@ A shell's completion script calls `dlcourse -sc query=SHELL` with the line so fa
 """
 
 import contextlib
+import io
 import os
-from pathlib import Path
+from itertools import pairwise
 
 from dlcourse import config_files
 
@@ -20,8 +21,8 @@ def main(words: list[str], verbs: list[str]) -> int:
         print("\n".join(verb for verb in verbs if _continues(verb, line)))
     elif before[0] == "train":
         # Hydra knows no verbs: it is shown the line without ours.
-        os.environ["COMP_LINE"] = "dlcourse " + line.split(maxsplit=2)[2] if len(line.split()) > 2 else "dlcourse "
-        _query_hydra(words)
+        os.environ["COMP_LINE"] = "dlcourse " + " ".join([*before[1:], "" if line.endswith(" ") else line.split()[-1]])
+        _query_hydra(words, before)
     elif before[0] == "list":
         names = [name for group in config_files.GROUPS for name in (group, *_entries(group))]
         print("\n".join(dict.fromkeys(name for name in names if _continues(name, line))))
@@ -36,10 +37,11 @@ def _entries(group: str) -> list[str]:
     return list(config_files.entries(group, config_files.folders(None)))
 
 
-def _query_hydra(words: list[str]) -> None:
+def _query_hydra(words: list[str], before: list[str]) -> None:
     """Half-typed lines are not errors: where Hydra cannot read one, there is nothing to propose."""
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere), contextlib.suppress(Exception, SystemExit):
-        _hydra(words)
+    own_folder = [word for flag, word in pairwise(before) if flag in ("--config-dir", "-cd")][:1]
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(Exception, SystemExit):
+        _hydra([*words, *(f"--config-dir={folder}" for folder in own_folder)])
 
 
 def _hydra(words: list[str]) -> int:

@@ -16,7 +16,7 @@ class TrainerConfig:
 
     `batch_size=full` takes the whole training set in each step: gradient descent. `accumulate` sums the gradients of that
     many batches before a step, `clip_norm` scales gradients down to this norm, and `patience` stops after that many
-    evaluations without improvement.
+    evaluations without improvement. `weights` says which are tested and kept: the best on validation, or the last.
     """
 
     epochs: Count = 5
@@ -27,6 +27,7 @@ class TrainerConfig:
     accumulate: Count = 1
     clip_norm: Positive | None = None
     patience: Count | None = None
+    weights: Literal["best", "last"] = "best"
     log_graph: bool = False
 
 

@@ -15,6 +15,14 @@ from dlcourse.errors import ConfigError
 GROUPS = ("model", "data", "features", "task", "optimizer", "scheduler", "device", "trainer", "experiment")
 
 _MAX_BYTES = 64 * 1024
+_MAX_DEPTH = 20
+_OPENING = (
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+)
+_CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 
 
 def folders(config_dir: str | None) -> list[Path]:
@@ -57,20 +65,27 @@ def read(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; raises ConfigError for one that is unreadable, empty, too large or not a mapping."""
     text = read_text(path)
     try:
-        for token in yaml.scan(text):
-            if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
-                raise ConfigError(f"{path} line {token.start_mark.line + 1}: anchors (& and *) are not allowed here")
+        _check_shape(path, text)
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}{describe_yaml_error(error)}") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: too deeply nested") from None
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
     if not isinstance(content, dict):
         given = "is empty" if content is None else f"holds a {type(content).__name__}"
         raise ConfigError(f"{path} {given}; expected lines of the form 'option: value'")
     return content
+
+
+def _check_shape(path: Path, text: str) -> None:
+    """Refuse what makes a small file slow or huge: anchors, which multiply, and deep nesting."""
+    depth = 0
+    for token in yaml.scan(text):
+        if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
+            raise ConfigError(f"{path} line {token.start_mark.line + 1}: anchors (& and *) are not allowed here")
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if depth > _MAX_DEPTH:
+            raise ConfigError(f"{path} line {token.start_mark.line + 1}: too deeply nested")
 
 
 def read_text(path: Path) -> str:

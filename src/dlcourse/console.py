@@ -71,7 +71,9 @@ def format_metric(name: str, value: float) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """A duration as a person says it: `0.4 s`, `18 s`, `3 min 20 s`."""
+    """A duration as a person says it: `12 ms`, `4.0 s`, `18 s`, `3 min 20 s`."""
+    if seconds < 1:
+        return f"{1000 * seconds:.3g} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

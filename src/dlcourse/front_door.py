@@ -48,11 +48,20 @@ def check(overrides: list[Override], places: list[Path], *, sweep: bool) -> None
         _check_group(override, places)
         if override.is_sweep_override() and not sweep:
             key = override.key_or_group
-            other = "" if _is_choice(override) else f", or write {key}=[...] for a list, or \"{key}='...'\" for one text"
+            other = (
+                "" if _is_choice(override) else f", or write {key}=[...] for a list, or \"{key}='...'\" for one text"
+            )
             raise ConfigError(f"'{override.input_line}' has several values; add -m to run them all{other}")
+        if sweep and override.key_or_group == "run.dir":
+            raise ConfigError("run.dir would put all runs of a sweep into one folder; write run.root=FOLDER")
     _check_given_once(overrides)
     groups = [override for override in overrides if _is_choice(override)]
-    config = compose([override for override in groups if not override.is_sweep_override()], places)
+    chosen = [override for override in groups if not override.is_sweep_override()]
+    try:
+        config = compose(chosen, places)
+    except ConfigError as error:  # the names on the command line exist: a file asks for something that does not
+        asked = f" (asked for by {' '.join(str(override.input_line) for override in chosen)})" if chosen else ""
+        raise ConfigError(f"{error}{asked}") from error
     _check_hydra_node(config)
     _check_experiment(config, places)
     swept = {override.key_or_group for override in groups if override.is_sweep_override()}
@@ -122,12 +131,12 @@ def _check_given_once(overrides: list[Override]) -> None:
         seen[key] = str(override.input_line)
 
 
-def compose(overrides: Iterable[Override | str], places: list[Path]) -> DictConfig:
-    """The config of these choices, with Hydra's node, less what is never in a run: see `_check_options`."""
+def compose(choices: list[Override], places: list[Path]) -> DictConfig:
+    """The config of these choices alone, with Hydra's own node in it; raises ConfigError."""
     search_path = create_config_search_path(str(conf_dir()))
     for place in places[:-1]:
         search_path.prepend("command-line", f"file://{place.resolve()}")
-    words = [word if isinstance(word, str) else str(word.input_line) for word in overrides]
+    words = [str(choice.input_line) for choice in choices]
     with hydra_errors_as_one_line():
         return ConfigLoaderImpl(search_path).load_configuration("config", words, RunMode.RUN)
 
@@ -163,8 +172,9 @@ def _check_experiment(config: DictConfig, places: list[Path]) -> None:
 
 def _check_options(overrides: list[Override], config: DictConfig, swept_groups: Iterable[str]) -> None:
     """Options set on the command line must exist in the chosen entries; those of a swept entry are checked run by run."""
-    plain = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-    keys = list(leaves(OmegaConf.to_container(plain)))
+    values = OmegaConf.to_container(config)
+    assert isinstance(values, dict)
+    keys = [key for key in leaves(values) if not key.startswith("hydra.")]
     for override in overrides:
         key = override.key_or_group
         section = key.split(".")[0]

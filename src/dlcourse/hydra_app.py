@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -11,7 +12,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from dlcourse import config_files, front_door, sweep
+from dlcourse import config_files, front_door
 from dlcourse.config import conf_dir
 from dlcourse.errors import ConfigError
 from dlcourse.options import suggestion
@@ -26,7 +27,6 @@ _INFO_TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "search
 
 def main(words: list[str]) -> None:
     """Run `dlcourse train` with the words behind it. Raises UserError, or SystemExit where Hydra ends the program."""
-    sweep.register()
     flags = _parse_flags(words)
     places = config_files.folders(flags.config_dir)
     if flags.config_dir is not None:
@@ -34,6 +34,8 @@ def main(words: list[str]) -> None:
     OmegaConf.clear_resolver("oc.env")  # a config of a stranger must not copy secrets into a run folder
     if flags.shell_completion:
         overrides = flags.overrides
+        if "install=zsh" in overrides:  # Hydra prints its script for bash, which zsh reads after this
+            print("autoload -U +X bashcompinit && bashcompinit")
     else:
         # Hydra knows no way to take an entry away again; none is what the defaults list says.
         parsed = parse([word for word in flags.overrides if word != "experiment=null"])
@@ -102,14 +104,18 @@ def _with_info_topic(words: list[str]) -> list[str]:
 def _unknown_flag(word: str, following: list[str], known: list[str]) -> str:
     name, _, value = word.lstrip("-").partition("=")
     value = value or next((item for item in following[:1] if "=" not in item and not item.startswith("-")), "VALUE")
-    config = OmegaConf.to_container(front_door.compose([], [conf_dir()]))
-    assert isinstance(config, dict)
-    del config["hydra"]
-    keys = [*front_door.leaves(config), *config_files.GROUPS]
-    for key in keys:
+    for key in _option_names():
         if name in (key, key.rpartition(".")[2]):
             return f"options are written key=value: {key}={value}"
     return f"unknown flag '{word}'{suggestion(word, known)}"
+
+
+def _option_names() -> Iterator[str]:
+    """The dotted names of our own options, those of the trainer first, and the groups."""
+    yield from ("seed", "run.root", "run.dir", *config_files.GROUPS)
+    for group in ("trainer", *config_files.GROUPS):
+        for path in config_files.entries(group, [conf_dir()]).values():
+            yield from (f"{group}.{option}" for option in config_files.read(path) if option != "name")
 
 
 def _check_together(flags: argparse.Namespace) -> None:

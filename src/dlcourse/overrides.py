@@ -99,13 +99,12 @@ def _skip(value: str, position: int, key: str) -> int:
     Quotes and brackets enclose only where an element starts: `it's` and `/x/[draft` are plain texts.
     """
     opening, before = value[position], value[:position].rstrip()
-    starts_element = not before or before[-1] in ",[{("
+    starts_element = not before or before[-1] in ",[{" or (before[-1] == "(" and _is_call(value, len(before) - 1))
     if opening in "\"'" and starts_element:
         closed = _QUOTED.match(value, position)
         return closed.end() if closed else position + 1
-    if opening == "(" and not _CALL.search(value, 0, position):
-        return position + 1
-    if opening not in _CLOSING or (opening != "(" and not starts_element):
+    encloses = _is_call(value, position) if opening == "(" else opening in _CLOSING and starts_element
+    if not encloses:
         return position + 1
     inside = position + 1
     while inside < len(value):
@@ -115,3 +114,8 @@ def _skip(value: str, position: int, key: str) -> int:
     if opening == "(":
         return position + 1
     raise ConfigError(f"cannot read '{key}={value}': '{opening}' is not closed by '{_CLOSING[opening]}'")
+
+
+def _is_call(value: str, position: int) -> bool:
+    """Whether the parenthesis there follows a name that stands where an element starts: `choice(`."""
+    return _CALL.search(value, 0, position) is not None

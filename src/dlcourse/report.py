@@ -43,6 +43,8 @@ def headline(config: RunConfig, device: Device) -> str:
     features = "" if config.features.name == "none" else f" with {config.features.name} features"
     rate = config.optimizer.options.get("lr")
     optimizer = config.optimizer.name if rate is None else f"{config.optimizer.name} lr {rate:g}"
+    if config.scheduler.name != "constant":
+        optimizer += f" {config.scheduler.name}"
     what = f"{config.model.name} on {config.data.name}{features}"
     return "   ".join(["dlcourse train", what, optimizer, str(device), f"seed {config.seed}"])
 
@@ -87,7 +89,7 @@ def hyperparameters(setup: Setup) -> dict[str, str | float]:
 
 def results(task: Task, history: History, test: Report) -> dict[str, float]:
     """The numbers that stand beside the hyperparameters."""
-    splits = {"val": history.best, "test": test.scalars}
+    splits = {"val": history.kept, "test": test.scalars}
     return {f"{split}/{name}": values[name] for split, values in splits.items() for name in ("loss", task.main_metric)}
 
 
@@ -107,25 +109,25 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
             "model": {"name": setup.config.model.name, "parameters": setup.parameters},
             "epochs": history.epochs[-1],
             "steps": history.steps,
-            "best_epoch": history.best_epoch,
+            "best_epoch": history.kept_epoch,
             "seconds": round(seconds, 2),
             "samples_per_second": round(history.samples_per_second, 1),
             "train": {
                 name.removeprefix("train/"): values[-1] for name, values in history.series.items() if "train/" in name
             },
-            "val": history.best,
+            "val": history.kept,
             "test": test.scalars,
             **test.details,
         },
     )
-    best = "   ".join(f"{name} {format_metric(name, value)}" for name, value in history.best.items())
+    best = "   ".join(f"{name} {format_metric(name, value)}" for name, value in history.kept.items())
     lines = [
         setup.command,
         "",
         f"data   {data.spec.name}   {describe_data(data)}",
         f"model  {setup.config.model.name}   {setup.parameters:,} parameters",
         f"train  {_plural(history.epochs[-1], 'epoch')}, {history.steps:,} steps, {format_seconds(history.train_seconds)}",
-        f"val    {best}   (epoch {history.best_epoch}, the best)",
+        f"val    {best}   ({_kept(setup, history)})",
         f"test   {test.headline}",
         *(f"       {line}" for line in test.highlights),
         "",
@@ -134,11 +136,15 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
     folder.write_text("report.txt", "\n".join(lines).rstrip() + "\n")
 
 
-def say_end(console: Console, folder: RunFolder, history: History, test: Report) -> None:
+def say_end(console: Console, folder: RunFolder, setup: Setup, history: History, test: Report) -> None:
     """The last lines on the console: what was reached, where it lies, and the command that opens it."""
-    console.say("test", f"{test.headline}   best epoch {history.best_epoch}", *test.highlights)
+    console.say("test", f"{test.headline}   {_kept(setup, history)}", *test.highlights)
     console.say("saved", "  ".join(["report.txt", *(f"{name}.png" for name in test.pictures), "metrics.jsonl"]))
     console.say("look", f"tensorboard --logdir {shlex.quote(str(folder.path.parent))}")
+
+
+def _kept(setup: Setup, history: History) -> str:
+    return f"{setup.config.trainer.weights} epoch {history.kept_epoch}"
 
 
 def _plural(count: int, noun: str) -> str:

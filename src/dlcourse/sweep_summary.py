@@ -72,7 +72,9 @@ def _table(ranked: Sequence[tuple[Job, "RunResult"]]) -> list[str]:
     for place, (job, result) in enumerate(ranked, start=1):
         values = ["" if value is None else f"{value:.4f}" for value in _validation_values(result, names)]
         words = [override.partition("=")[2] for override in job.overrides]
-        rows.append([str(place), *words, *values, str(result.best_epoch), f"{result.seconds:.1f} s", result.folder.name])
+        rows.append(
+            [str(place), *words, *values, str(result.best_epoch), f"{result.seconds:.1f} s", result.folder.name]
+        )
     left = {0, *range(1, 1 + len(varied)), len(rows[0]) - 1}
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(_pad(row[c], widths[c], c in left) for c in range(len(row))).rstrip() for row in rows]

@@ -72,10 +72,10 @@ def run(config: RunConfig, overrides: list[str]) -> RunResult:
         history, test = _fit_and_test(setup, folder, console)
         seconds = time.perf_counter() - started
         report.write_report(folder, setup, history, test, seconds)
-        report.say_end(console, folder, history, test)
-    scalars = {f"val/{name}": value for name, value in history.best.items()}
-    best = history.best[task.monitor]
-    return RunResult(folder.path, history.best_epoch, seconds, f"val/{task.monitor}", task.mode, best, scalars)
+        report.say_end(console, folder, setup, history, test)
+    scalars = {f"val/{name}": value for name, value in history.kept.items()}
+    best = history.kept[task.monitor]
+    return RunResult(folder.path, history.kept_epoch, seconds, f"val/{task.monitor}", task.mode, best, scalars)
 
 
 def check_entries(config: RunConfig) -> None:
@@ -104,7 +104,7 @@ def _fit_and_test(setup: report.Setup, folder: RunFolder, console: Console) -> t
             logger.graph(task.model, next(data.val.batches(1)).inputs)
         history = Trainer(task, data, trainer_config, setup.device, logger, console, folder / WEIGHTS).fit()
         test = evaluate(task, data.test, trainer_config.eval_batch_size, setup.device, full=True)
-        test.pictures["learning_curve"] = LearningCurve(history.epochs, history.series, history.best_epoch)
+        test.pictures["learning_curve"] = LearningCurve(history.epochs, history.series, history.kept_epoch)
         logger.report("test", history.steps, history.epochs[-1], test)
         logger.hyperparameters(report.hyperparameters(setup), report.results(task, history, test))
     return history, test

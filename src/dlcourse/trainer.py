@@ -23,16 +23,18 @@ _MAX_ROWS = 25
 
 @dataclass
 class History:
-    """What the epochs brought: the numbers of each evaluation, and which was best."""
+    """What the epochs brought: the numbers of each evaluation, and which epoch's weights are kept."""
 
     epochs: list[int] = field(default_factory=list)
     series: dict[str, list[float]] = field(default_factory=dict)
     steps: int = 0
+    epoch_seconds: float = 0.0
     train_seconds: float = 0.0
     samples_per_second: float = 0.0
-    best_epoch: int = 0
-    best: dict[str, float] = field(default_factory=dict)
+    best: float | None = None
     since_best: int = 0
+    kept_epoch: int = 0
+    kept: dict[str, float] = field(default_factory=dict)
 
     def add(self, epoch: int, values: dict[str, float]) -> None:
         """Append the numbers of an evaluation."""
@@ -42,7 +44,7 @@ class History:
 
 
 class Trainer:
-    """Trains a task on a data set, epoch by epoch, and keeps the weights of the best in a file."""
+    """Trains a task on a data set, epoch by epoch, and keeps the weights of the best (or the last) in a file."""
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class Trainer:
         self.history = History()
 
     def fit(self) -> History:
-        """Train for the epochs asked for, or until patience ends; the best weights are in the task's model after.
+        """Train for the epochs asked for, or until patience ends; the kept weights are in the task's model after.
 
         Raises DivergedError where the loss is not finite.
         """
@@ -98,12 +100,13 @@ class Trainer:
             history.steps += 1
             recent.add(scalars, len(batch.targets))
             if console.wants_progress():
-                console.progress(history.steps, epoch, float(scalars["loss"]), self._task.rate)
+                console.progress(history.steps, epoch, scalars["loss"].item(), self._task.rate)
             if history.steps % self._config.log_every == 0:
                 self._log_steps(epoch, recent, epoch_means)
         if recent:
             self._log_steps(epoch, recent, epoch_means)
         seconds = time.perf_counter() - started
+        history.epoch_seconds = seconds
         history.train_seconds += seconds
         history.samples_per_second = len(self._data.train) / seconds
         self._logger.scalars(
@@ -131,12 +134,13 @@ class Trainer:
         values = {f"train/{name}": value for name, value in train_scalars.items()}
         values |= {f"val/{name}": value for name, value in report.scalars.items()}
         history.add(epoch, values)
-        is_best = _is_better(report.scalars[task.monitor], history.best.get(task.monitor), task.mode)
-        if is_best:
-            history.best_epoch, history.best, history.since_best = epoch, report.scalars, 0
+        value = report.scalars[task.monitor]
+        is_best = _is_better(value, history.best, task.mode)
+        history.best = value if is_best else history.best
+        history.since_best = 0 if is_best else history.since_best + 1
+        if is_best or self._config.weights == "last":
+            history.kept_epoch, history.kept = epoch, report.scalars
             save_weights(task.model, self._weights)
-        else:
-            history.since_best += 1
         if self._shows_row(epoch):
             self._console.rows([self._row(epoch, values, is_best)])
 
@@ -150,7 +154,7 @@ class Trainer:
         return (
             f"{epoch:5d}  {format_metric('train/loss', values['train/loss']):>10}  "
             f"{format_metric('val/loss', values['val/loss']):>8}  {format_metric(main, values[main]):>12}  "
-            f"{self._task.rate:9.3g}  {format_seconds(self.history.train_seconds):>10}{'  best' if is_best else ''}"
+            f"{self._task.rate:9.3g}  {format_seconds(self.history.epoch_seconds):>10}{'  best' if is_best else ''}"
         )
 
     def _diverged(self, error: DivergedError, step: int, epoch: int) -> DivergedError:

@@ -34,6 +34,12 @@ class LinearRegression(_Affine):
             )
         super().__init__(spec, spec.num_outputs)
 
+    def formula(self, feature_names: tuple[str, ...]) -> str:
+        """The first output written out: `y = 2.001 x + 0.998`."""
+        terms = zip(self.linear.weight[0].tolist(), feature_names, strict=True)
+        text = " ".join(f"{weight:+.5g} {name}" for weight, name in terms)
+        return f"y = {text} {float(self.linear.bias[0]):+.5g}".replace("= +", "= ").replace(" +", " + ").replace(" -", " - ")
+
 
 class LogisticRegression(_Affine):
     """Logistic regression: the logit of the second of two classes, or one logit for each of more (softmax regression)."""

@@ -13,8 +13,9 @@ from torch.nn import functional
 from dlcourse.descent import DescentMaker
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
+from dlcourse.models.linear import SoftmaxRegression
 from dlcourse.options import Count, Fraction
-from dlcourse.plots import ConfusionMatrix, DecisionBoundary, ImageGrid, Picture
+from dlcourse.plots import ConfusionMatrix, DecisionBoundary, ImageGrid, Picture, WeightImages
 from dlcourse.spec import Batch, DataSpec, Report, Split
 from dlcourse.tasks.task import LossTask, Scalars, output_shape
 
@@ -115,7 +116,7 @@ class Classification(LossTask):
         }
         accuracy = report.scalars["accuracy"]
         report.headline = (
-            f"accuracy {accuracy:.2%} ({100 * low:.2f} to {100 * high:.2f})   loss {report.scalars['loss']:.4g}"
+            f"accuracy {100 * accuracy:.2f} % ({100 * low:.2f} to {100 * high:.2f})   loss {report.scalars['loss']:.4g}"
         )
         confused = most_confused(counts)
         if confused:
@@ -133,7 +134,7 @@ class Classification(LossTask):
         if images is not None and len(mistakes):
             confidence, guesses = probabilities[mistakes].max(1)
             captions = [
-                f"{names[true]} as {names[guess]}\n{share:.0%}"
+                f"{names[true]} as {names[guess]}\n{100 * share:.0f} %"
                 for true, guess, share in zip(
                     targets[mistakes].tolist(), guesses.tolist(), confidence.tolist(), strict=True
                 )
@@ -141,6 +142,9 @@ class Classification(LossTask):
             report.pictures["mistakes"] = ImageGrid(
                 images.numpy(), captions, "Most confident mistakes (true as predicted)"
             )
+        if isinstance(self.model, SoftmaxRegression) and self.spec.is_image:
+            weights = self.model.linear.weight.detach().cpu().reshape(-1, *self.spec.input_shape)
+            report.pictures["weights"] = WeightImages(weights.numpy(), names)
         if self.spec.input_shape == (2,):
             points = self.inputs(split, batch_size)
             report.pictures["decision_boundary"] = self._decision_boundary(points, targets, batch_size)

@@ -12,12 +12,14 @@ from torch.nn import functional
 from dlcourse.descent import DescentMaker
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
+from dlcourse.models.linear import LinearRegression
 from dlcourse.plots import FittedCurve, PredictedVsTrue
 from dlcourse.spec import Batch, DataSpec, Report, Split
 from dlcourse.tasks.task import LossTask, Scalars, output_shape
 
 _LOSSES = {"mse": functional.mse_loss, "mae": functional.l1_loss, "huber": functional.huber_loss}
 _GRID = 200
+_MAX_TERMS = 10
 
 
 class Regression(LossTask):
@@ -62,6 +64,8 @@ class Regression(LossTask):
                 f"{label} {scalars[name]:.4g}"
                 for label, name in (("MSE", "mse"), ("RMSE", "rmse"), ("MAE", "mae"), ("R^2", "r2"))
             )
+            if isinstance(self.model, LinearRegression) and self.spec.num_features <= _MAX_TERMS:
+                report.highlights.append(self.model.formula(self.spec.feature_names))
             report.pictures["predicted_vs_true"] = PredictedVsTrue(targets[:, 0].numpy(), predicted[:, 0].numpy())
             if self.spec.input_shape == (1,):
                 report.pictures["fit"] = self._fitted_curve(self.inputs(split, batch_size), targets, batch_size)
@@ -70,7 +74,8 @@ class Regression(LossTask):
     def _fitted_curve(self, inputs: Tensor, targets: Tensor, batch_size: int) -> FittedCurve:
         grid = torch.linspace(float(inputs.min()), float(inputs.max()), _GRID)[:, None]  # (G, 1)
         curve = self.predict(grid, batch_size)
-        return FittedCurve(inputs[:, 0].numpy(), targets[:, 0].numpy(), grid[:, 0].numpy(), curve[:, 0].numpy())
+        points = (inputs[:, 0].numpy(), targets[:, 0].numpy())
+        return FittedCurve(*points, grid[:, 0].numpy(), curve[:, 0].numpy(), names=(self.spec.feature_names[0], "y"))
 
 
 def regression_scores(predicted: Tensor, targets: Tensor) -> dict[str, float]:

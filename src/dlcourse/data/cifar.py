@@ -1,0 +1,202 @@
+"""CIFAR-10: 50,000 + 10,000 colour pictures of 32 x 32 in ten classes, from its python or its binary version.
+
+Both versions, and their checksums, are described at https://www.cs.toronto.edu/~kriz/cifar.html.
+"""
+
+import gzip
+import pickle  # only for _BatchReader, which can make nothing but the two stand-ins below
+import shutil
+import tarfile
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlcourse.data.download import appearing, check_file, fetch, one_line
+from dlcourse.data.idx import check_labels
+from dlcourse.data.image_files import ImageFiles, lies_there
+from dlcourse.data.source import Tables
+from dlcourse.data.transforms import Augment
+from dlcourse.errors import DataError
+
+_SHAPE = (3, 32, 32)
+_PIXELS = 3 * 32 * 32
+_ROWS = 10_000  # pictures in each published file
+_REMEDY = "delete it to download the data again, or type data.root=FOLDER"
+
+_PYTHON_FOLDER = "cifar-10-batches-py"
+_PYTHON_FILES = {
+    "data_batch_1": "md5:c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "md5:d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "md5:54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "md5:634d18415352ddfa80567beed471001a",
+    "data_batch_5": "md5:482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "md5:40351d587109b95175f43aff81a1287e",
+}
+_BINARY_FOLDER = "cifar-10-batches-bin"
+_BINARY_FILES = tuple(f"{name}.bin" for name in _PYTHON_FILES)
+_ARCHIVE = "cifar-10-binary.tar.gz"
+_ARCHIVE_URL = f"https://www.cs.toronto.edu/~kriz/{_ARCHIVE}"
+_ARCHIVE_CHECKSUM = "md5:c32a1d4ab5d03f1284b67883e8d87530"
+
+_Batch = tuple[np.ndarray, np.ndarray]  # pixels (N, 3072) and labels (N,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CIFAR10(ImageFiles):
+    """Small colour photographs of animals and vehicles (Krizhevsky 2009, Learning multiple layers of features).
+
+    Training pictures are shifted and mirrored, unless `augment` says otherwise, as is usual since He et al. 2016,
+    section 4.2.
+    """
+
+    CLASS_NAMES: ClassVar[tuple[str, ...]] = (
+        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+    )  # fmt: skip
+
+    augment: Augment = field(default_factory=lambda: Augment(crop=4, flip=True))
+
+    def load(self) -> Tables:
+        *train, test = self._batches()
+        return Tables(*_joined(train), *_joined([test]), class_names=self.CLASS_NAMES)
+
+    def _batches(self) -> list[_Batch]:
+        """The five training files and the test file, of the version that is complete, or else downloaded."""
+        python, binary = self.root_folder / _PYTHON_FOLDER, self.root_folder / _BINARY_FOLDER
+        missing = _missing(python, _PYTHON_FILES)
+        if not missing:
+            return [self._read_python(python / name, checksum) for name, checksum in _PYTHON_FILES.items()]
+        if _missing(binary, _BINARY_FILES):
+            folder, missing = (binary, _missing(binary, _BINARY_FILES)) if binary.is_dir() else (python, missing)
+            _unpack(self._archive(f"{folder.name}/{missing[0]}"), binary)
+        return [self._read_binary(binary / name) for name in _BINARY_FILES]
+
+    def _archive(self, missing: str) -> Path:
+        """The archive of the binary version, downloaded where it is not there. It is kept: its host is slow."""
+        archive = self.root_folder / _ARCHIVE
+        if not lies_there(archive):
+            self.require_download(missing, self.root_folder)
+            fetch([_ARCHIVE_URL], archive, _ARCHIVE_CHECKSUM)
+        else:
+            check_file(archive, _ARCHIVE_CHECKSUM if self.verify else None)
+        return archive
+
+    def _read_python(self, path: Path, checksum: str) -> _Batch:
+        check_file(path, checksum if self.verify else None)
+        try:
+            pixels, labels = _unpickled(path)
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}; type data.root=FOLDER") from None
+        except Exception as error:  # unpickling junk may raise anything, as the documentation of pickle says
+            raise DataError(f"{path} is not a CIFAR-10 batch ({one_line(error)}); {_REMEDY}") from None
+        check_labels(path, labels, len(self.CLASS_NAMES))
+        return pixels, labels
+
+    def _read_binary(self, path: Path) -> _Batch:
+        """Rows of one byte for the label and 3072 for the pixels; fewer than published only where not verified."""
+        check_file(path)
+        row, size = 1 + _PIXELS, path.stat().st_size
+        published = _ROWS * row
+        if size != published and (self.verify or size % row or not 0 < size < published):
+            raise DataError(f"{path} is damaged: {size} bytes, expected {published}; {_REMEDY}")
+        try:
+            rows = np.fromfile(path, np.uint8).reshape(-1, row)
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}; type data.root=FOLDER") from None
+        check_labels(path, rows[:, 0], len(self.CLASS_NAMES))
+        return rows[:, 1:], rows[:, 0]
+
+
+class _Array:
+    """Stands in for a pickled numpy array: keeps its shape and bytes, and never calls numpy."""
+
+    def __init__(self, *_: object) -> None:
+        """Take whatever numpy's own constructor is given: all that matters follows in the state."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, self.shape, self.dtype, self.by_columns, self.content = state
+
+    def pixels(self) -> np.ndarray:
+        """The array `(N, 3072)`; raises ValueError for another shape or type."""
+        size = len(self.content)
+        if self.dtype.code != "u1" or self.by_columns or self.shape != (size // _PIXELS, _PIXELS) or size == 0:
+            raise ValueError(f"its data are {self.dtype.code} of shape {self.shape}, expected u1 of (N, {_PIXELS})")
+        # The published files were written by Python 2, whose strings of bytes arrive as text in Latin-1.
+        content = self.content.encode("latin1") if isinstance(self.content, str) else self.content
+        return np.frombuffer(content, np.uint8).reshape(self.shape)
+
+
+class _Dtype:
+    """Stands in for a pickled numpy type: keeps its code, `u1` for unsigned bytes."""
+
+    def __init__(self, code: str, *_: object) -> None:
+        self.code = code
+
+    def __setstate__(self, state: object) -> None:
+        """Ignore byte order and fields, which single bytes do not have."""
+
+
+def _encode(text: str, _: str) -> bytes:
+    return text.encode("latin1")
+
+
+class _BatchReader(pickle.Unpickler):
+    """Reads the pickles of CIFAR-10 and no others: every name but those of an array of bytes is refused."""
+
+    ADMITTED: ClassVar[dict[tuple[str, str], Callable[..., object]]] = {
+        ("numpy.core.multiarray", "_reconstruct"): _Array,
+        ("numpy._core.multiarray", "_reconstruct"): _Array,
+        ("numpy", "ndarray"): _Array,
+        ("numpy", "dtype"): _Dtype,
+        ("_codecs", "encode"): _encode,
+    }
+
+    def find_class(self, module: str, name: str) -> Callable[..., object]:
+        if (module, name) not in self.ADMITTED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return self.ADMITTED[module, name]
+
+
+def _unpickled(path: Path) -> _Batch:
+    size, limit = path.stat().st_size, 2 * _ROWS * (1 + _PIXELS)
+    if size > limit:
+        raise ValueError(f"it has {size} bytes, at most {limit} are expected")
+    with path.open("rb") as file:
+        batch = _BatchReader(file, encoding="latin1").load()
+    pixels, labels = batch["data"].pixels(), batch["labels"]
+    if not all(type(label) is int for label in labels) or len(labels) != len(pixels):
+        raise ValueError(f"its {len(pixels)} pictures need as many whole numbers as labels, it has {len(labels)}")
+    return pixels, np.array(labels)
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """Write the six files of the binary version from the archive into the folder, and nothing else."""
+    wanted = {f"{_BINARY_FOLDER}/{name}": folder / name for name in _BINARY_FILES}
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                content = tar.extractfile(member) if member.isreg() and member.name in wanted else None
+                if content is not None and member.size <= _ROWS * (1 + _PIXELS):
+                    with appearing(wanted[member.name]) as file:
+                        shutil.copyfileobj(content, file)
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{archive} is damaged ({one_line(error)}); {_REMEDY}") from None
+    except OSError as error:
+        raise DataError(f"cannot unpack {archive} into {folder}: {error.strerror}; type data.root=FOLDER") from None
+    if missing := _missing(folder, _BINARY_FILES):
+        raise DataError(f"{archive} does not hold {_BINARY_FOLDER}/{missing[0]}; {_REMEDY}")
+
+
+def _missing(folder: Path, names: Iterable[str]) -> list[str]:
+    return [name for name in names if not lies_there(folder / name)]
+
+
+def _joined(batches: list[_Batch]) -> tuple[Tensor, Tensor]:
+    """Images `(N, 3, 32, 32)` uint8 and classes `(N,)` int64."""
+    pixels, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return torch.from_numpy(pixels).view(-1, *_SHAPE), torch.from_numpy(labels).long()

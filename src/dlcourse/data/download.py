@@ -1,0 +1,154 @@
+"""Files of data sets: where they lie, how they are fetched from mirrors, and the checks they pass before use."""
+
+import contextlib
+import hashlib
+import os
+import stat
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+
+from tqdm import tqdm
+
+from dlcourse.errors import DataError
+
+_CHUNK = 1 << 18  # bytes
+_ROUNDS = 2
+_TRANSIENT = {408, 425, 429}  # HTTP codes below 500 after which asking the same mirror again may help
+
+
+class _MirrorError(Exception):
+    """A mirror did not deliver; `final` when asking it again is of no use."""
+
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.final = final
+
+
+def default_root() -> Path:
+    """The folder for data files: `$DLCOURSE_DATA`, or else `~/.cache/dlcourse`."""
+    return expand_home(os.environ.get("DLCOURSE_DATA") or "~/.cache/dlcourse")
+
+
+def expand_home(folder: str) -> Path:
+    """The folder with a leading `~` replaced; raises DataError where no home is known."""
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:
+        raise DataError(f"no home folder is known for '{folder}'; type data.root=FOLDER") from None
+
+
+def check_file(path: Path, checksum: str | None = None) -> None:
+    """Raise DataError unless `path` is a regular file, and one with that checksum, such as `md5:0123...`, where given.
+
+    Anything else, such as a pipe, could be read for ever.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DataError(f"{path} is not a regular file; put the data file there or type data.root=FOLDER")
+        if checksum is None:
+            return
+        algorithm, expected = checksum.split(":")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; type data.root=FOLDER for another folder") from None
+    if found != expected:
+        raise DataError(
+            f"{path}: {algorithm} differs from the published one; delete it to download it again, "
+            "or type data.verify=false for a repacked copy"
+        )
+
+
+def fetch(urls: Sequence[str], target: Path, checksum: str, *, timeout: float = 30.0, pause: float = 1.0) -> None:
+    """Download the file that lies at each of the `urls` to `target`, which appears only whole and with its checksum.
+
+    Mirrors are tried in order and once more after `pause` seconds, less those that refused; `timeout` is that of each
+    read, in seconds. Raises DataError.
+    """
+    failures: dict[str, _MirrorError] = {}
+    try:
+        for url in [*urls] * _ROUNDS:
+            if url in failures:
+                if failures[url].final:
+                    continue
+                time.sleep(pause)
+            try:
+                _download(url, target, checksum, timeout)
+            except _MirrorError as error:
+                failures[url] = error
+            else:
+                return
+    except OSError as error:
+        raise DataError(f"cannot write {target}: {error.strerror}; type data.root=FOLDER for another folder") from None
+    reasons = ", ".join(f"{urlsplit(url).netloc}: {error}" for url, error in failures.items())
+    raise DataError(
+        f"cannot download {target.name} ({reasons}); for files that are already there type data.root=FOLDER, "
+        "with data.verify=false if they are repacked"
+    )
+
+
+@contextlib.contextmanager
+def appearing(target: Path) -> Iterator[BinaryIO]:
+    """A file to write that appears, whole, when the block ends well, and otherwise leaves nothing behind."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _download(url: str, target: Path, checksum: str, timeout: float) -> None:
+    algorithm, expected = checksum.split(":")
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with appearing(target) as file:
+        for chunk in _read(url, timeout):
+            digest.update(chunk)
+            file.write(chunk)
+        if digest.hexdigest() != expected:
+            raise _MirrorError(f"wrong {algorithm}")
+
+
+def _read(url: str, timeout: float) -> Iterator[bytes]:
+    """The bytes at `url`, with progress on stderr; all failures of the network are _MirrorError."""
+    request = urllib.request.Request(url, headers={"User-Agent": "dlcourse"})  # noqa: S310 - our own https/http addresses
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as response:  # noqa: S310
+            expected: int | None = response.length
+            received = 0
+            with _progress(url, expected) as progress:
+                while chunk := response.read(_CHUNK):
+                    received += len(chunk)
+                    progress.update(len(chunk))
+                    yield chunk
+    except HTTPError as error:
+        error.close()
+        raise _MirrorError(f"HTTP {error.code}", final=error.code < 500 and error.code not in _TRANSIENT) from None
+    except (OSError, HTTPException) as error:
+        raise _MirrorError(one_line(error)) from None
+    if expected is not None and received != expected:
+        raise _MirrorError(f"stopped after {received} of {expected} bytes")
+
+
+def _progress(url: str, total: int | None) -> "tqdm[Any]":
+    """A bar on a terminal, otherwise one line and silence."""
+    address = urlsplit(url)
+    label = Path(address.path).name
+    if not sys.stderr.isatty():
+        print(f"downloading {label} from {address.netloc}", file=sys.stderr)
+    return tqdm(total=total, desc=label, unit="B", unit_scale=True, disable=not sys.stderr.isatty())
+
+
+def one_line(error: Exception) -> str:
+    """What an error of the libraries below says, on one line."""
+    reason = getattr(error, "reason", error)  # a URLError wraps what happened
+    return " ".join(str(getattr(reason, "strerror", None) or reason).split()) or type(error).__name__

@@ -1,0 +1,217 @@
+"""What every data set shares: its options, and the way from raw tables to a training, validation and test split."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
+
+import torch
+from torch import Tensor
+
+from dlcourse.data.split import TensorSplit, seeded_generator
+from dlcourse.data.transforms import Augment, ImageTransform, resize_images
+from dlcourse.errors import ConfigError, DataError
+from dlcourse.options import Count, Probability, Range, suggestion
+from dlcourse.spec import Data, DataSpec
+
+ProperFraction = Annotated[float, Range(gt=0, lt=1)]
+
+
+@dataclass
+class Tables:
+    """Raw data: inputs `(N, ...)` and targets, for training and testing, with the names that belong to them.
+
+    Images are uint8 `(N, channels, height, width)`, features float32 `(N, features)`; classes are int64 `(N,)`, values
+    float32 `(N, outputs)`.
+    """
+
+    train_inputs: Tensor
+    train_targets: Tensor
+    test_inputs: Tensor
+    test_targets: Tensor
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(ABC):
+    """A data set: options shared by all, and `load` to be written for each.
+
+    `subset` keeps that many training examples, before `val_fraction` of them is set aside for validation. The test set
+    is never cut by either.
+    """
+
+    subset: Count | None = None
+    val_fraction: ProperFraction = 0.1
+
+    @abstractmethod
+    def load(self) -> Tables:
+        """Read or generate the raw tables; raises DataError."""
+
+    def build(self, *, name: str, seed: int) -> Data:
+        """The splits for a run with this seed; raises ConfigError and DataError."""
+        tables = self._select(self.load())
+        available = len(tables.train_targets)
+        if self.subset is not None and self.subset > available:
+            raise ConfigError(f"data.subset={self.subset} is more than the {available} training examples of '{name}'")
+        kept = self._pick(tables.train_targets, self.subset or available, seeded_generator(seed, 0))
+        held_out = round(self.val_fraction * len(kept))
+        if held_out < 1 or held_out >= len(kept):
+            raise ConfigError(
+                f"data.val_fraction={self.val_fraction} of {len(kept)} training examples leaves training or validation "
+                "empty; use more data"
+            )
+        chosen = self._pick(tables.train_targets[kept], held_out, seeded_generator(seed, 1))
+        is_val = torch.zeros(len(kept), dtype=torch.bool)
+        is_val[chosen] = True
+        train, val = kept[~is_val], kept[is_val]
+        train_targets = self._disturb(tables.train_targets[train], len(tables.class_names), seeded_generator(seed, 2))
+        train_inputs = self._finish(tables.train_inputs[train])
+        transform = self._transform(train_inputs)
+
+        def split(inputs: Tensor, targets: Tensor) -> TensorSplit:
+            return TensorSplit(inputs, targets, seed, transform)
+
+        return Data(
+            spec=self._spec(name, tables, train_inputs.shape[1:], transform),
+            train=split(train_inputs, train_targets),
+            val=split(self._finish(tables.train_inputs[val]), tables.train_targets[val]),
+            test=split(self._finish(tables.test_inputs), tables.test_targets),
+        )
+
+    def _select(self, tables: Tables) -> Tables:
+        return tables
+
+    def _pick(self, targets: Tensor, count: int, generator: torch.Generator) -> Tensor:
+        """`count` sorted indices into `targets`."""
+        return torch.randperm(len(targets), generator=generator)[:count].sort().values
+
+    def _disturb(self, targets: Tensor, num_classes: int, generator: torch.Generator) -> Tensor:
+        return targets
+
+    def _finish(self, inputs: Tensor) -> Tensor:
+        """The same examples as they are kept in memory."""
+        return inputs
+
+    def _transform(self, train_inputs: Tensor) -> ImageTransform | None:
+        return None
+
+    def _spec(self, name: str, tables: Tables, shape: torch.Size, transform: ImageTransform | None) -> DataSpec:
+        return DataSpec(
+            name=name,
+            input_shape=transform.output_shape(shape) if transform else tuple(shape),
+            num_outputs=len(tables.class_names) or tables.train_targets.shape[1],
+            target="class" if tables.class_names else "value",
+            class_names=tables.class_names,
+            feature_names=tables.feature_names,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassSource(Source):
+    """A data set with classes.
+
+    `classes` keeps these, by name or number, renumbered in the order given. `label_noise` gives that share of the
+    training labels (never validation's or the test's) another class at random; `stratify` keeps the share of each
+    class equal in subset and validation.
+    """
+
+    classes: tuple[int | str, ...] | None = None
+    label_noise: Probability = 0.0
+    stratify: bool = True
+
+    def _select(self, tables: Tables) -> Tables:
+        if self.classes is None:
+            return tables
+        chosen = [_class_index(wanted, tables.class_names) for wanted in self.classes]
+        if len(set(chosen)) < max(2, len(chosen)):
+            raise ConfigError(f"data.classes={list(self.classes)} must name at least two different classes")
+        train_inputs, train_targets = _keep_classes(tables.train_inputs, tables.train_targets, chosen)
+        test_inputs, test_targets = _keep_classes(tables.test_inputs, tables.test_targets, chosen)
+        names = tuple(tables.class_names[index] for index in chosen)
+        return Tables(train_inputs, train_targets, test_inputs, test_targets, names, tables.feature_names)
+
+    def _pick(self, targets: Tensor, count: int, generator: torch.Generator) -> Tensor:
+        """As in Source, and when stratified every class gets its share to within one example.
+
+        Examples are put in random order, then in order of class, and taken at equal distances.
+        """
+        if not self.stratify:
+            return super()._pick(targets, count, generator)
+        shuffled = torch.randperm(len(targets), generator=generator)
+        by_class = shuffled[targets[shuffled].argsort(stable=True)]
+        places = (torch.arange(count, dtype=torch.float64) + 0.5) * len(targets) / count
+        return by_class[places.long()].sort().values
+
+    def _disturb(self, targets: Tensor, num_classes: int, generator: torch.Generator) -> Tensor:
+        count = round(self.label_noise * len(targets))
+        noisy = torch.randperm(len(targets), generator=generator)[:count]
+        shift = torch.randint(1, num_classes, (count,), generator=generator)
+        disturbed = targets.clone()
+        disturbed[noisy] = (targets[noisy] + shift) % num_classes
+        return disturbed
+
+
+def _class_index(wanted: int | str, names: Sequence[str]) -> int:
+    if str(wanted) in names:
+        return names.index(str(wanted))
+    if isinstance(wanted, int) and 0 <= wanted < len(names):
+        return wanted
+    raise ConfigError(f"data.classes: no class '{wanted}'{suggestion(str(wanted), names)}")
+
+
+def _keep_classes(inputs: Tensor, targets: Tensor, chosen: list[int]) -> tuple[Tensor, Tensor]:
+    new_index = torch.full((int(targets.max()) + 1,), -1)
+    new_index[torch.tensor(chosen)] = torch.arange(len(chosen))
+    renamed = new_index[targets]
+    kept = (renamed >= 0).nonzero().squeeze(1)
+    return inputs[kept], renamed[kept]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSource(ClassSource):
+    """A data set of images with classes; every split is resized and normalised alike, training also augmented.
+
+    `resize` is the side in pixels (bilinear, antialiased); `rgb` repeats a grey channel three times. Normalisation
+    takes mean and standard deviation per channel from the training examples.
+    """
+
+    resize: Count | None = None
+    rgb: bool = False
+    augment: Augment = field(default_factory=Augment)
+
+    def _finish(self, inputs: Tensor) -> Tensor:
+        return inputs if self.resize is None else resize_images(inputs, self.resize)
+
+    def _transform(self, train_inputs: Tensor) -> ImageTransform:
+        return ImageTransform.fit(train_inputs, rgb=self.rgb, augment=self.augment)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSource(Source):
+    """A data set that comes as one table, of which `test_fraction` is set aside.
+
+    The test rows are the same in every run, whatever its seed.
+    """
+
+    TEST_SEED: ClassVar[int] = 20231101
+
+    test_fraction: ProperFraction = 0.2
+
+    def divide(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        class_names: tuple[str, ...] = (),
+        feature_names: tuple[str, ...] = (),
+    ) -> Tables:
+        """The table's rows as training and test tables."""
+        count = round(self.test_fraction * len(targets))
+        if count < 1:
+            raise DataError(f"data.test_fraction={self.test_fraction} of {len(targets)} rows leaves no test set")
+        test = self._pick(targets, count, seeded_generator(self.TEST_SEED))
+        is_test = torch.zeros(len(targets), dtype=torch.bool)
+        is_test[test] = True
+        return Tables(
+            inputs[~is_test], targets[~is_test], inputs[is_test], targets[is_test], class_names, feature_names
+        )

@@ -1,0 +1,74 @@
+"""A split held in memory as tensors: batches are gathered by index, then normalised and augmented as a whole."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlcourse.data.transforms import ImageTransform
+from dlcourse.spec import Batch
+
+
+@dataclass(frozen=True)
+class TensorSplit:
+    """Inputs `(N, ...)` (uint8 images or float32 features) with targets `(N,)` classes or `(N, outputs)` values.
+
+    The order and augmentation of an epoch are pure functions of `(seed, epoch)`, so nothing about them needs saving.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    seed: int = 0
+    transform: ImageTransform | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def batches(self, batch_size: int, *, epoch: int | None = None) -> Iterator[Batch]:
+        """Every example once; shuffled and augmented where an epoch is given. The last batch may be shorter."""
+        if epoch is None:
+            for start in range(0, len(self), batch_size):
+                chosen = slice(start, start + batch_size)
+                yield Batch(self._prepare(self.inputs[chosen], None), self.targets[chosen])
+            return
+        order = torch.randperm(len(self), generator=seeded_generator(self.seed, epoch)).to(self.inputs.device)
+        for step, indices in enumerate(_chunks(order, batch_size)):
+            inputs = self.inputs.index_select(0, indices)
+            yield Batch(self._prepare(inputs, (epoch, step)), self.targets.index_select(0, indices))
+
+    def to(self, device: torch.device) -> "TensorSplit":
+        transform = self.transform.to(device) if self.transform else None
+        return dataclasses.replace(
+            self, inputs=self.inputs.to(device), targets=self.targets.to(device), transform=transform
+        )
+
+    def pictures(self, indices: Tensor) -> Tensor | None:
+        """The chosen images as `(n, channels, height, width)` in [0, 1], on the CPU; None for what is no image."""
+        if self.inputs.ndim != 4:
+            return None
+        return self.inputs[indices.to(self.inputs.device)].cpu().float() / 255
+
+    def _prepare(self, inputs: Tensor, epoch_and_step: tuple[int, int] | None) -> Tensor:
+        if self.transform is None:
+            return inputs
+        augments = epoch_and_step is not None and self.transform.augments
+        generator = seeded_generator(self.seed, *epoch_and_step) if augments and epoch_and_step else None
+        return self.transform(inputs, generator)
+
+
+def _chunks(order: Tensor, size: int) -> list[Tensor]:
+    """Pieces of `size`; a last piece of one example joins the one before, as batch norm cannot average over one."""
+    chunks = list(order.split(size))
+    if size > 1 and len(chunks) > 1 and len(chunks[-1]) == 1:
+        last = chunks.pop()
+        chunks[-1] = torch.cat([chunks[-1], last])
+    return chunks
+
+
+def seeded_generator(*seeds: int) -> torch.Generator:
+    """A generator on the CPU whose state is a well-mixed function of the given non-negative integers."""
+    (state,) = np.random.SeedSequence(seeds).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state) >> 1)

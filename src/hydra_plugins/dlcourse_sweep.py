@@ -1,0 +1,105 @@
+"""The Hydra plugins behind `dlcourse train -m`; Hydra finds plugins in this package and in no other."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.utils import JobReturn, run_job, setup_globals
+from omegaconf import open_dict
+
+from dlcourse import front_door
+from dlcourse.error_report import report
+from dlcourse.errors import ConfigError
+from dlcourse.plain_errors import hydra_errors_as_one_line
+from dlcourse.sweep import SweepFailedError, combinations, job_name, make_sweep_folder
+from dlcourse.sweep_summary import Job, write_summary
+
+
+class Sweeper(BasicSweeper):
+    """Every combination of the given values, refused as a whole where one of them cannot run."""
+
+    def __init__(self) -> None:
+        super().__init__(max_batch_size=None)
+
+    def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
+        """Run all combinations, print and write the ranking.
+
+        Raises ConfigError before the first run, and SweepFailedError after the last where one failed.
+        """
+        assert self.config is not None and self.launcher is not None and self.hydra_context is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        overrides = parser.parse_overrides(arguments)
+        runs = combinations(overrides)
+        varied = [index for index, override in enumerate(overrides) if override.is_sweep_override()]
+        jobs = [Job([run[index] for index in varied]) for run in runs]
+        self._check(runs, jobs)
+
+        folder = make_sweep_folder(Path(str(self.config.run.root)).expanduser())
+        for number, (job, run) in enumerate(zip(jobs, runs, strict=True), start=1):
+            job.folder = folder / job_name(number, len(jobs), job.overrides)
+            run.append(f"run.dir={QuotedString(str(job.folder), Quote.single).with_quotes()}")
+        returns = self.launcher.launch(runs, initial_job_idx=0)
+        for job, returned in zip(jobs, returns, strict=False):
+            job.outcome = returned.return_value
+        failed = write_summary(folder, jobs)
+        if len(returns) < len(jobs):
+            raise KeyboardInterrupt
+        if failed:
+            raise SweepFailedError(f"{failed} of {len(jobs)} runs failed; their errors are in {folder / 'summary.txt'}")
+        return returns
+
+    def _check(self, runs: list[list[str]], jobs: list[Job]) -> None:
+        """Compose every combination; the first that cannot run is named."""
+        assert self.config is not None and self.hydra_context is not None
+        for run, job in zip(runs, jobs, strict=True):
+            try:
+                with hydra_errors_as_one_line():
+                    config = self.hydra_context.config_loader.load_sweep_config(self.config, run)
+                with open_dict(config):
+                    del config["hydra"]
+                front_door.run_config(config)
+            except ConfigError as error:
+                which = f" (in the run with {' '.join(job.overrides)})" if job.overrides else ""
+                raise ConfigError(f"{error}{which}") from error
+
+
+class Launcher(BasicLauncher):
+    """Runs one after another in this process; Ctrl-C ends the sweep with the runs done so far."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """The outcomes of the runs, fewer than asked for where Ctrl-C ended it. A failed run does not stop the others."""
+        returns: list[JobReturn] = []
+        for index, overrides in enumerate(job_overrides):
+            words = [word for word in overrides if not word.startswith("run.dir=")]
+            print(f"\nrun {index + 1} of {len(job_overrides)}  {' '.join(words)}".rstrip(), flush=True)
+            try:
+                returns.append(self._run(overrides, initial_job_idx + index))
+            except KeyboardInterrupt:
+                break
+            if isinstance(error := returns[-1].return_value, Exception):
+                report(error)
+        return returns
+
+    def _run(self, overrides: Sequence[str], number: int) -> JobReturn:
+        assert self.config is not None and self.hydra_context is not None and self.task_function is not None
+        setup_globals()
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(config):
+            config.hydra.job.id = str(number)
+            config.hydra.job.num = number
+        return run_job(
+            hydra_context=self.hydra_context,
+            task_function=self.task_function,
+            config=config,
+            job_dir_key="hydra.run.dir",
+            job_subdir_key=None,
+        )
+
+
+for _plugin, _group in ((Sweeper, "hydra/sweeper"), (Launcher, "hydra/launcher")):
+    _node = {"_target_": f"{_plugin.__module__}.{_plugin.__name__}"}
+    ConfigStore.instance().store(group=_group, name="dlcourse", node=_node, provider="dlcourse")

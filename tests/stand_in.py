@@ -1,0 +1,94 @@
+"""A stand-in for `dlcourse.train`, for tests of the command line: it records what it was asked to train."""
+
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import dlcourse
+from dlcourse import cli
+from dlcourse.config import RunConfig
+
+DIGITS = "# Digits.\nname: digits\nroot: data  # text: folder of the files\n"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `train.run` returns; the validation accuracy is `1 / (1 + seed)`, the test accuracy the other way round."""
+
+    folder: Path
+    best: float
+    best_epoch: int = 2
+    seconds: float = 1.25
+    monitor: str = "val/accuracy"
+    mode: str = "max"
+    scalars: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Trained:
+    """The runs asked for, and what a run shall do: by default nothing."""
+
+    configs: list[RunConfig] = field(default_factory=list)
+    overrides: list[list[str]] = field(default_factory=list)
+    behave: Callable[[RunConfig], None] = lambda config: None
+
+    def run(self, config: RunConfig, overrides: list[str]) -> Result:
+        self.configs.append(config)
+        self.overrides.append(overrides)
+        self.behave(config)
+        best = 1 / (1 + config.seed)
+        scalars = {"val/accuracy": best, "val/loss": 0.5, "test/accuracy": float(config.seed)}
+        return Result(Path(config.run.dir or config.run.root), best, scalars=scalars)
+
+
+class CommandLine:
+    """Runs `dlcourse train` in this process, with own config files in `folder`, and keeps what it printed."""
+
+    def __init__(self, folder: Path, trained: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self.trained, self._capsys = folder, trained, capsys
+        self.out, self.err = "", ""
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    def __call__(self, *words: str) -> int:
+        return self.raw("train", "--config-dir", str(self.folder), *words)
+
+    def raw(self, *words: str) -> int:
+        self._capsys.readouterr()
+        code = cli.main(list(words))
+        self.out, self.err = self._capsys.readouterr()
+        return code
+
+    def refuses(self, *words: str) -> str:
+        """The one line after `dlcourse: error: ` with which exit code 2 comes, before anything was trained."""
+        assert self(*words) == 2
+        assert self.trained.configs == []
+        assert self.err.startswith("dlcourse: error: ")
+        assert self.err.count("\n") == 1
+        return self.err.removeprefix("dlcourse: error: ").rstrip("\n")
+
+
+def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """A command line in an empty working folder, whose training is a stand-in."""
+    trained = Trained()
+    module = types.ModuleType("dlcourse.train")
+    module.run = trained.run  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "dlcourse.train", module)
+    monkeypatch.setattr(dlcourse, "train", module, raising=False)
+    monkeypatch.setattr(sys, "argv", ["dlcourse"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setenv("DLCOURSE_TRACEBACK", "0")
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    line = CommandLine(tmp_path / "own", trained, capsys)
+    line.write("data/digits.yaml", DIGITS)
+    return line

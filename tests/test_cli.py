@@ -1,0 +1,363 @@
+"""The command line: what Hydra offers still works, and every mistake is told in one line that says what to type."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dlcourse import __version__
+from dlcourse.errors import DivergedError
+from stand_in import CommandLine, command_line
+
+
+@pytest.fixture
+def train(tmp_path, monkeypatch, capsys) -> CommandLine:
+    return command_line(tmp_path, monkeypatch, capsys)
+
+
+def _only_files_of_the_test(train):
+    return [
+        path for path in train.folder.parent.rglob("*") if train.folder not in path.parents and path.is_file()
+    ] == []
+
+
+# Verbs
+
+
+def test_help_names_the_verbs_and_exit_codes(train):
+    assert train.raw("--help") == 0
+    for word in ("dlcourse train", "dlcourse list", "0 done", "130 interrupted"):
+        assert word in train.out
+
+
+def test_nothing_is_bad_input_with_help_on_stderr(train):
+    assert train.raw() == 2
+    assert train.out == "" and "dlcourse train" in train.err
+
+
+def test_version(train):
+    assert train.raw("--version") == 0
+    assert train.out == f"dlcourse {__version__}\n"
+
+
+def test_misspelt_verb(train):
+    assert train.raw("trian") == 2
+    assert train.err == "dlcourse: error: unknown command 'trian'; did you mean 'train'?\n"
+
+
+def test_forgotten_verb(train):
+    assert train.raw("model=cnn") == 2
+    assert train.err == "dlcourse: error: unknown command 'model=cnn'; write dlcourse train model=cnn ...\n"
+
+
+# Errors
+
+
+def test_an_error_of_the_run_is_one_line_with_its_exit_code(train):
+    def fail(config):
+        raise DivergedError("loss is nan at step 3")
+
+    train.trained.behave = fail
+    assert train() == 1
+    assert train.err == "dlcourse: error: loss is nan at step 3\n"
+
+
+@pytest.mark.parametrize("ask", ["flag", "variable"])
+def test_a_traceback_only_where_asked_for(train, monkeypatch, ask):
+    def fail(config):
+        raise KeyError("bug")
+
+    train.trained.behave = fail
+    assert train() == 1
+    assert train.err.startswith("dlcourse: internal error: KeyError: 'bug'; run again with --traceback")
+    assert "Traceback" not in train.err
+    if ask == "variable":
+        monkeypatch.setenv("DLCOURSE_TRACEBACK", "1")
+    assert train(*(["--traceback"] if ask == "flag" else [])) == 1
+    assert "Traceback" in train.err and "in fail" in train.err
+
+
+def test_interrupting_is_quiet(train):
+    def interrupt(config):
+        raise KeyboardInterrupt
+
+    train.trained.behave = interrupt
+    assert train() == 130
+    assert train.err == ""
+
+
+def test_a_closed_pipe_is_silent():
+    command = f"{sys.executable} -m dlcourse list | head -n 1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["modle=cnn"], "unknown option 'modle'; did you mean 'model'?"),
+        (["model=cnm"], "unknown model 'cnm'; did you mean 'cnn'?"),
+        (["model=../../x"], "unknown model '../../x'; there are: "),
+        (["optimizer.lrr=1"], "unknown option 'optimizer.lrr'; did you mean 'optimizer.lr'?"),
+        (["optim.lr=1"], "unknown option 'optim.lr'; did you mean 'optimizer.lr'?"),
+        (["epochs=3"], "unknown option 'epochs'; did you mean 'trainer.epochs'?"),
+        (["trainer/epochs=3"], "options of a section are written with a dot: trainer.epochs"),
+        (["cnn"], "'cnn' is not of the form option=value"),
+        (["+model=mlp"], "model is already chosen; write model=mlp without '+'"),
+        (["~optimizer"], "'optimizer' cannot be removed"),
+        (["model@x=mlp"], "'@' cannot be used here"),
+        (["model=[mlp]"], "model must be one name"),
+        (["model=null"], "model must be one name"),
+        (["trainer.epochs=1", "trainer.epochs=2"], "'trainer.epochs' is given twice"),
+        (["--epochs", "5"], "options are written key=value: trainer.epochs=5"),
+        (["--lr=0.1"], "options are written key=value: optimizer.lr=0.1"),
+        (["--multrun"], "unknown flag '--multrun'; did you mean '--multirun'?"),
+        (["trainer.epochs=[1,2"], "'[' is not closed by ']'"),
+        (["trainer.epochs=1,2"], "'trainer.epochs=1,2' has several values; add -m to run them all"),
+        (["trainer.epochs=range(1,3)"], "has several values; add -m"),
+        (["trainer.epochs=abc"], "trainer.epochs must be whole number >= 1, got 'abc'"),
+        (["trainer.epochs="], "trainer.epochs must be whole number >= 1, got no value"),
+        (["+trainer.foo=1"], "unknown option 'trainer.foo'"),
+        (["data.root=${nope}"], "data.root: '${nope}' refers to nothing"),
+        (["data.root=${oc.env:HOME}"], "data.root: Unsupported interpolation type oc.env"),
+        (["data.root=${"], "data.root"),
+        (["hydra.run.dir=x"], "'hydra.run.dir' cannot be set; use run.dir=FOLDER"),
+        (["hydra.mode=MULTIRUN"], "use -m"),
+        (["+hydra.callbacks.x._target_=os.getcwd"], "'_target_' is reserved"),
+        (["hydra/job_logging=default"], "it is a setting of Hydra itself"),
+        (["hydra/launcher=nope"], "unknown option 'hydra/launcher'"),
+        (["--cfg", "job", "-m"], "--multirun and --cfg do not go together"),
+        (["--resolve"], "--resolve needs --cfg"),
+        (["--cfg", "jop"], "invalid choice: 'jop'"),
+        (["--config-name", "x"], "--config-name cannot be used"),
+        (["--experimental-rerun", "x.pickle"], "--experimental-rerun cannot be used"),
+        (["-m", "model=mlp,cnm"], "unknown model 'cnm'; did you mean 'cnn'?"),
+        (["-m", "run.dir=x", "seed=1,2"], "write run.root=FOLDER"),
+        (["-sc", "install=tcsh"], "No completion plugin for 'tcsh'"),
+    ],
+)
+def test_mistakes_are_refused_in_one_line(train, words, message):
+    assert message in train.refuses(*words)
+    assert _only_files_of_the_test(train)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("model/own.yaml", "name: [mlp\n", "own.yaml line 2: expected ',' or ']'"),
+        ("model/own.yaml", "name: mlp\n\thidden: 1\n", "own.yaml line 2: "),
+        ("model/own.yaml", b"name: \xff\n", "own.yaml is not UTF-8 (byte 6)"),
+        ("model/own.yaml", "- a\n", "own.yaml holds a list; expected lines of the form 'option: value'"),
+        ("model/own.yaml", "", "own.yaml is empty"),
+        ("model/own.yaml", "a: &x 1\nb: *x\n", "own.yaml line 1: anchors"),
+        (
+            "model/own.yaml",
+            "a: !!python/object/apply:os.getcwd []\n",
+            "own.yaml line 1: could not determine a constructor",
+        ),
+        ("model/own.yaml", "a: " + "[" * 3000 + "]" * 3000, "own.yaml line 1: too deeply nested"),
+        ("model/own.yaml", "a: " + "x" * 70000, "own.yaml is too large"),
+        ("config.yaml", "seed: 1\n", "would replace dlcourse's own"),
+    ],
+)
+def test_bad_files_are_named_with_their_line(train, name, content, message):
+    train.write(name, content)
+    assert message in train.refuses("model=own")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("trainr: {epochs: 3}", "unknown section 'trainr' in {path}; did you mean 'trainer'?"),
+        ("trainer: {epoch: 3}", "unknown option 'trainer.epoch' in {path}; did you mean 'trainer.epochs'?"),
+        (
+            "defaults: [{override /model: cnm}]",
+            "unknown model 'cnm'; did you mean 'cnn'? (asked for by experiment=own)",
+        ),
+        ("defaults: [{override /modle: cnn}]", "Could not override 'modle'"),
+        ("hydra: {callbacks: {x: {_target_: os.getcwd}}}", "sets what only dlcourse may set in section 'hydra'"),
+        ("hydra: {run: {dir: elsewhere}}", "sets what only dlcourse may set in section 'hydra'"),
+        ("hydra: {launcher: {x: {_target_: os.getcwd}}}", "sets what only dlcourse may set in section 'hydra'"),
+    ],
+)
+def test_bad_experiments_are_refused(train, body, message):
+    path = train.write("experiment/own.yaml", f"# @package _global_\n{body}\n")
+    assert message.replace("{path}", str(path)) in train.refuses("experiment=own")
+    assert _only_files_of_the_test(train)
+
+
+def test_a_file_that_includes_itself(train):
+    train.write("model/own.yaml", "defaults: [own]\nname: mlp\n")
+    assert "include" in train.refuses("model=own")
+
+
+def test_config_folder_that_does_not_exist(train):
+    assert train.raw("train", "--config-dir", "nowhere") == 2
+    assert "--config-dir 'nowhere' does not exist" in train.err
+
+
+# Composition
+
+
+def test_the_defaults_reach_the_run(train):
+    assert train("seed=3") == 0
+    config = train.trained.configs[0]
+    assert (config.model.name, config.data.name, config.optimizer.name, config.seed) == ("mlp", "digits", "adam", 3)
+    assert train.trained.overrides == [["seed=3"]]
+
+
+def test_flags_may_stand_anywhere(train):
+    assert train("model=cnn", "--cfg", "job", "seed=3", "--package", "seed") == 0
+    assert train.out == "3\n"
+
+
+@pytest.fixture
+def with_overriding_entries(train):
+    """Data asks for task=regression, a model for task=own, an experiment for a model, a task and options."""
+    train.write("task/own.yaml", "name: own\n")
+    train.write("data/numbers.yaml", "defaults:\n  - override /task@_global_.task: regression\nname: numbers\n")
+    train.write("model/picky.yaml", "defaults:\n  - override /task@_global_.task: own\nname: picky\nsize: 1\n")
+    train.write(
+        "experiment/try.yaml",
+        "# @package _global_\ndefaults:\n  - override /model: picky\n  - override /task: classification\n"
+        "trainer: {epochs: 9}\nmodel: {size: 7}\nseed: 5\n",
+    )
+    return train
+
+
+@pytest.mark.parametrize(
+    ("words", "task"),
+    [
+        ([], "classification"),
+        (["data=numbers"], "regression"),
+        (["data=numbers", "model=picky"], "own"),
+        (["data=numbers", "model=picky", "experiment=try"], "classification"),
+        (["data=numbers", "experiment=try", "task=regression"], "regression"),
+    ],
+)
+def test_task_is_chosen_by_command_line_then_experiment_then_model_then_data(with_overriding_entries, words, task):
+    train = with_overriding_entries
+    assert train(*words) == 0
+    assert train.trained.configs[0].task.name == task
+
+
+def test_an_experiment_wins_over_the_defaults_and_the_command_line_over_the_experiment(with_overriding_entries):
+    train = with_overriding_entries
+    assert train("experiment=try") == 0
+    assert train("experiment=try", "model=mlp", "trainer.epochs=2", "seed=1") == 0
+    first, second = train.trained.configs
+    assert (first.model.name, first.model.options["size"], first.trainer.epochs, first.seed) == ("picky", 7, 9, 5)
+    assert (second.model.name, second.trainer.epochs, second.seed) == ("mlp", 2, 1)
+
+
+def test_no_experiment_can_be_said(train):
+    assert train("experiment=null") == 0
+
+
+@pytest.mark.parametrize("flag", [["--help"], ["--info", "defaults"], ["--info", "seed=3"], ["--hydra-help"]])
+def test_hydras_own_pages(train, flag):
+    assert train(*flag) == 0
+    assert train.out and train.trained.configs == []
+
+
+def test_help_of_train_shows_the_choices(train):
+    train("--help")
+    assert "model: cnn, " in train.out and "-sc install=bash" in train.out
+
+
+# Start-up
+
+
+@pytest.mark.parametrize(
+    ("words", "forbidden", "limit"),
+    [
+        (["--help"], ("torch", "hydra", "omegaconf", "numpy"), 1.0),
+        (["list"], ("torch", "hydra", "omegaconf", "numpy"), 1.0),
+        (["train", "--cfg", "job"], ("torch", "numpy"), 3.0),
+        (["train", "--help"], ("torch", "numpy"), 3.0),
+        (["train", "--info", "defaults"], ("torch", "numpy"), 3.0),
+        (["-sc", "query=bash"], ("torch", "numpy"), 3.0),
+    ],
+)
+def test_nothing_heavy_is_imported(train, words, forbidden, limit):
+    words = [words[0], "--config-dir", str(train.folder), *words[1:]] if words[0] == "train" else words
+    code = "import sys, dlcourse.cli as cli; code = cli.main(sys.argv[1:]); print('|', code, *sys.modules, file=sys.stderr)"
+    environment = {**os.environ, "COMP_LINE": "dlcourse train mod"}
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, env=environment, timeout=60, check=True
+    )
+    seconds = time.perf_counter() - started
+    code, *modules = done.stderr.partition("|")[2].split()
+    assert code == "0"
+    assert not set(forbidden) & set(modules)
+    assert seconds < limit
+
+
+# Completion, in real shells
+
+
+@pytest.fixture(scope="module")
+def shell_environment(tmp_path_factory):
+    """PATH with a `dlcourse` that runs this checkout."""
+    folder = tmp_path_factory.mktemp("bin")
+    program = folder / "dlcourse"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dlcourse "$@"\n')
+    program.chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+_BASH = """
+eval "$(dlcourse train -sc install=bash)"
+for line in "$@"; do
+    COMP_LINE=$line; COMP_POINT=${#line}; COMP_WORDS=($line); COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 ))
+    hydra_bash_completion
+    echo "${COMPREPLY[@]}"
+done
+"""
+
+
+def test_bash_completes(train, shell_environment):
+    expected = {
+        "dlcourse tr": ["train"],
+        "dlcourse train mod": ["model="],
+        "dlcourse train model=c": ["model=cnn"],
+        "dlcourse train -m optimizer=adam": ["optimizer=adam", "optimizer=adamw"],
+        f"dlcourse train --config-dir {train.folder} optimizer.lr": ["optimizer.lr="],
+        f"dlcourse train --config-dir {train.folder} model=cnn model.ch": ["model.channels."],
+        "dlcourse list optim": ["optimizer"],
+        "dlcourse train data=( optimi": [],
+    }
+    command = ["bash", "-c", _BASH, "bash", *expected]
+    done = subprocess.run(command, capture_output=True, text=True, env=shell_environment, timeout=60)
+    assert done.stderr == ""
+    proposed = [line.split() for line in done.stdout.splitlines()]
+    assert dict(zip(expected, proposed, strict=True)) == expected
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_fish_completes(shell_environment):
+    script = 'dlcourse train -sc install=fish | source; complete -C "dlcourse train model=c"'
+    done = subprocess.run(["fish", "-c", script], capture_output=True, text=True, env=shell_environment, timeout=60)
+    assert done.stdout.split() == ["model=cnn"]
+
+
+_ZSH = r"""
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell 'PS1=; autoload -Uz compinit; compinit -u -D; eval "$(dlcourse train -sc install=zsh)"; print READY$((1+1))'
+while zpty -r shell line; do [[ $line == *READY2* ]] && break; done
+zpty -w -n shell $'dlcourse train model=c\t'
+zpty -r shell line '*model=cnn*' && print -r -- $line
+"""
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh_completes(shell_environment, tmp_path):
+    environment = {**shell_environment, "HOME": str(tmp_path), "TERM": "xterm"}
+    done = subprocess.run(["zsh", "-c", _ZSH], capture_output=True, text=True, env=environment, timeout=20)
+    assert "model=cnn" in done.stdout

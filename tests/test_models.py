@@ -1,0 +1,98 @@
+import pytest
+import torch
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+from dlcourse.errors import ConfigError
+from dlcourse.features import FEATURES
+from dlcourse.models import MODELS
+from dlcourse.registry import Choice
+from dlcourse.spec import DataSpec
+from dlcourse.summary import count_parameters, summarize, table
+
+MNIST = DataSpec("mnist", (1, 28, 28), 10, "class", tuple("0123456789"))
+LECTURE = DataSpec("mnist", (3, 48, 48), 10, "class", tuple("0123456789"))
+MOONS = DataSpec("moons", (2,), 2, "class", ("upper", "lower"), ("x1", "x2"))
+LINE = DataSpec("line", (1,), 1, "value", (), ("x",))
+
+LECTURE_CNN = {"channels": [32, 64, 128], "pool": [2, 2, 1], "norm": "none", "head": [512], "dropout": 0.0}
+
+
+def build(name: str, spec: DataSpec, **options: object) -> torch.nn.Module:
+    return MODELS.build(Choice(name, options), spec=spec)
+
+
+def test_the_lecture_cnn_has_the_published_layers() -> None:
+    layers = summarize(build("cnn", LECTURE, **LECTURE_CNN), LECTURE.input_shape, torch.device("cpu"))
+    assert [layer.parameters for layer in layers if layer.parameters] == [896, 18_496, 73_856, 9_437_696, 5_130]
+    assert [layer.shape for layer in layers if layer.kind in ("Conv2d", "MaxPool2d")] == [
+        (32, 48, 48),
+        (32, 24, 24),
+        (64, 24, 24),
+        (64, 12, 12),
+        (128, 12, 12),
+    ]
+    assert count_parameters(build("cnn", LECTURE, **LECTURE_CNN)) == 9_536_074
+
+
+def test_the_six_layer_mlp_of_the_lectures_has_422155_parameters() -> None:
+    assert count_parameters(build("mlp", MNIST, hidden=[265] * 4)) == 422_155
+
+
+def test_the_summary_table_names_shapes_and_parameters() -> None:
+    model = build("mlp", MNIST, hidden=[16])
+    assert table(summarize(model, MNIST.input_shape, torch.device("cpu"))) == ["Linear  16  12,560", "Linear  10     170"]
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "message"),
+    [
+        ("linreg", MNIST, "use model=softmax"),
+        ("softmax", LINE, "use model=linreg"),
+        ("logreg", LINE, "use model=linreg"),
+        ("cnn", MOONS, "needs images"),
+    ],
+)
+def test_a_model_says_which_data_it_cannot_take(name: str, spec: DataSpec, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build(name, spec)
+
+
+def test_a_cnn_that_pools_everything_away_says_what_to_change() -> None:
+    with pytest.raises(ConfigError, match=r"nothing left of 28x28 images; use fewer model\.channels"):
+        build("cnn", MNIST, channels=[4] * 6)
+    with pytest.raises(ConfigError, match=r"model\.kernel must be odd"):
+        build("cnn", MNIST, kernel=4)
+
+
+def test_logistic_regression_has_one_logit_for_two_classes_and_k_for_more() -> None:
+    assert build("logreg", MOONS)(torch.zeros(5, 2)).shape == (5, 1)
+    assert build("logreg", MNIST)(torch.zeros(5, 1, 28, 28)).shape == (5, 10)
+
+
+@pytest.mark.parametrize("interaction_only", [False, True])
+def test_polynomial_features_equal_scikit_learn(interaction_only: bool) -> None:
+    spec = DataSpec("three", (3,), 2, "class", ("a", "b"), ("x1", "x2", "x3"))
+    options = {"degree": 3, "interaction_only": interaction_only}
+    features = FEATURES.build(Choice("polynomial", options), spec=spec)
+    inputs = torch.randn(40, 3)
+    reference = PolynomialFeatures(3, interaction_only=interaction_only, include_bias=False)
+    expected = reference.fit_transform(inputs.double().numpy())
+    torch.testing.assert_close(features.expand(inputs).double(), torch.from_numpy(expected), rtol=1e-4, atol=1e-5)
+    assert features.names == tuple(reference.get_feature_names_out(["x1", "x2", "x3"]))
+    features.fit(inputs)
+    scaled = torch.from_numpy(StandardScaler().fit_transform(expected))
+    torch.testing.assert_close(features(inputs).double(), scaled, rtol=1e-3, atol=1e-4)
+
+
+def test_standardised_features_leave_a_constant_column_finite() -> None:
+    features = FEATURES.build(Choice("standard"), spec=MOONS)
+    features.fit(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
+    assert features(torch.tensor([[2.0, 5.0], [4.0, 5.0]])).tolist() == [[0.0, 0.0], [2.0, 0.0]]
+
+
+def test_features_refuse_images_and_too_many_terms() -> None:
+    with pytest.raises(ConfigError, match="use features=none"):
+        FEATURES.build(Choice("standard"), spec=MNIST)
+    wide = DataSpec("wide", (200,), 2, "class", ("a", "b"))
+    with pytest.raises(ConfigError, match=r"more than 10,000 terms; use a lower degree"):
+        FEATURES.build(Choice("polynomial"), spec=wide)

@@ -1,0 +1,180 @@
+"""`-m`: every combination is checked before the first run, a failed run stops no other, the best stands first."""
+
+import csv
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from dlcourse.errors import ConfigError, OutputError
+from dlcourse.overrides import parse
+from dlcourse.sweep import combinations, job_name, make_sweep_folder
+from dlcourse.sweep_summary import Job, rank, write_summary
+from stand_in import CommandLine, Result, command_line
+
+
+@pytest.fixture
+def train(tmp_path, monkeypatch, capsys) -> CommandLine:
+    return command_line(tmp_path, monkeypatch, capsys)
+
+
+def _sweep_folder(root="outputs"):
+    (folder,) = Path(root, "multirun").iterdir()
+    return folder
+
+
+def _rows(folder):
+    with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_combination_runs_in_a_folder_of_its_own(train):
+    assert train("-m", "model=mlp,cnn", "seed=2,1", "trainer.epochs=3") == 0
+    configs = train.trained.configs
+    assert [(config.model.name, config.seed, config.trainer.epochs) for config in configs] == [
+        ("mlp", 2, 3),
+        ("mlp", 1, 3),
+        ("cnn", 2, 3),
+        ("cnn", 1, 3),
+    ]
+    names = ["1-model=mlp,seed=2", "2-model=mlp,seed=1", "3-model=cnn,seed=2", "4-model=cnn,seed=1"]
+    assert [config.run.dir for config in configs] == [str(_sweep_folder() / name) for name in names]
+    assert train.trained.overrides[0] == ["model=mlp", "seed=2", "trainer.epochs=3"]
+
+
+def test_a_header_for_each_run_and_the_way_to_look(train):
+    train("-m", "model=mlp,cnn", "optimizer=sgd")
+    assert "run 1 of 2  model=mlp optimizer=sgd\n" in train.out
+    assert "run 2 of 2  model=cnn optimizer=sgd\n" in train.out
+    assert f"look   tensorboard --logdir {_sweep_folder()}\n" in train.out
+
+
+def test_the_table_is_ranked_by_validation_not_by_test(train):
+    assert train("-m", "seed=3,1,2") == 0
+    table = (_sweep_folder() / "summary.txt").read_text(encoding="utf-8")
+    assert table in train.out
+    assert [line.split()[:2] for line in table.splitlines()] == [["rank", "seed"], ["1", "1"], ["2", "2"], ["3", "3"]]
+    assert "test/" not in table
+    assert [(row["rank"], row["seed"], float(row["val/accuracy"])) for row in _rows(_sweep_folder())] == [
+        ("1", "1", 1 / 2),
+        ("2", "2", 1 / 3),
+        ("3", "3", 1 / 4),
+    ]
+
+
+def test_a_failed_run_stops_no_other(train):
+    def fail(config):
+        if config.seed in (1, 2):
+            raise ConfigError("not this seed") if config.seed == 1 else KeyError("bug")
+
+    train.trained.behave = fail
+    assert train("-m", "seed=0,1,2,3") == 1
+    assert [config.seed for config in train.trained.configs] == [0, 1, 2, 3]
+    rows = _rows(_sweep_folder())
+    assert [row["rank"] for row in rows] == ["1", "2", "", ""]
+    assert rows[2]["error"] == "error: not this seed"
+    assert rows[3]["error"].startswith("internal error: KeyError: 'bug'")
+    assert "failed  seed=1: error: not this seed" in train.out
+    assert train.err.splitlines()[-1].startswith("dlcourse: error: 2 of 4 runs failed")
+
+
+def test_interrupting_keeps_what_is_done(train):
+    def interrupt(config):
+        if config.seed == 2:
+            raise KeyboardInterrupt
+
+    train.trained.behave = interrupt
+    assert train("-m", "seed=1,2,3") == 130
+    assert [row["seed"] for row in _rows(_sweep_folder())] == ["1"]
+    assert "not run  2 of 3, interrupted" in train.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["model=mlp,cnm"], "unknown model 'cnm'"),
+        (["trainer.epochs=1,0"], "trainer.epochs must be whole number >= 1, got 0 (in the run with trainer.epochs=0)"),
+        (["optimizer=adam,sgd", "optimizer.beta1=0.5"], "(in the run with optimizer=sgd)"),
+        (["seed=range(5,1)"], "the sweep is empty"),
+        (["seed=interval(0,1)"], "is a range without steps"),
+        (["seed=range(0,20000)"], "more than 10000 runs"),
+        (["seed=range(0,200)", "trainer.epochs=range(1,200)"], "more than 10000 runs"),
+        (["model=glob(zzz*)"], "the sweep is empty"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_the_first_run(train, words, message):
+    assert message in train.refuses("-m", *words)
+    assert not Path("outputs").exists()
+
+
+def test_hydras_grammar_of_several_values(train):
+    assert train("-m", "seed=range(1,3)", "model=glob(ml*)", "optimizer=choice(sgd,adam)") == 0
+    assert [(config.seed, config.optimizer.name) for config in train.trained.configs] == [
+        (1, "sgd"),
+        (1, "adam"),
+        (2, "sgd"),
+        (2, "adam"),
+    ]
+
+
+def test_one_run_where_nothing_varies(train):
+    assert train("-m", "seed=4") == 0
+    assert [config.run.dir for config in train.trained.configs] == [str(_sweep_folder() / "1")]
+
+
+def test_awkward_roots_and_values(train):
+    assert train("-m", "run.root=a b/学=生", "data.root=学/x=1,~/it's") == 0
+    assert [config.data.options["root"] for config in train.trained.configs] == ["学/x=1", "~/it's"]
+    folders = [Path(config.run.dir) for config in train.trained.configs]
+    assert {folder.parent for folder in folders} == {_sweep_folder("a b/学=生")}
+
+
+def test_two_sweeps_never_share_a_folder(tmp_path, monkeypatch):
+    tokens = iter(["0000", "0000", "0001"])
+    monkeypatch.setattr("dlcourse.sweep.secrets.token_hex", lambda size: next(tokens))
+    first, second = make_sweep_folder(tmp_path), make_sweep_folder(tmp_path)
+    assert first != second and first.is_dir() and second.is_dir()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d{6}-[0-9a-f]{4}", first.name)
+
+
+def test_a_root_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"set run\.root=FOLDER"):
+        make_sweep_folder(tmp_path / "file")
+
+
+@pytest.mark.parametrize("overrides", [["a=/../../x"], ["a=" + "x" * 300], ["a=学 生\\:*"], ["a=.", "b=.."], []])
+def test_names_of_runs_are_safe(overrides):
+    name = job_name(3, 120, overrides)
+    assert name.startswith("003") and len(name) <= 100
+    assert re.fullmatch(r"[A-Za-z0-9_=.,+-]+", name)
+
+
+def test_combinations_vary_the_last_override_fastest():
+    assert combinations(parse(["a=1,2", "b=x", "c=3,4"])) == [
+        ["a=1", "b=x", "c=3"],
+        ["a=1", "b=x", "c=4"],
+        ["a=2", "b=x", "c=3"],
+        ["a=2", "b=x", "c=4"],
+    ]
+
+
+def _job(best, mode="min", monitor="val/loss"):
+    return Job([f"x={best}"], Path("x"), Result(Path("x"), best, monitor=monitor, mode=mode))
+
+
+def test_losses_rank_upwards_and_nan_comes_last():
+    ranked = [result.best for _, result in rank([_job(0.3), _job(math.nan), _job(0.1), _job(0.2)])]
+    assert ranked[:3] == [0.1, 0.2, 0.3] and math.isnan(ranked[3])
+
+
+def test_different_monitors_are_ranked_apart():
+    jobs = [_job(0.3), _job(0.5, "max", "val/accuracy"), _job(0.1), _job(0.9, "max", "val/accuracy")]
+    assert [result.best for _, result in rank(jobs)] == [0.9, 0.5, 0.1, 0.3]
+
+
+def test_a_sweep_without_one_good_run_has_a_summary(tmp_path, capsys):
+    assert write_summary(tmp_path, [Job(["x=1"], tmp_path / "1", ConfigError("no"))]) == 1
+    assert (tmp_path / "summary.txt").read_text() == "failed  x=1: error: no\n"
+    assert _rows(tmp_path)[0]["error"] == "error: no"

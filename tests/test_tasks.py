@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binomtest
+from sklearn import metrics
+from torch import nn
+
+from dlcourse.data.split import TensorSplit
+from dlcourse.device import cpu
+from dlcourse.errors import ConfigError
+from dlcourse.registry import Choice
+from dlcourse.spec import Batch, DataSpec
+from dlcourse.tasks import TASKS
+from dlcourse.tasks.classification import (
+    class_scores,
+    confident_mistakes,
+    confusion_counts,
+    most_confused,
+    wilson_interval,
+)
+from dlcourse.tasks.regression import regression_scores
+from dlcourse.tasks.task import Task
+from dlcourse.trainer import evaluate
+
+NAMES = ("a", "b", "c", "d")
+CLASSES = DataSpec("four", (3,), 4, "class", NAMES)
+VALUES = DataSpec("numbers", (3,), 2, "value")
+
+
+def build(name: str, model: nn.Module, spec: DataSpec, **options: object) -> Task:
+    return TASKS.build(Choice(name, options), model=model, spec=spec, device=cpu(), descend=lambda module: None)
+
+
+def test_a_full_classification_report_agrees_with_scikit_learn() -> None:
+    torch.manual_seed(0)
+    inputs, targets = torch.randn(203, 3), torch.randint(0, 4, (203,))
+    model = nn.Linear(3, 4)
+    report = evaluate(build("classification", model, CLASSES), TensorSplit(inputs, targets), 50, cpu(), full=True)
+    probabilities = model(inputs).softmax(1).detach().double().numpy()
+    guesses = probabilities.argmax(1)
+    assert report.scalars["accuracy"] == pytest.approx(metrics.accuracy_score(targets, guesses))
+    expected_loss = metrics.log_loss(targets, probabilities / probabilities.sum(1, keepdims=True))
+    assert report.scalars["loss"] == pytest.approx(expected_loss, rel=1e-5)
+    assert report.scalars["top3"] == pytest.approx(metrics.top_k_accuracy_score(targets, probabilities, k=3))
+    assert report.details["confusion_matrix"] == metrics.confusion_matrix(targets, guesses).tolist()
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(targets, guesses, zero_division=0)
+    for index, name in enumerate(NAMES):
+        expected = {"precision": precision[index], "recall": recall[index], "f1": f1[index], "support": support[index]}
+        assert report.details["classes"][name] == pytest.approx(expected)
+    macro = metrics.precision_recall_fscore_support(targets, guesses, average="macro", zero_division=0)
+    assert list(report.details["macro"].values()) == pytest.approx(macro[:3])
+    assert report.tables["confusion_matrix"][1][1:] == report.details["confusion_matrix"][0]
+
+
+def test_one_logit_is_the_probability_of_the_second_class() -> None:
+    spec = DataSpec("two", (3,), 2, "class", ("no", "yes"))
+    torch.manual_seed(0)
+    model, inputs, targets = nn.Linear(3, 1), torch.randn(60, 3), torch.randint(0, 2, (60,))
+    report = evaluate(build("classification", model, spec), TensorSplit(inputs, targets), 7, cpu())
+    second = model(inputs)[:, 0].sigmoid().detach().double().numpy()
+    assert report.scalars["accuracy"] == metrics.accuracy_score(targets, second > 0.5)
+    assert report.scalars["loss"] == pytest.approx(metrics.log_loss(targets, second), rel=1e-5)
+
+
+def test_scores_of_a_class_that_never_occurs_are_zero() -> None:
+    counts = torch.tensor([[2, 1, 0], [0, 3, 0], [0, 0, 0]])
+    assert class_scores(counts) == {
+        "precision": [1.0, 0.75, 0.0],
+        "recall": [pytest.approx(2 / 3), 1.0, 0.0],
+        "f1": [pytest.approx(0.8), pytest.approx(6 / 7), 0.0],
+    }
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 10), (10, 10), (9897, 10000), (7, 12)])
+def test_the_interval_is_wilsons(successes: int, trials: int) -> None:
+    expected = binomtest(successes, trials).proportion_ci(method="wilson")
+    assert wilson_interval(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_mistakes_are_listed_most_frequent_and_most_confident_first() -> None:
+    counts = confusion_counts(torch.tensor([0, 0, 0, 1, 2, 2]), torch.tensor([1, 1, 0, 1, 0, 2]), 3)
+    assert counts.tolist() == [[1, 2, 0], [0, 1, 0], [1, 0, 1]]
+    assert most_confused(counts) == [(0, 1, 2), (2, 0, 1)]
+    probabilities = torch.tensor([[0.6, 0.4], [0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
+    assert confident_mistakes(probabilities, torch.tensor([1, 0, 0, 1]), 5).tolist() == [1, 0]
+
+
+def test_regression_scores_agree_with_scikit_learn() -> None:
+    generator = np.random.default_rng(0)
+    true, predicted = generator.normal(size=(50, 1)), generator.normal(size=(50, 1))
+    scores = regression_scores(torch.from_numpy(predicted), torch.from_numpy(true))
+    assert scores == pytest.approx(
+        {
+            "mse": metrics.mean_squared_error(true, predicted),
+            "rmse": metrics.root_mean_squared_error(true, predicted),
+            "mae": metrics.mean_absolute_error(true, predicted),
+            "r2": metrics.r2_score(true, predicted),
+        }
+    )
+
+
+def test_label_smoothing_equals_the_closed_form() -> None:
+    model = nn.Linear(3, 4)
+    task = build("classification", model, CLASSES, label_smoothing=0.1)
+    inputs, targets = torch.randn(9, 3), torch.randint(0, 4, (9,))
+    logs = model(inputs).log_softmax(1)
+    wanted = torch.full((9, 4), 0.1 / 4)
+    wanted[torch.arange(9), targets] += 0.9
+    torch.testing.assert_close(task.losses(Batch(inputs, targets))["loss"], -(wanted * logs).sum(1).mean())
+
+
+@pytest.mark.parametrize(
+    ("task", "outputs", "spec", "message"),
+    [
+        ("classification", 2, VALUES, "use task=regression"),
+        ("regression", 4, CLASSES, r"task 'regression' \(loss mse\) needs numbers.*use task=classification"),
+        ("classification", 3, CLASSES, "needs one output for each of the 4 classes"),
+        ("regression", 3, VALUES, "needs 2 outputs"),
+    ],
+)
+def test_a_task_says_which_data_and_model_it_cannot_take(
+    task: str, outputs: int, spec: DataSpec, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build(task, nn.Linear(3, outputs), spec)
