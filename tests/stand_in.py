@@ -11,8 +11,9 @@ import pytest
 import dlcourse
 from dlcourse import cli
 from dlcourse.config import RunConfig
+from dlcourse.errors import ConfigError
 
-DIGITS = "# Digits.\nname: digits\nroot: data  # text: folder of the files\n"
+FOLDER = "# Files in a folder.\nname: folder\nroot: data  # text: folder of the files\n"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,12 @@ class Trained:
         best = 1 / (1 + config.seed)
         scalars = {"val/accuracy": best, "val/loss": 0.5, "test/accuracy": float(config.seed)}
         return Result(Path(config.run.dir or config.run.root), best, scalars=scalars)
+
+
+def check_entries(config: RunConfig) -> None:
+    """Refuses the learning rates that the real check refuses."""
+    if config.optimizer.options["lr"] <= 0:
+        raise ConfigError(f"optimizer.lr must be number > 0, got {config.optimizer.options['lr']}")
 
 
 class CommandLine:
@@ -81,6 +88,7 @@ def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     trained = Trained()
     module = types.ModuleType("dlcourse.train")
     module.run = trained.run  # type: ignore[attr-defined]
+    module.check_entries = check_entries  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "dlcourse.train", module)
     monkeypatch.setattr(dlcourse, "train", module, raising=False)
     monkeypatch.setattr(sys, "argv", ["dlcourse"])
@@ -90,5 +98,5 @@ def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     work.mkdir()
     monkeypatch.chdir(work)
     line = CommandLine(tmp_path / "own", trained, capsys)
-    line.write("data/digits.yaml", DIGITS)
+    line.write("data/folder.yaml", FOLDER)
     return line

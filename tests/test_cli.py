@@ -89,8 +89,9 @@ def test_interrupting_is_quiet(train):
     assert train.err == ""
 
 
-def test_a_closed_pipe_is_silent():
-    command = f"{sys.executable} -m dlcourse list | head -n 1"
+@pytest.mark.parametrize("words", ["list", "train --help", "train --cfg all"])
+def test_a_closed_pipe_is_silent(words):
+    command = f"{sys.executable} -u -m dlcourse {words} | head -n 1"
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and done.stderr == ""
     assert done.stdout.count("\n") == 1
@@ -122,14 +123,14 @@ def test_a_closed_pipe_is_silent():
         (["trainer.epochs=abc"], "trainer.epochs must be whole number >= 1, got 'abc'"),
         (["trainer.epochs="], "trainer.epochs must be whole number >= 1, got no value"),
         (["+trainer.foo=1"], "unknown option 'trainer.foo'"),
-        (["data.root=${nope}"], "data.root: '${nope}' refers to nothing"),
-        (["data.root=${oc.env:HOME}"], "data.root: Unsupported interpolation type oc.env"),
-        (["data.root=${"], "data.root"),
+        (["data=folder", "data.root=${nope}"], "data.root: '${nope}' refers to nothing"),
+        (["data=folder", "data.root=${oc.env:HOME}"], "data.root: Unsupported interpolation type oc.env"),
+        (["data=folder", "data.root=${"], "data.root"),
         (["hydra.run.dir=x"], "'hydra.run.dir' cannot be set; use run.dir=FOLDER"),
         (["hydra.mode=MULTIRUN"], "use -m"),
         (["+hydra.callbacks.x._target_=os.getcwd"], "'_target_' is reserved"),
         (["hydra/job_logging=default"], "it is a setting of Hydra itself"),
-        (["hydra/launcher=nope"], "unknown option 'hydra/launcher'"),
+        (["hydra/launcher=nope"], "unknown hydra/launcher 'nope'; there are: basic, dlcourse"),
         (["--cfg", "job", "-m"], "--multirun and --cfg do not go together"),
         (["--resolve"], "--resolve needs --cfg"),
         (["--cfg", "jop"], "invalid choice: 'jop'"),
@@ -161,7 +162,12 @@ def test_mistakes_are_refused_in_one_line(train, words, message):
         ),
         ("model/own.yaml", "a: " + "[" * 3000 + "]" * 3000, "own.yaml line 1: too deeply nested"),
         ("model/own.yaml", "a: " + "x" * 70000, "own.yaml is too large"),
-        ("config.yaml", "seed: 1\n", "would replace dlcourse's own"),
+        (
+            "model/cnn.yaml",
+            "name: cnn\n",
+            "cnn.yaml has the name of an entry of dlcourse; rename it, such as my_cnn.yaml",
+        ),
+        ("config.yaml", "seed: 1\n", "would be ignored"),
     ],
 )
 def test_bad_files_are_named_with_their_line(train, name, content, message):
@@ -324,7 +330,7 @@ done
 def test_bash_completes(train, shell_environment):
     expected = {
         "dlcourse tr": ["train"],
-        "dlcourse train mod": ["model="],
+        "dlcourse train mod": ["model.", "model="],
         "dlcourse train model=c": ["model=cnn"],
         "dlcourse train -m optimizer=adam": ["optimizer=adam", "optimizer=adamw"],
         f"dlcourse train --config-dir {train.folder} optimizer.lr": ["optimizer.lr="],

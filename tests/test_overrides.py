@@ -51,7 +51,7 @@ def test_any_text_without_a_comma_arrives_as_typed(text):
     ],
 )
 def test_awkward_texts_reach_the_run(train, text):
-    assert train(f"data.root={text}") == 0
+    assert train("data=folder", f"data.root={text}") == 0
     assert train.trained.configs[0].data.options["root"] == text
 
 

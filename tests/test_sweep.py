@@ -95,7 +95,12 @@ def test_interrupting_keeps_what_is_done(train):
     [
         (["model=mlp,cnm"], "unknown model 'cnm'"),
         (["trainer.epochs=1,0"], "trainer.epochs must be whole number >= 1, got 0 (in the run with trainer.epochs=0)"),
-        (["optimizer=adam,sgd", "optimizer.beta1=0.5"], "(in the run with optimizer=sgd)"),
+        (
+            ["optimizer=adam,sgd", "optimizer.beta1=0.5"],
+            "unknown option 'optimizer.beta1' (in the run with optimizer=sgd)",
+        ),
+        (["optimizer.lr=0.1,-1"], "optimizer.lr must be number > 0, got -1 (in the run with optimizer.lr=-1)"),
+        (["model=mlp,cnn", "trianer.epochs=2"], "unknown option 'trianer.epochs'; did you mean 'trainer.epochs'?"),
         (["seed=range(5,1)"], "the sweep is empty"),
         (["seed=interval(0,1)"], "is a range without steps"),
         (["seed=range(0,20000)"], "more than 10000 runs"),
@@ -118,13 +123,27 @@ def test_hydras_grammar_of_several_values(train):
     ]
 
 
+def test_other_launchers_may_run_the_jobs(train):
+    assert train("-m", "hydra/launcher=basic", "seed=2,1") == 0
+    assert [row["seed"] for row in _rows(_sweep_folder())] == ["1", "2"]
+    assert [path.name for path in Path.cwd().iterdir()] == ["outputs"]
+
+
+def test_options_may_belong_to_what_a_swept_entry_chooses(train):
+    train.write("model/sized.yaml", "name: sized\nsize: 1\n")
+    train.write("experiment/one.yaml", "# @package _global_\ndefaults: [{override /model: sized}]\nseed: 1\n")
+    train.write("experiment/two.yaml", "# @package _global_\ndefaults: [{override /model: sized}]\nseed: 2\n")
+    assert train("-m", "experiment=one,two", "model.size=5") == 0
+    assert [(config.seed, config.model.options["size"]) for config in train.trained.configs] == [(1, 5), (2, 5)]
+
+
 def test_one_run_where_nothing_varies(train):
     assert train("-m", "seed=4") == 0
     assert [config.run.dir for config in train.trained.configs] == [str(_sweep_folder() / "1")]
 
 
 def test_awkward_roots_and_values(train):
-    assert train("-m", "run.root=a b/学=生", "data.root=学/x=1,~/it's") == 0
+    assert train("-m", "run.root=a b/学=生", "data=folder", "data.root=学/x=1,~/it's") == 0
     assert [config.data.options["root"] for config in train.trained.configs] == ["学/x=1", "~/it's"]
     folders = [Path(config.run.dir) for config in train.trained.configs]
     assert {folder.parent for folder in folders} == {_sweep_folder("a b/学=生")}

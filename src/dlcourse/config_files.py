@@ -26,7 +26,7 @@ _CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndTo
 
 
 def folders(config_dir: str | None) -> list[Path]:
-    """Where entries are looked for: the user's folder, if any, before our own. Raises ConfigError."""
+    """Where entries are looked for: our own folder, then the user's, which is checked. Raises ConfigError."""
     if config_dir is None:
         return [conf_dir()]
     folder = Path(config_dir).expanduser()
@@ -35,7 +35,8 @@ def folders(config_dir: str | None) -> list[Path]:
         raise ConfigError(
             f"--config-dir '{config_dir}' {problem}; expected a folder with model/, data/, experiment/, ..."
         )
-    return [folder, conf_dir()]
+    _check_folder(folder)
+    return [conf_dir(), folder]
 
 
 def entries(group: str, places: Iterable[Path]) -> dict[str, Path]:
@@ -52,12 +53,17 @@ def entries(group: str, places: Iterable[Path]) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def check_folder(folder: Path) -> None:
-    """Every entry in a user's folder must be readable, and none may replace the first file. Raises ConfigError."""
+def _check_folder(folder: Path) -> None:
+    """Every entry in a user's folder must be readable and have a name of its own: Hydra would silently take ours."""
     if (folder / "config.yaml").exists():
-        raise ConfigError(f"{folder / 'config.yaml'} would replace dlcourse's own; put it into an experiment instead")
+        raise ConfigError(
+            f"{folder / 'config.yaml'} would be ignored, dlcourse has its own; write an experiment instead"
+        )
     for group in GROUPS:
-        for path in entries(group, [folder]).values():
+        ours = entries(group, [conf_dir()])
+        for name, path in entries(group, [folder]).items():
+            if name in ours:
+                raise ConfigError(f"{path} has the name of an entry of dlcourse; rename it, such as my_{path.name}")
             read(path)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -37,13 +38,13 @@ _HYDRA_JOB: dict[str, Any] = {"env_set": {}, "env_copy": [], "chdir": False}
 _RUN_INSTEAD = {"hydra.run.dir": "run.dir=FOLDER", "hydra.sweep.dir": "run.root=FOLDER", "hydra.mode": "-m"}
 
 
-def check(overrides: list[Override], places: list[Path], *, sweep: bool) -> None:
-    """Check the command line and the config it chooses; raises ConfigError.
+def check(overrides: list[Override], places: list[Path], *, sweep: bool) -> list[str]:
+    """Check the command line and the config it chooses, and return the words for Hydra; raises ConfigError.
 
-    `places` are the folders of config files, the user's before ours; `sweep` tells whether several values may be given.
+    `places` are the folders of config files, ours before the user's; `sweep` tells whether several values may be given.
     """
     for override in overrides:
-        _check_key(override, places)
+        _check_key(override)
         _check_hydra(override)
         _check_group(override, places)
         if override.is_sweep_override() and not sweep:
@@ -64,15 +65,14 @@ def check(overrides: list[Override], places: list[Path], *, sweep: bool) -> None
         raise ConfigError(f"{error}{asked}") from error
     _check_hydra_node(config)
     _check_experiment(config, places)
-    swept = {override.key_or_group for override in groups if override.is_sweep_override()}
-    _check_options(overrides, config, () if "experiment" in swept else swept)
+    return _check_options(overrides, config, sweeps_groups=len(chosen) < len(groups))
 
 
 def _is_choice(override: Override) -> bool:
     return override.key_or_group in GROUPS and not isinstance(override.value(), dict)
 
 
-def _check_key(override: Override, places: list[Path]) -> None:
+def _check_key(override: Override) -> None:
     key, line = override.key_or_group, override.input_line
     if override.package is not None:
         raise ConfigError(f"'{line}': '@' cannot be used here; write {key}=NAME")
@@ -134,8 +134,8 @@ def _check_given_once(overrides: list[Override]) -> None:
 def compose(choices: list[Override], places: list[Path]) -> DictConfig:
     """The config of these choices alone, with Hydra's own node in it; raises ConfigError."""
     search_path = create_config_search_path(str(conf_dir()))
-    for place in places[:-1]:
-        search_path.prepend("command-line", f"file://{place.resolve()}")
+    for place in places[1:]:
+        search_path.prepend("command-line", f"file://{place.resolve()}", SearchPathQuery(provider="schema"))
     words = [str(choice.input_line) for choice in choices]
     with hydra_errors_as_one_line():
         return ConfigLoaderImpl(search_path).load_configuration("config", words, RunMode.RUN)
@@ -170,18 +170,26 @@ def _check_experiment(config: DictConfig, places: list[Path]) -> None:
                     raise ConfigError(f"unknown option 'trainer.{option}' in {path}{hint}")
 
 
-def _check_options(overrides: list[Override], config: DictConfig, swept_groups: Iterable[str]) -> None:
-    """Options set on the command line must exist in the chosen entries; those of a swept entry are checked run by run."""
+def _check_options(overrides: list[Override], config: DictConfig, *, sweeps_groups: bool) -> list[str]:
+    """Options set on the command line must exist in the chosen entries. Where entries vary, each run is checked later.
+
+    Hydra itself refuses an option that only some of the varied entries have, unless it looks like one of many values.
+    """
     values = OmegaConf.to_container(config)
     assert isinstance(values, dict)
     keys = [key for key in leaves(values) if not key.startswith("hydra.")]
+    words = []
     for override in overrides:
-        key = override.key_or_group
-        section = key.split(".")[0]
-        if _is_choice(override) or override.is_add() or override.is_force_add() or section in ("hydra", *swept_groups):
-            continue
-        if key not in keys and not any(known.startswith(f"{key}.") for known in keys):
-            raise ConfigError(f"unknown option '{key}'{option_suggestion(key, keys)}")
+        key, word = override.key_or_group, str(override.input_line)
+        adds = override.is_add() or override.is_force_add()
+        exists = key in keys or any(known.startswith(f"{key}.") for known in keys)
+        if not (exists or adds or _is_choice(override) or key.startswith("hydra")):
+            if not (sweeps_groups and key.split(".")[0] in GROUPS):
+                raise ConfigError(f"unknown option '{key}'{option_suggestion(key, keys)}")
+            if not override.is_sweep_override():
+                word = f"{key}=choice({override.get_value_element_as_str()})"
+        words.append(word)
+    return words
 
 
 def leaves(section: Any, prefix: str = "") -> Iterator[str]:

@@ -29,8 +29,6 @@ def main(words: list[str]) -> None:
     """Run `dlcourse train` with the words behind it. Raises UserError, or SystemExit where Hydra ends the program."""
     flags = _parse_flags(words)
     places = config_files.folders(flags.config_dir)
-    if flags.config_dir is not None:
-        config_files.check_folder(places[0])
     OmegaConf.clear_resolver("oc.env")  # a config of a stranger must not copy secrets into a run folder
     if flags.shell_completion:
         overrides = flags.overrides
@@ -39,8 +37,7 @@ def main(words: list[str]) -> None:
     else:
         # Hydra knows no way to take an entry away again; none is what the defaults list says.
         parsed = parse([word for word in flags.overrides if word != "experiment=null"])
-        front_door.check(parsed, places, sweep=flags.multirun)
-        overrides = [str(override.input_line) for override in parsed]
+        overrides = front_door.check(parsed, places, sweep=flags.multirun)
     _run_hydra([*_flags_for_hydra(flags, places), *overrides], sweeping=flags.multirun)
 
 
@@ -96,7 +93,7 @@ def _refuse(message: str) -> NoReturn:
 def _with_info_topic(words: list[str]) -> list[str]:
     """`--info` takes a topic or none; without this Hydra would take an override behind it for one."""
     spelled = []
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         spelled.append("--info=all" if word in ("--info", "-i") and following not in _INFO_TOPICS else word)
     return spelled
 
@@ -147,7 +144,7 @@ def _flags_for_hydra(flags: argparse.Namespace, places: list[Path]) -> list[str]
         "--cfg": flags.cfg,
         "--package": flags.package,
         "--info": flags.info,
-        "--config-dir": str(places[0]) if flags.config_dir is not None else None,
+        "--config-dir": str(places[-1]) if flags.config_dir is not None else None,
     }
     return [
         *(name for name, is_given in switches.items() if is_given),

@@ -18,6 +18,8 @@ def hydra_errors_as_one_line() -> Iterator[None]:
     """Raise ConfigError for whatever Hydra raises while it composes."""
     try:
         yield
+    except BrokenPipeError:  # the reader of our output has gone: no mistake in a config
+        raise
     except MissingConfigException as error:
         raise ConfigError(_missing(error)) from error
     except InterpolationResolutionError as error:
@@ -26,6 +28,8 @@ def hydra_errors_as_one_line() -> Iterator[None]:
         cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
         if isinstance(cause, InterpolationResolutionError):
             raise ConfigError(_interpolation(cause)) from error
+        if unknown := re.match(r"Could not override '([^']+)'\.\s+To append", str(error)):
+            raise ConfigError(f"unknown option '{unknown[1]}'") from error
         raise ConfigError(_first_words(f"{error} {cause or ''}")) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -42,7 +46,7 @@ def _missing(error: MissingConfigException) -> str:
     """`unknown model 'cnm' in experiment/x; ...`, from "In 'experiment/x': Could not find 'model/cnm'"."""
     group, _, name = str(error.missing_cfg_file or "").rpartition("/")
     where = re.search(r"In '([^']+)'", str(error))
-    inside = f" in {where[1]}" if where and where[1] != "config" else ""
+    inside = f" in {where[1]}" if where and where[1] not in ("config", "hydra/config") else ""
     return f"unknown {group or 'config'} '{name}'{inside}{suggestion(name, error.options or ())}"
 
 

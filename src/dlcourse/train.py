@@ -104,10 +104,15 @@ def _fit_and_test(setup: report.Setup, folder: RunFolder, console: Console) -> t
             logger.graph(task.model, next(data.val.batches(1)).inputs)
         history = Trainer(task, data, trainer_config, setup.device, logger, console, folder / WEIGHTS).fit()
         test = evaluate(task, data.test, trainer_config.eval_batch_size, setup.device, full=True)
-        test.pictures["learning_curve"] = LearningCurve(history.epochs, history.series, history.kept_epoch)
+        test.pictures["learning_curve"] = _learning_curve(history, task.main_metric)
         logger.report("test", history.steps, history.epochs[-1], test)
         logger.hyperparameters(report.hyperparameters(setup), report.results(task, history, test))
     return history, test
+
+
+def _learning_curve(history: History, metric: str) -> LearningCurve:
+    shown = {tag: values for tag, values in history.series.items() if tag.rpartition("/")[2] in ("loss", metric)}
+    return LearningCurve(history.epochs, shown, history.kept_epoch)
 
 
 def _check_batch_size(config: TrainerConfig, data: Data) -> None:

@@ -34,7 +34,7 @@ class Sweeper(BasicSweeper):
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides(arguments)
         runs = combinations(overrides)
-        varied = [index for index, override in enumerate(overrides) if override.is_sweep_override()]
+        varied = [index for index in range(len(overrides)) if len({run[index] for run in runs}) > 1]
         jobs = [Job([run[index] for index in varied]) for run in runs]
         self._check(runs, jobs)
 
@@ -53,7 +53,9 @@ class Sweeper(BasicSweeper):
         return returns
 
     def _check(self, runs: list[list[str]], jobs: list[Job]) -> None:
-        """Compose every combination; the first that cannot run is named."""
+        """Compose every combination and check its options; the first that cannot run is named."""
+        from dlcourse import train
+
         assert self.config is not None and self.hydra_context is not None
         for run, job in zip(runs, jobs, strict=True):
             try:
@@ -61,7 +63,7 @@ class Sweeper(BasicSweeper):
                     config = self.hydra_context.config_loader.load_sweep_config(self.config, run)
                 with open_dict(config):
                     del config["hydra"]
-                front_door.run_config(config)
+                train.check_entries(front_door.run_config(config))
             except ConfigError as error:
                 which = f" (in the run with {' '.join(job.overrides)})" if job.overrides else ""
                 raise ConfigError(f"{error}{which}") from error

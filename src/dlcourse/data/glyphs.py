@@ -23,7 +23,7 @@ FONTS = (
     *("cmr10", "cmb10", "cmss10", "cmti10", "cmtt10"),
 )
 FONT_SIZE = 160  # pixels; digits are drawn this large and then made smaller
-STROKES = (0, 4, 8)  # pixels added to the outline at that size
+STROKES = (0, 4)  # pixels added to the outline at that size
 DETAIL = 3  # pixels of a template per pixel of an image, in each direction
 
 
@@ -43,16 +43,16 @@ class Glyphs(DrawnImages):
         chosen = templates[classes, styles].unsqueeze(1)  # (B, 1, DETAIL * SIDE, DETAIL * SIDE)
         grid = F.affine_grid(_distortions(count, generator), [count, 1, SIDE, SIDE], align_corners=False)
         images = F.grid_sample(chosen, grid, align_corners=False)  # (B, 1, SIDE, SIDE)
-        contrast = uniform(count, 1.0, 2.0, generator).view(-1, 1, 1, 1)
-        return to_bytes(images * contrast, 0.05, generator)
+        contrast = uniform(count, 1.0, 1.6, generator).view(-1, 1, 1, 1)
+        return to_bytes(images * contrast, 0.03, generator)
 
 
 def _distortions(count: int, generator: torch.Generator) -> Tensor:
     """Random affine maps `(count, 2, 3)` from places in the image to places in the template, both from -1 to 1."""
     angle = torch.deg2rad(uniform(count, -20, 20, generator))
-    shear = uniform(count, -0.3, 0.3, generator)
-    width, height = uniform(count, 0.7, 1.1, generator), uniform(count, 0.8, 1.1, generator)
-    right, down = uniform(count, -0.2, 0.2, generator), uniform(count, -0.2, 0.2, generator)
+    shear = uniform(count, -0.25, 0.25, generator)
+    width, height = uniform(count, 0.75, 1.1, generator), uniform(count, 0.8, 1.05, generator)
+    right, down = uniform(count, -0.15, 0.15, generator), uniform(count, -0.15, 0.15, generator)
     cos, sin = angle.cos(), angle.sin()
     across = torch.stack([cos, sin + shear * cos, right], dim=1) / width.unsqueeze(1)
     along = torch.stack([-sin, cos - shear * sin, down], dim=1) / height.unsqueeze(1)

@@ -95,7 +95,7 @@ class Shapes(DrawnImages):
 
     def draw(self, classes: Tensor, generator: torch.Generator) -> Tensor:
         count = len(classes)
-        radius = uniform(count, 7, 13, generator).view(-1, 1)  # pixels
+        radius = uniform(count, 10, 15, generator).view(-1, 1)  # pixels
         coverage = _coverage(_place(radius, generator), classes, radius)
         ground = torch.rand((count, 3, 1), generator=generator)
         figure = (ground + uniform(3 * count, 0.3, 0.7, generator).view(-1, 3, 1)) % 1
@@ -109,7 +109,7 @@ def _place(radius: Tensor, generator: torch.Generator) -> Tensor:
     steps = torch.arange(SIDE) + 0.5 - SIDE / 2
     pixels = torch.cartesian_prod(steps, steps).flip(1)  # (P, 2), row by row
     centres = (SIDE / 2 - radius) * (2 * torch.rand((count, 2), generator=generator) - 1)
-    tilt = torch.deg2rad(uniform(count, -30, 30, generator))
+    tilt = torch.deg2rad(uniform(count, -20, 20, generator))
     cos, sin = tilt.cos(), tilt.sin()
     rotations = torch.stack([cos, -sin, sin, cos], dim=1).view(-1, 2, 2)
     return (pixels - centres.unsqueeze(1)) @ rotations / radius.unsqueeze(1)

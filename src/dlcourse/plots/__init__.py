@@ -1,0 +1,23 @@
+"""Pictures as data with a `draw()`: what a report hands on, tests compare as numbers, and the logger turns into pixels.
+
+Fields take numpy arrays, lists or detached CPU tensors. K is a number of classes, N of examples, G of grid points along
+one axis; images are `(n, channels, height, width)`. matplotlib is imported at the first drawing, its pyplot never.
+"""
+
+from dlcourse.plots.classes import ConfusionMatrix, DecisionBoundary
+from dlcourse.plots.curves import FittedCurve, LearningCurve, PredictedVsTrue
+from dlcourse.plots.images import ImageGrid, WeightImages
+from dlcourse.plots.picture import Picture, save_png, to_image
+
+__all__ = [
+    "ConfusionMatrix",
+    "DecisionBoundary",
+    "FittedCurve",
+    "ImageGrid",
+    "LearningCurve",
+    "Picture",
+    "PredictedVsTrue",
+    "WeightImages",
+    "save_png",
+    "to_image",
+]

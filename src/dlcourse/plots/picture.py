@@ -1,0 +1,137 @@
+"""What every picture shares: the protocol, the house style, the way to pixels and files, and small parts of drawings."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_DPI = 125
+_STYLE = {
+    "axes.axisbelow": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.titlesize": 13,
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.w_pad": 0.08,
+    "figure.titlesize": 13,
+    "font.size": 11,
+    "grid.color": "0.9",
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+    "text.parse_math": False,  # a class may be called "$5 to $10"
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+}
+# Those of these that are installed stand in for glyphs that matplotlib's own font lacks.
+_OTHER_SCRIPTS = (
+    "Noto Sans CJK JP",
+    "Noto Sans JP",
+    "IPAexGothic",
+    "Hiragino Sans",
+    "Yu Gothic",
+    "MS Gothic",
+    "WenQuanYi Micro Hei",
+    "Arial Unicode MS",
+)
+# Okabe and Ito, "Color Universal Design" (2008), without the yellow that is faint on white; classes beyond the seventh
+# differ by marker.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_LONGEST_NAME = 24  # characters
+FEW_POINTS = 500
+
+
+class Picture(Protocol):
+    """Anything that draws itself."""
+
+    def draw(self) -> "Figure":
+        """A new figure, drawn in the house style."""
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """One look whatever matplotlibrc says, and no warning where no installed font has a class name's glyphs."""
+    import matplotlib.style
+    from matplotlib.font_manager import fontManager
+
+    installed = set(fontManager.get_font_names())
+    fonts = ["DejaVu Sans", *(name for name in _OTHER_SCRIPTS if name in installed)]
+    with warnings.catch_warnings(), matplotlib.style.context(["default", {**_STYLE, "font.family": fonts}]):
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+        yield
+
+
+def to_image(picture: Picture) -> NDArray[np.uint8]:
+    """Draw to RGB pixels `(height, width, 3)`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    with house_style():
+        canvas = FigureCanvasAgg(picture.draw())
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def save_png(image: NDArray[np.uint8], path: str | os.PathLike[str]) -> None:
+    """Write pixels `(height, width, 3)` to a PNG file that appears complete or not at all; raises OSError."""
+    from PIL import Image
+
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        Image.fromarray(image).save(unfinished, format="png")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty figure of this size in inches, known to no global state."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=_DPI, layout="compressed")
+
+
+def scatter(axes: "Axes", x: NDArray[Any], y: NDArray[Any], **style: Any) -> None:
+    """Points over the lines where there are few; where there are many, their density under the lines."""
+    if len(x) <= FEW_POINTS:
+        axes.scatter(x, y, s=36, edgecolors="white", linewidths=0.8, zorder=3, **style)
+    else:
+        axes.scatter(x, y, s=12, alpha=0.3, linewidths=0, zorder=1, **style)
+
+
+def hide_frame(axes: Any) -> None:
+    """Leave of the axes' frame only the names at its ticks."""
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+
+
+def padded(values: NDArray[Any]) -> tuple[float, float]:
+    """Limits a little wider than the values; equal values get a range of 2 around them."""
+    low, high = float(values.min()), float(values.max())
+    margin = 0.04 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def class_colour(index: int) -> str:
+    """The colour of a class, the same again after the seventh."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def shorten(name: str) -> str:
+    """The name as long as there is room for it in a picture."""
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+
+
+def percent(part: int, whole: int, decimals: int) -> str:
+    """`93.33 %`, or `undefined` where the whole is zero."""
+    return f"{part / whole:.{decimals}%}".replace("%", " %") if whole else "undefined"

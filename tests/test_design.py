@@ -1,0 +1,127 @@
+"""The rules of the house: one file for each entry, every option spelled out, imports in one direction."""
+
+import ast
+import dataclasses
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dlcourse.config import TrainerConfig, conf_dir
+from dlcourse.data import DATASETS
+from dlcourse.device import DEVICES
+from dlcourse.features import FEATURES
+from dlcourse.models import MODELS
+from dlcourse.optim import OPTIMIZERS, SCHEDULERS
+from dlcourse.options import Schema, describe, schema
+from dlcourse.registry import Choice, Registry
+from dlcourse.tasks import TASKS
+
+REGISTRIES: dict[str, Registry] = {
+    registry.group: registry for registry in (DATASETS, DEVICES, FEATURES, MODELS, OPTIMIZERS, SCHEDULERS, TASKS)
+}
+ENTRIES = [(group, name) for group, registry in REGISTRIES.items() for name in registry]
+PACKAGE = Path(__file__).resolve().parents[1] / "src" / "dlcourse"
+
+
+@pytest.mark.parametrize("group", REGISTRIES)
+def test_every_entry_has_its_file_and_every_file_its_entry(group: str) -> None:
+    assert {path.stem for path in (conf_dir() / group).glob("*.yaml")} == set(REGISTRIES[group])
+
+
+@pytest.mark.parametrize(("group", "name"), ENTRIES)
+def test_a_file_names_its_entry_and_says_what_it_is(group: str, name: str) -> None:
+    text = (conf_dir() / group / f"{name}.yaml").read_text(encoding="utf-8")
+    assert re.match(r"# \S.{10,}[.:]\n", text), "the first line is a comment that says what this is"
+    assert yaml.safe_load(text)["name"] == name
+
+
+@pytest.mark.parametrize(("group", "name"), ENTRIES)
+def test_a_file_spells_out_every_option_with_type_default_and_meaning(group: str, name: str) -> None:
+    text = (conf_dir() / group / f"{name}.yaml").read_text(encoding="utf-8")
+    written = {key: value for key, value in yaml.safe_load(text).items() if key not in ("defaults", "name")}
+    options = REGISTRIES[group].schema(name)
+    assert list(written) == list(options)
+    built = REGISTRIES[group][name]
+    if dataclasses.is_dataclass(built):
+        assert built(**REGISTRIES[group].check(Choice(name, written))) == built()
+    else:
+        assert REGISTRIES[group].check(Choice(name, written)) == {key: p.default for key, p in options.items()}
+    check_comments(text, options)
+
+
+@pytest.mark.parametrize("name", ["default", "full_batch", "small_data"])
+def test_a_trainer_file_spells_out_every_option(name: str) -> None:
+    text = (conf_dir() / "trainer" / f"{name}.yaml").read_text(encoding="utf-8")
+    written = {key: value for key, value in yaml.safe_load(text).items() if key != "defaults"}
+    assert list(written) == list(schema(TrainerConfig))
+    if name == "default":
+        assert TrainerConfig(**written) == TrainerConfig()
+    check_comments(text, schema(TrainerConfig))
+
+
+def check_comments(text: str, options: Schema, indent: str = "") -> None:
+    for name, parameter in options.items():
+        words = re.escape(describe(parameter.annotation))
+        assert re.search(rf"^{indent}{name}:.*  # {words}: \S", text, re.MULTILINE), f"{name}  # {words}: meaning"
+        if dataclasses.is_dataclass(parameter.annotation):
+            check_comments(text, schema(parameter.annotation), indent + "  ")
+
+
+# Each room may import the rooms to its right, and everyone the words they share.
+WORDS = {"errors", "options", "registry", "spec"}
+ALLOWED = {
+    "data": WORDS,
+    "plots": WORDS,
+    "models": WORDS,
+    "features": WORDS,
+    "device": WORDS,
+    "optim": WORDS,
+    "config": WORDS,
+    "descent": WORDS | {"device", "optim"},
+    "tasks": WORDS | {"models", "plots", "descent", "device"},
+    "run": WORDS | {"config"},
+    "checkpoint": WORDS,
+    "logger": WORDS | {"run", "plots"},
+    "console": WORDS,
+    "summary": WORDS,
+    "trainer": WORDS | {"config", "checkpoint", "console", "descent", "device", "logger", "tasks"},
+}
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_imports_go_one_way(room: str) -> None:
+    files = [PACKAGE / f"{room}.py"] if (PACKAGE / f"{room}.py").exists() else list((PACKAGE / room).glob("*.py"))
+    assert files
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            modules = []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                modules = [node.module]
+            elif isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            rooms = {module.split(".")[1] for module in modules if module.startswith("dlcourse.")}
+            assert rooms <= ALLOWED[room] | {room}, f"{path.name} imports {rooms}"
+
+
+@pytest.mark.parametrize("module", ["cli", "config", "listing", "plots", "hydra_app", "registry"])
+def test_what_runs_before_training_imports_nothing_heavy(module: str) -> None:
+    code = (
+        f"import sys, dlcourse.{module}; "
+        "print([m for m in ('torch', 'sklearn', 'matplotlib', 'torchvision') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_nothing_in_the_package_runs_foreign_code() -> None:
+    banned = re.compile(r"torch\.load|allow_pickle=True|hydra\.utils\.instantiate|\beval\(|\bexec\(|shell=True|extractall")
+    found = {
+        f"{path.name}: {match[0]}"
+        for path in PACKAGE.rglob("*.py")
+        for match in banned.finditer(path.read_text(encoding="utf-8"))
+    }
+    assert found == set()

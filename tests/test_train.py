@@ -1,0 +1,334 @@
+"""Whole runs of the real command: what they print, leave behind and refuse."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
+from sklearn.preprocessing import StandardScaler
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from dlcourse import cli
+from dlcourse.config import RunConfig
+from dlcourse.data import DATASETS
+from dlcourse.features import FEATURES
+from dlcourse.models import MODELS
+from dlcourse.optim import OPTIMIZERS, SCHEDULERS
+from dlcourse.registry import Choice
+
+
+@dataclass
+class Lab:
+    """A folder to run `dlcourse train` in, and what the latest command printed."""
+
+    folder: Path
+    capsys: pytest.CaptureFixture[str]
+    out: str = ""
+    err: str = ""
+
+    def train(self, *words: str, code: int = 0) -> Path | None:
+        """Run the command in this process; returns its run folder."""
+        assert cli.main(["train", *words]) == code, self.capsys.readouterr().err
+        self.out, self.err = self.capsys.readouterr()
+        runs = [line.split(maxsplit=1)[1] for line in self.out.splitlines() if line.startswith("run ")]
+        return self.folder / runs[-1] if runs else None
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Lab:
+    monkeypatch.chdir(tmp_path)
+    return Lab(tmp_path, capsys)
+
+
+def report(run: Path) -> dict:
+    return json.loads((run / "report.json").read_text())
+
+
+def test_a_run_leaves_everything_a_reader_needs(lab: Lab) -> None:
+    run = lab.train("model=mlp", "data=digits", "trainer.epochs=2", "model.hidden=[16]")
+    assert run.parent == lab.folder / "outputs" / "digits-mlp"
+    names = {path.name for path in run.iterdir() if not path.name.startswith("events.")}
+    assert names == {
+        *("config.yaml", "overrides.yaml", "environment.json", "model.txt", "run.json", "metrics.jsonl"),
+        *("report.json", "report.txt", "weights.safetensors"),
+        *("confusion_matrix.csv", "confusion_matrix.png", "mistakes.png", "learning_curve.png"),
+    }
+    assert json.loads((run / "run.json").read_text())["status"] == "done"
+    words = ["model=mlp", "data=digits", "trainer.epochs=2", "model.hidden=[16]"]
+    assert yaml.safe_load((run / "overrides.yaml").read_text()) == words
+    config = RunConfig.from_mapping(yaml.safe_load((run / "config.yaml").read_text()))
+    assert config.model.options["hidden"] == [16]
+    found = report(run)
+    counts = np.array(found["confusion_matrix"])
+    assert counts.sum() == found["data"]["test"] == 359
+    assert counts.trace() / counts.sum() == pytest.approx(found["test"]["accuracy"])
+    csv = np.loadtxt(run / "confusion_matrix.csv", delimiter=",", skiprows=1, usecols=range(1, 11), dtype=int)
+    assert (csv == counts).all()
+    low, high = found["accuracy_interval"]
+    assert low < found["test"]["accuracy"] < high
+    assert f"accuracy {100 * found['test']['accuracy']:.2f} %" in (run / "report.txt").read_text()
+
+
+def test_the_console_tells_the_run_from_first_to_last_line(lab: Lab) -> None:
+    run = lab.train("data=digits", "trainer.epochs=2")
+    lines = lab.out.splitlines()
+    assert lines[0].startswith("dlcourse train   mlp on digits   adam lr 0.001 cosine   cpu, ")
+    assert lines[1] == "data   1,294 train / 144 val / 359 test   1x8x8   10 classes"
+    assert lines[2] == "model  mlp   50,826 parameters"
+    assert [line.split()[0] for line in lines[6:]][:4] == ["run", "epoch", "1", "2"]
+    assert lines[-1] == f"look   tensorboard --logdir {run.parent.relative_to(lab.folder)}"
+    assert "\r" not in lab.out + lab.err
+    assert lab.err == ""
+
+
+def test_tensorboard_shows_what_metrics_jsonl_says(lab: Lab) -> None:
+    run = lab.train("data=digits", "trainer.epochs=3", "trainer.log_every=7")
+    events = EventAccumulator(str(run), {"scalars": 0, "images": 0, "tensors": 0}).Reload()
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    tags = {name for record in records for name in record if "/" in name}
+    assert {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "optim/lr", "test/accuracy"} <= tags
+    assert "time/samples_per_second" in tags
+    for tag in tags:
+        written = [(record["step"], record[tag]) for record in records if tag in record]
+        shown = [(event.step, event.value) for event in events.Scalars(tag)]
+        assert [step for step, _ in shown] == [step for step, _ in written]
+        assert [value for _, value in shown] == pytest.approx([value for _, value in written], rel=1e-5)
+    assert {"test/confusion_matrix", "test/mistakes", "test/learning_curve"} <= set(events.Tags()["images"])
+    assert {"command/text_summary", "config/text_summary"} <= set(events.Tags()["tensors"])
+    assert "_hparams_/session_start_info" in events.summary_metadata
+    assert len(list(run.rglob("events.*"))) == 1
+
+
+def test_the_same_seed_gives_the_same_bits_whatever_is_logged(lab: Lab) -> None:
+    words = ["data=glyphs", "data.train_size=600", "data.test_size=50", "model=cnn", "model.channels=[4]"]
+    words += ["data.augment.rotation=10", "data.augment.crop=2", "trainer.epochs=2", "trainer.weights=last"]
+    first = load_file(lab.train(*words) / "weights.safetensors")
+    again = load_file(lab.train(*words) / "weights.safetensors")
+    quiet = load_file(lab.train(*words, "trainer.log_every=3", "trainer.eval_every=2") / "weights.safetensors")
+    other = load_file(lab.train(*words, "seed=1") / "weights.safetensors")
+    for name, tensor in first.items():
+        assert torch.equal(tensor, again[name])
+        assert torch.equal(tensor, quiet[name])
+    assert not torch.equal(first["head.1.weight"], other["head.1.weight"])
+
+
+@pytest.mark.parametrize("data", ["line", "diabetes"])
+def test_linear_regression_reaches_the_closed_form(lab: Lab, data: str) -> None:
+    words = ["model=linreg", f"data={data}", "trainer=full_batch", "optimizer=momentum", "optimizer.lr=0.1"]
+    run = lab.train(*words, "trainer.epochs=3000", "trainer.eval_every=3000", "trainer.log_every=3000")
+    train = DATASETS.build(Choice(data)).build(name=data, seed=0).train
+    inputs, targets = train.inputs.double().numpy(), train.targets.double().numpy()
+    if data == "diabetes":
+        inputs = StandardScaler().fit_transform(inputs)
+    design = np.column_stack([inputs, np.ones(len(inputs))])
+    expected = np.linalg.lstsq(design, targets, rcond=None)[0][:, 0]
+    weights = load_file(run / "weights.safetensors")
+    prefix = "model." if data == "diabetes" else ""
+    found = [*weights[f"{prefix}linear.weight"][0].tolist(), float(weights[f"{prefix}linear.bias"][0])]
+    scale = max(1.0, np.abs(expected).max())
+    assert found == pytest.approx(expected, abs=1e-4 * scale)
+
+
+def test_logistic_regression_agrees_with_scikit_learn(lab: Lab) -> None:
+    data = DATASETS.build(Choice("breast_cancer")).build(name="breast_cancer", seed=0)
+    scaler = StandardScaler().fit(data.train.inputs)
+    train, test = scaler.transform(data.train.inputs), scaler.transform(data.test.inputs)
+    reference = LogisticRegression(C=1.0, tol=1e-10, max_iter=10_000).fit(train, data.train.targets)
+    plain = report(lab.train("model=logreg", "data=breast_cancer", "trainer.epochs=30"))
+    expected = accuracy_score(data.test.targets, reference.predict(test))
+    assert plain["test"]["accuracy"] == pytest.approx(expected, abs=0.01)
+    # Mean loss + lambda/2 |w|^2 is scikit-learn's C * sum of losses + 1/2 |w|^2 for lambda = 1 / (C * n).
+    penalty = [f"optimizer.weight_decay={1 / len(train)!r}", "optimizer.decay_bias=false"]
+    descent = ["trainer=full_batch", "optimizer=momentum", "optimizer.lr=0.5", "trainer.epochs=8000"]
+    quiet = ["trainer.eval_every=8000", "trainer.log_every=8000"]
+    run = lab.train("model=logreg", "data=breast_cancer", *penalty, *descent, *quiet)
+    weights = load_file(run / "weights.safetensors")
+    assert weights["model.linear.weight"][0].tolist() == pytest.approx(reference.coef_[0], abs=1e-2)
+    assert float(weights["model.linear.bias"]) == pytest.approx(reference.intercept_[0], abs=1e-2)
+
+
+def test_polynomial_features_bend_the_boundary(lab: Lab) -> None:
+    straight = report(lab.train("model=logreg", "data=circles", "trainer.epochs=20", "optimizer.lr=0.03"))
+    words = ["model=logreg", "data=circles", "features=polynomial", "trainer.epochs=20", "optimizer.lr=0.03"]
+    run = lab.train(*words)
+    assert straight["test"]["accuracy"] < 0.7
+    assert report(run)["test"]["accuracy"] > 0.95
+    assert (run / "decision_boundary.png").stat().st_size > 10_000
+
+
+def test_augmentation_subset_classes_and_noise_work_together(lab: Lab) -> None:
+    words = ["model=softmax", "data=shapes", "data.classes=[star,circle]", "data.subset=200", "data.label_noise=0.5"]
+    found = report(lab.train(*words, "data.resize=16", "data.augment.flip=true", "trainer.epochs=1"))
+    assert found["data"]["train"] + found["data"]["val"] == 200
+    assert set(found["classes"]) == {"star", "circle"}
+
+
+OFFLINE = [name for name in DATASETS if name not in ("mnist", "fashion_mnist", "kmnist", "cifar10")]
+
+
+@pytest.mark.parametrize("data", OFFLINE)
+def test_every_offline_data_set_trains(lab: Lab, data: str) -> None:
+    small = ["data.train_size=300", "data.test_size=100"] if data in ("glyphs", "shapes") else []
+    assert report(lab.train("model=mlp", f"data={data}", "trainer.epochs=1", *small))["epochs"] == 1
+
+
+@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("data", ["line", "wine", "digits"])
+def test_every_model_trains_or_says_clearly_no(lab: Lab, model: str, data: str) -> None:
+    fits = {"line": {"linreg", "mlp"}, "wine": {"logreg", "softmax", "mlp"}, "digits": {"logreg", "softmax", "mlp", "cnn"}}
+    expected = 0 if model in fits[data] else 2
+    lab.train(f"model={model}", f"data={data}", "trainer.epochs=1", code=expected)
+    if expected == 2:
+        assert lab.err.startswith(f"dlcourse: error: model '{model}' ")
+        assert f"data '{data}'" in lab.err
+        assert lab.err.count("\n") == 1
+        assert not (lab.folder / "outputs").exists()
+
+
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+def test_every_optimizer_learns(lab: Lab, optimizer: str) -> None:
+    found = report(lab.train("model=softmax", "data=digits", f"optimizer={optimizer}", "trainer.epochs=3"))
+    assert found["test"]["accuracy"] > 0.6
+
+
+@pytest.mark.parametrize("scheduler", list(SCHEDULERS))
+def test_every_scheduler_learns(lab: Lab, scheduler: str) -> None:
+    found = report(lab.train("data=digits", f"scheduler={scheduler}", "trainer.epochs=3"))
+    assert found["test"]["accuracy"] > 0.6
+
+
+@pytest.mark.parametrize("features", list(FEATURES))
+def test_every_feature_map_trains(lab: Lab, features: str) -> None:
+    assert report(lab.train("data=wine", f"features={features}", "trainer.epochs=1"))["epochs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["optimizer.lr=0"], "optimizer.lr must be number > 0, got 0"),
+        (["optimizer.lr=-1"], "optimizer.lr must be number > 0, got -1"),
+        (["optimizer.lr=abc"], "optimizer.lr must be number > 0, got 'abc'"),
+        (["optimizer.lr=nan"], "optimizer.lr must be number > 0, got nan"),
+        (["model.dropout=1"], "model.dropout must be number in [0, 1), got 1"),
+        (["trainer.batch_size=0"], "trainer.batch_size must be whole number >= 1 or full, got 0"),
+        (["trainer.epochs=-1"], "trainer.epochs must be whole number >= 1, got -1"),
+        (["trainer.epochs=1.5"], "trainer.epochs must be whole number >= 1, got 1.5"),
+        (["seed=-1"], "seed must be whole number in [0, 4294967295], got -1"),
+        (["trainer.batch_size=5000"], "is larger than the training set (1,294 examples); use a smaller one, or"),
+        (["data.subset=0"], "data.subset must be whole number >= 1 or null, got 0"),
+        (["data.subset=1"], "leaves training or validation empty; use more data"),
+        (["data.subset=99999"], "data.subset=99999 is more than the 1,438 training examples of 'digits'"),
+        (["data.classes=[0]"], "data.classes=[0] must name at least two different classes"),
+        (["data.classes=[0,77]"], "data.classes: no class '77'; there are: 0, 1, 2"),
+        (["data=shapes", "data.classes=[star,circel]"], "no class 'circel'; did you mean 'circle'?"),
+        (["data.val_fraction=1"], "data.val_fraction must be number in (0, 1), got 1"),
+        (["device=cuda"], "device=cuda: no CUDA device here; there are: cpu; use device=auto"),
+        (["device=mps"], "device=mps: no Apple GPU here; there are: cpu; use device=auto"),
+        (["task=regression"], "the targets of data 'digits' are classes; use task=classification"),
+        (["data=line", "task=classification"], "the targets of data 'line' are numbers; use task=regression"),
+        (["model=cnn", "data=iris"], "model 'cnn' needs images"),
+        (["model=linreg"], "model 'linreg' predicts numbers, and data 'digits' has 10 classes; use model=softmax"),
+        (["features=standard"], "use features=none"),
+        (["data=mnist", "data.download=false", "data.root=nowhere"], "data.root="),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(lab: Lab, words: list[str], message: str) -> None:
+    if "device=cuda" in words and torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    if "device=mps" in words and torch.backends.mps.is_available():
+        pytest.skip("this machine has an Apple GPU")
+    lab.train(*words, code=2)
+    assert lab.err.startswith("dlcourse: error: ")
+    assert lab.err.count("\n") == 1
+    assert message in lab.err
+    assert list(lab.folder.iterdir()) == []
+
+
+def test_an_output_folder_that_cannot_be_made_is_one_line(lab: Lab) -> None:
+    (lab.folder / "file").write_text("not a folder")
+    lab.train("run.root=file/outputs", code=2)
+    assert "cannot write in file/outputs" in lab.err
+    assert lab.err.count("\n") == 1
+    lab.train("run.dir=file", code=2)
+    assert "run.dir=file exists already" in lab.err
+    assert (lab.folder / "file").read_text() == "not a folder"
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "-rm", "true"], check=False).returncode != 0:
+        pytest.skip("this machine lets no one mount a small file system")
+    script = (
+        f"mount -t tmpfs -o size=16k none {tmp_path} && "
+        f"{sys.executable} -m dlcourse train data=digits trainer.epochs=1 run.root={tmp_path}/outputs"
+    )
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    errors = [line for line in done.stderr.splitlines() if "warning" not in line]
+    assert len(errors) == 1
+    assert errors[0].startswith("dlcourse: error: cannot write in ")
+    assert "no space left on device" in errors[0]
+
+
+def test_a_diverging_loss_ends_the_run_and_says_why(lab: Lab) -> None:
+    run = lab.train("data=line", "model=linreg", "optimizer=sgd", "optimizer.lr=1e12", code=1)
+    assert lab.err.startswith("dlcourse: error: the loss became ")
+    assert "at step" in lab.err
+    assert "try optimizer.lr=" in lab.err
+    status = json.loads((run / "run.json").read_text())
+    assert status["status"] == "failed"
+    assert "the loss became" in status["reason"]
+
+
+def test_ctrl_c_leaves_a_readable_run(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dlcourse", "train", "data=digits", "trainer.epochs=100000"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("    1 "):
+            break
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == ""
+    (run,) = (tmp_path / "outputs" / "digits-mlp").iterdir()
+    assert out.splitlines()[-1].startswith("stop   stopped by Ctrl-C")
+    assert json.loads((run / "run.json").read_text())["status"] == "stopped"
+    assert all(json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines())
+    assert load_file(run / "weights.safetensors")
+    assert EventAccumulator(str(run)).Reload().Scalars("val/accuracy")
+
+
+def test_an_experiment_is_the_worked_script(lab: Lab, real_data: Path) -> None:
+    words = ["experiment=lecture_cnn48", f"data.root={real_data}", "data.subset=200", "trainer.epochs=1"]
+    run = lab.train(*words, "trainer.eval_batch_size=100")
+    assert "model  cnn   9,536,074 parameters" in lab.out
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert (config["data"]["resize"], config["data"]["rgb"]) == (48, True)
+    assert config["optimizer"]["weight_decay"] == 1e-4
+
+
+def test_real_mnist_is_learnt_from_a_small_subset(lab: Lab, real_data: Path) -> None:
+    found = report(lab.train("model=softmax", "data=mnist", f"data.root={real_data}", "data.subset=5000"))
+    assert found["test"]["accuracy"] > 0.85
+    assert found["data"]["test"] == 10_000
+
+
+def test_no_terminal_colours_or_bars_when_piped(tmp_path: Path) -> None:
+    environment = {**os.environ, "LANG": "C", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "dlcourse", "train", "data=moons", "trainer.epochs=1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, env=environment)
+    assert b"\x1b" not in done.stdout + done.stderr
+    assert b"\r" not in done.stdout + done.stderr
