@@ -231,7 +231,7 @@ def test_every_feature_map_trains(lab: Lab, features: str) -> None:
         (["data.subset=1"], "leaves training or validation empty; use more data"),
         (["data.subset=99999"], "data.subset=99999 is more than the 1,438 training examples of 'digits'"),
         (["data.classes=[0]"], "data.classes=[0] must name at least two different classes"),
-        (["data.classes=[0,77]"], "data.classes: no class '77'; there are: 0, 1, 2"),
+        (["data.classes=[0,77]"], "data.classes: no class '77'; did you mean '7'?"),
         (["data=shapes", "data.classes=[star,circel]"], "no class 'circel'; did you mean 'circle'?"),
         (["data.val_fraction=1"], "data.val_fraction must be number in (0, 1), got 1"),
         (["device=cuda"], "device=cuda: no CUDA device here; there are: cpu; use device=auto"),

@@ -1,14 +1,21 @@
 """Where numbers and reports go: metrics.jsonl, TensorBoard and the files of the run folder."""
 
+import contextlib
 import json
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import IO
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from torch import nn
+from torch.jit._trace import TracerWarning
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
@@ -35,7 +42,12 @@ class Logger:
         record = {"step": step, "epoch": epoch, "time": round(time.time(), 3), **named}
         self._metrics.write(json.dumps(record) + "\n")
         self._metrics.flush()
-        self._board.write(lambda writer: [writer.add_scalar(tag, value, step) for tag, value in named.items()])
+
+        def write(writer: SummaryWriter) -> None:
+            for tag, value in named.items():
+                writer.add_scalar(tag, value, step)
+
+        self._board.write(write)
 
     def report(self, split: str, step: int, epoch: int, report: Report) -> None:
         """Log a full report: its numbers, its tables as CSV and its pictures as PNG, the latter in TensorBoard too."""
@@ -43,20 +55,23 @@ class Logger:
         for name, rows in report.tables.items():
             self._folder.write_table(f"{name}.csv", rows)
         for name, picture in report.pictures.items():
-            save_png(picture, self._folder / f"{name}.png")
             image = to_image(picture)
-            tag = f"{split}/{name}"
-            self._board.write(
-                lambda writer, tag=tag, image=image: writer.add_image(tag, image, step, dataformats="HWC")
-            )
+            save_png(image, self._folder / f"{name}.png")
+            self._image(f"{split}/{name}", image, step)
+
+    def _image(self, tag: str, image: NDArray[np.uint8], step: int) -> None:
+        self._board.write(lambda writer: writer.add_image(tag, image, step, dataformats="HWC"))
 
     def text(self, tag: str, markdown: str) -> None:
         """Show a text in TensorBoard."""
         self._board.write(lambda writer: writer.add_text(tag, markdown, 0))
 
     def graph(self, model: nn.Module, inputs: torch.Tensor) -> None:
-        """Show the model's graph in TensorBoard."""
-        self._board.write(lambda writer: writer.add_graph(model, inputs))
+        """Show the model's graph in TensorBoard, traced in evaluation mode."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"`torch\.jit\.trace.*` is (deprecated|not supported)", FutureWarning)
+            warnings.simplefilter("ignore", TracerWarning)  # a shape taken as fixed is right for a drawing
+            self._board.write(lambda writer: writer.add_graph(model, inputs))
 
     def hyperparameters(self, options: Mapping[str, str | float], results: Mapping[str, float]) -> None:
         """Give the run its row in TensorBoard's HParams; `results` are tags and values logged before.
@@ -65,8 +80,8 @@ class Logger:
         """
 
         def write(writer: SummaryWriter) -> None:
-            for summary in hparams(dict(options), dict(results)):
-                writer._get_file_writer().add_summary(summary)
+            for summary in hparams(dict(options), dict(results)):  # type: ignore[no-untyped-call]
+                writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
 
         self._board.write(write)
 
@@ -76,25 +91,40 @@ class Logger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._metrics.close()
         self._board.close()
+        self._metrics.close()
 
 
 class _Board:
     """A SummaryWriter that gives up with one warning instead of ending the run."""
 
     def __init__(self, folder: RunFolder) -> None:
-        self._writer: SummaryWriter | None = SummaryWriter(str(folder.path))
+        self._writer: SummaryWriter | None = None
+        self._other_excepthook = threading.excepthook
+        threading.excepthook = self._excepthook
+        with self._giving_up():
+            self._writer = SummaryWriter(str(folder.path))
 
     def write(self, action: Callable[[SummaryWriter], object]) -> None:
-        if self._writer is None:
-            return
-        try:
-            action(self._writer)
-        except OSError as error:
-            print(f"dlcourse: warning: TensorBoard's file cannot be written: {error.strerror}", file=sys.stderr)
-            self._writer = None
+        if self._writer is not None:
+            with self._giving_up():
+                action(self._writer)
 
     def close(self) -> None:
         self.write(lambda writer: writer.close())
         self._writer = None
+        threading.excepthook = self._other_excepthook
+
+    @contextlib.contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            print(f"dlcourse: warning: TensorBoard's file cannot be written: {error.strerror}", file=sys.stderr)
+            self._writer = None
+
+    def _excepthook(self, failure: threading.ExceptHookArgs) -> None:
+        """No traceback for an OSError of the writer's thread, which the next `write` raises again."""
+        ours = failure.thread is not None and type(failure.thread).__module__ == EventFileWriter.__module__
+        if not (ours and isinstance(failure.exc_value, OSError)):
+            self._other_excepthook(failure)

@@ -39,7 +39,7 @@ class DrawnImages(ImageSource):
     def _draw_part(self, size: int, part: int) -> tuple[Tensor, Tensor]:
         generator = seeded_generator(self.seed, part)
         classes = torch.randperm(size, generator=generator) % len(self.CLASS_NAMES)
-        return torch.cat([self.draw(chunk, generator) for chunk in classes.split(CHUNK)]), classes
+        return torch.cat([self.draw(chunk, generator) for chunk in torch.split(classes, CHUNK)]), classes
 
 
 def uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:

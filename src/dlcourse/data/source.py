@@ -53,7 +53,7 @@ class Source(ABC):
         tables = self._select(self.load())
         available = len(tables.train_targets)
         if self.subset is not None and self.subset > available:
-            raise ConfigError(f"data.subset={self.subset} is more than the {available} training examples of '{name}'")
+            raise ConfigError(f"data.subset={self.subset} is more than the {available:,} training examples of '{name}'")
         kept = self._pick(tables.train_targets, self.subset or available, seeded_generator(seed, 0))
         held_out = round(self.val_fraction * len(kept))
         if held_out < 1 or held_out >= len(kept):

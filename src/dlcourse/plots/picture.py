@@ -76,7 +76,7 @@ def to_image(picture: Picture) -> NDArray[np.uint8]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     with house_style():
-        canvas = FigureCanvasAgg(picture.draw())
+        canvas: Any = FigureCanvasAgg(picture.draw())
         canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

@@ -1,0 +1,216 @@
+import errno
+import json
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tensorboard.summary.writer.record_writer import RecordWriter
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
+
+from dlcourse.logger import Logger
+from dlcourse.plots import ConfusionMatrix, to_image
+from dlcourse.run import RunFolder
+from dlcourse.spec import Report
+
+WARNING = "dlcourse: warning: TensorBoard's file cannot be written: No space left on device\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path)
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk without room for another record of TensorBoard's file."""
+
+    def refuse(writer: RecordWriter, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(RecordWriter, "write", refuse)
+
+
+def board(folder: RunFolder) -> EventAccumulator:
+    """What TensorBoard reads from the one event file in the folder."""
+    (file,) = folder.path.glob("events.out.tfevents.*")
+    return EventAccumulator(str(file)).Reload()
+
+
+def records(folder: RunFolder) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_scalars_reach_metrics_jsonl_and_tensorboard_with_split_and_step(folder: RunFolder) -> None:
+    with Logger(folder) as logger:
+        logger.scalars("train", 10, 1, {"loss": 0.5, "accuracy": 0.75})
+        logger.scalars("train", 20, 2, {"loss": 0.25})
+        logger.scalars("val", 20, 2, {"loss": 0.375})
+        first, *others = records(folder)  # each record can be read at once
+    assert first.pop("time") > 1e9
+    assert first == {"step": 10, "epoch": 1, "train/loss": 0.5, "train/accuracy": 0.75}
+    assert [{*record} - {"time"} for record in others] == [
+        {"step", "epoch", "train/loss"},
+        {"step", "epoch", "val/loss"},
+    ]
+    events = board(folder)
+    assert sorted(events.Tags()["scalars"]) == ["train/accuracy", "train/loss", "val/loss"]
+    assert [(event.step, event.value) for event in events.Scalars("train/loss")] == [(10, 0.5), (20, 0.25)]
+    assert [(event.step, event.value) for event in events.Scalars("val/loss")] == [(20, 0.375)]
+
+
+def test_opening_again_adds_to_what_was_logged(folder: RunFolder) -> None:
+    for step in (1, 2):
+        with Logger(folder) as logger:
+            logger.scalars("train", step, 1, {"loss": 0.5})
+    assert [record["step"] for record in records(folder)] == [1, 2]
+
+
+def test_a_report_leaves_numbers_tables_and_the_same_picture_in_the_folder_and_on_the_board(folder: RunFolder) -> None:
+    picture = ConfusionMatrix([[3, 1], [0, 4]], ["no", "yes"])
+    report = Report(
+        {"accuracy": 0.875}, tables={"counts": [["class", "n"], ["犬, 猫", 4]]}, pictures={"confusion": picture}
+    )
+    with Logger(folder) as logger:
+        logger.report("test", 30, 3, report)
+    assert records(folder)[0]["test/accuracy"] == 0.875
+    assert (folder / "counts.csv").read_text(encoding="utf-8") == 'class,n\n"犬, 猫",4\n'
+    with Image.open(folder / "confusion.png") as png:
+        assert np.array_equal(np.asarray(png), to_image(picture))
+    events = board(folder)
+    assert [(event.step, event.value) for event in events.Scalars("test/accuracy")] == [(30, 0.875)]
+    (shown,) = events.Images("test/confusion")
+    assert shown.step == 30
+    (folder / "shown.png").write_bytes(shown.encoded_image_string)
+    with Image.open(folder / "shown.png") as png:
+        assert np.array_equal(np.asarray(png), to_image(picture))
+
+
+def test_a_picture_is_drawn_once(folder: RunFolder) -> None:
+    class Counting(ConfusionMatrix):
+        drawn = 0
+
+        def draw(self):
+            Counting.drawn += 1
+            return super().draw()
+
+    with Logger(folder) as logger:
+        logger.report("test", 1, 1, Report({}, pictures={"confusion": Counting([[1]], ["a"])}))
+    assert Counting.drawn == 1
+
+
+def test_texts_are_shown(folder: RunFolder) -> None:
+    with Logger(folder) as logger:
+        logger.text("command", "`dlcourse train model=mlp`")
+    (event,) = board(folder).Tensors("command/text_summary")
+    assert event.tensor_proto.string_val[0].decode() == "`dlcourse train model=mlp`"
+
+
+def test_hyperparameters_and_results_lie_in_the_runs_own_file(folder: RunFolder) -> None:
+    with Logger(folder) as logger:
+        logger.scalars("test", 30, 3, {"accuracy": 0.875})
+        logger.hyperparameters({"model": "mlp", "optimizer.lr": 0.1}, {"test/accuracy": 0.875})
+    assert [path.name for path in folder.path.iterdir() if path.is_dir()] == []
+    plugin = board(folder).summary_metadata
+    experiment, session = (
+        HParamsPluginData.FromString(plugin[f"_hparams_/{name}"].plugin_data.content)
+        for name in ("experiment", "session_start_info")
+    )
+    assert [metric.name.tag for metric in experiment.experiment.metric_infos] == ["test/accuracy"]
+    assert {info.name for info in experiment.experiment.hparam_infos} == {"model", "optimizer.lr"}
+    values = session.session_start_info.hparams
+    assert values["model"].string_value == "mlp" and values["optimizer.lr"].number_value == 0.1
+
+
+class Flattening(nn.Module):
+    """A model with a Python number taken from a shape, of which the tracer warns, and with dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.drop, self.linear = nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        assert bool(inputs.isfinite().all())
+        return self.linear(self.drop(self.norm(inputs)))
+
+
+def test_the_graph_is_shown_without_warnings_or_a_trace_on_the_model(folder: RunFolder) -> None:
+    model = Flattening()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    random_state = torch.random.get_rng_state()
+    with Logger(folder) as logger:
+        logger.graph(model, torch.randn(3, 4, generator=torch.Generator().manual_seed(0)))
+    operations = {node.op for node in GraphDef.FromString(board(folder).Graph().SerializeToString()).node}
+    assert {"aten::linear", "aten::batch_norm"} <= operations
+    assert model.training and model.drop.training
+    assert torch.equal(torch.random.get_rng_state(), random_state)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_the_models_own_warnings_are_not_hidden_by_drawing_its_graph(folder: RunFolder) -> None:
+    class Noisy(nn.Linear):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            warnings.warn("old weights", FutureWarning, stacklevel=1)
+            return super().forward(inputs)
+
+    with Logger(folder) as logger, pytest.warns(FutureWarning, match="old weights"):
+        logger.graph(Noisy(2, 2), torch.zeros(1, 2))
+
+
+def test_a_refused_event_gives_one_warning_and_the_run_goes_on(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(writer: SummaryWriter, *arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(SummaryWriter, "add_scalar", refuse)
+    with Logger(folder) as logger:
+        for step in range(3):
+            logger.scalars("train", step, 1, {"loss": 0.5})
+        logger.text("command", "dlcourse train")
+    assert capsys.readouterr().err == WARNING
+    assert [record["step"] for record in records(folder)] == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_disk_that_is_full_from_the_start_gives_one_warning_and_no_traceback_of_a_thread(
+    folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Logger(folder) as logger:
+        for step in range(50):
+            logger.scalars("train", step, 1, {"loss": 0.5})
+    assert capsys.readouterr().err == WARNING
+    assert len(records(folder)) == 50
+
+
+def test_a_disk_that_fills_up_gives_one_warning_and_no_traceback_of_a_thread(
+    folder: RunFolder, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Logger(folder) as logger:
+        logger.scalars("train", 1, 1, {"loss": 0.5})
+        request.getfixturevalue("full_disk")
+        logger.scalars("train", 2, 1, {"loss": 0.5})
+    assert capsys.readouterr().err == WARNING
+    assert [record["step"] for record in records(folder)] == [1, 2]
+
+
+def test_failures_of_other_threads_are_still_told_and_the_hook_is_put_back(folder: RunFolder) -> None:
+    told: list[type[BaseException]] = []
+    before = threading.excepthook
+    threading.excepthook = mine = lambda failure: told.append(failure.exc_type)
+    try:
+        with Logger(folder):
+            thread = threading.Thread(target=lambda: [][0])
+            thread.start()
+            thread.join()
+        assert threading.excepthook is mine
+    finally:
+        threading.excepthook = before
+    assert told == [IndexError]
