@@ -121,7 +121,7 @@ def test_the_same_seed_gives_the_same_bits_whatever_is_logged(lab: Lab) -> None:
     for name, tensor in first.items():
         assert torch.equal(tensor, again[name])
         assert torch.equal(tensor, quiet[name])
-    assert not torch.equal(first["head.1.weight"], other["head.1.weight"])
+    assert not torch.equal(first["head.4.weight"], other["head.4.weight"])
 
 
 @pytest.mark.parametrize("data", ["line", "diabetes"])
@@ -146,23 +146,20 @@ def test_logistic_regression_agrees_with_scikit_learn(lab: Lab) -> None:
     scaler = StandardScaler().fit(data.train.inputs)
     train, test = scaler.transform(data.train.inputs), scaler.transform(data.test.inputs)
     reference = LogisticRegression(C=1.0, tol=1e-10, max_iter=10_000).fit(train, data.train.targets)
-    plain = report(lab.train("model=logreg", "data=breast_cancer", "trainer.epochs=30"))
     expected = accuracy_score(data.test.targets, reference.predict(test))
-    assert plain["test"]["accuracy"] == pytest.approx(expected, abs=0.01)
     # Mean loss + lambda/2 |w|^2 is scikit-learn's C * sum of losses + 1/2 |w|^2 for lambda = 1 / (C * n).
-    penalty = [f"optimizer.weight_decay={1 / len(train)!r}", "optimizer.decay_bias=false"]
-    descent = ["trainer=full_batch", "optimizer=momentum", "optimizer.lr=0.5", "trainer.epochs=8000"]
-    quiet = ["trainer.eval_every=8000", "trainer.log_every=8000"]
-    run = lab.train("model=logreg", "data=breast_cancer", *penalty, *descent, *quiet)
+    run = lab.train("experiment=logreg_breast_cancer", f"optimizer.weight_decay={1 / len(train)!r}")
+    assert report(run)["test"]["accuracy"] == pytest.approx(expected, abs=0.01)
     weights = load_file(run / "weights.safetensors")
     assert weights["model.linear.weight"][0].tolist() == pytest.approx(reference.coef_[0], abs=1e-2)
     assert float(weights["model.linear.bias"]) == pytest.approx(reference.intercept_[0], abs=1e-2)
+    plain = report(lab.train("model=logreg", "data=breast_cancer"))
+    assert plain["test"]["accuracy"] >= expected - 0.01
 
 
 def test_polynomial_features_bend_the_boundary(lab: Lab) -> None:
-    straight = report(lab.train("model=logreg", "data=circles", "trainer.epochs=20", "optimizer.lr=0.03"))
-    words = ["model=logreg", "data=circles", "features=polynomial", "trainer.epochs=20", "optimizer.lr=0.03"]
-    run = lab.train(*words)
+    straight = report(lab.train("model=logreg", "data=circles"))
+    run = lab.train("model=logreg", "data=circles", "features=polynomial")
     assert straight["test"]["accuracy"] < 0.7
     assert report(run)["test"]["accuracy"] > 0.95
     assert (run / "decision_boundary.png").stat().st_size > 10_000

@@ -61,7 +61,7 @@ class RunConfig:
         for name in config:
             if name not in known:
                 raise ConfigError(f"unknown section '{name}'{suggestion(str(name), known)}")
-        values = {
+        values: dict[str, Any] = {
             name: _choice(value, name) if annotation is Choice else convert(value, annotation, name)
             for name, annotation in known.items()
             for value in [config.get(name)]

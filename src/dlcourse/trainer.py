@@ -31,7 +31,7 @@ class History:
     epoch_seconds: float = 0.0
     train_seconds: float = 0.0
     samples_per_second: float = 0.0
-    best: float | None = None
+    best_score: tuple[float, float] | None = None
     since_best: int = 0
     kept_epoch: int = 0
     kept: dict[str, float] = field(default_factory=dict)
@@ -83,6 +83,8 @@ class Trainer:
                         break
         finally:
             self._console.end_progress()
+        if not self.history.kept:
+            raise DivergedError("the validation loss was never a finite number; try a smaller optimizer.lr")
         load_weights(self._task.model, self._weights)
         return self.history
 
@@ -134,9 +136,9 @@ class Trainer:
         values = {f"train/{name}": value for name, value in train_scalars.items()}
         values |= {f"val/{name}": value for name, value in report.scalars.items()}
         history.add(epoch, values)
-        value = report.scalars[task.monitor]
-        is_best = _is_better(value, history.best, task.mode)
-        history.best = value if is_best else history.best
+        score = _score(report.scalars, task)
+        is_best = not math.isnan(sum(score)) and (history.best_score is None or score > history.best_score)
+        history.best_score = score if is_best else history.best_score
         history.since_best = 0 if is_best else history.since_best + 1
         if is_best or self._config.weights == "last":
             history.kept_epoch, history.kept = epoch, report.scalars
@@ -233,7 +235,7 @@ class _Pending:
         return taken
 
 
-def _is_better(value: float, best: float | None, mode: str) -> bool:
-    if math.isnan(value):
-        return False
-    return best is None or (value > best if mode == "max" else value < best)
+def _score(scalars: dict[str, float], task: Task) -> tuple[float, float]:
+    """What the best epoch has most of: the monitored number, and of two epochs equal in it, the lower loss."""
+    value = scalars[task.monitor]
+    return (value if task.mode == "max" else -value, -scalars["loss"])

@@ -61,7 +61,7 @@ class TensorSplit:
 
 def _chunks(order: Tensor, size: int) -> list[Tensor]:
     """Pieces of `size`; a last piece of one example joins the one before, as batch norm cannot average over one."""
-    chunks = list(order.split(size))
+    chunks = list(torch.split(order, size))
     if size > 1 and len(chunks) > 1 and len(chunks[-1]) == 1:
         last = chunks.pop()
         chunks[-1] = torch.cat([chunks[-1], last])

@@ -1,7 +1,6 @@
 """What the trainer asks of every task, and the convenience for tasks with one loss and one optimizer."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 import torch
@@ -77,7 +76,7 @@ class LossTask(Task):
 
     def predict(self, inputs: Tensor, batch_size: int) -> Tensor:
         """The model's outputs for inputs on the CPU, in float32 on the CPU."""
-        parts: Iterator[Tensor] = iter(inputs.split(batch_size))
+        parts = torch.split(inputs, batch_size)
         return torch.cat([self.model(part.to(self.device.torch_device)).float() for part in parts]).cpu()
 
 
