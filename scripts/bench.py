@@ -35,7 +35,8 @@ def main() -> None:
         kind, model, batch = arguments.loop
         print(json.dumps(LOOPS[kind](model, int(batch), arguments.root)))
         return
-    print(f"{'model':<14} {'batch':>5}  {'dlcourse':>9}  {'by hand':>9}  {'ratio':>6}  (samples/s, medians of {arguments.rounds})")
+    heading = f"{'model':<14} {'batch':>5}  {'dlcourse':>9}  {'by hand':>9}  {'ratio':>6}"
+    print(f"{heading}  (samples/s, medians of {arguments.rounds})")
     contests = [("bare", model, batch) for model in ("softmax", "mlp", "cnn") for batch in (64, 128)]
     for kind, model, batch in [*contests, ("worked", "lecture_cnn48", 64)]:
         if arguments.only and model not in arguments.only:
@@ -74,7 +75,10 @@ def bare(name: str, batch_size: int, root: str | None) -> float:
     from torch import nn
 
     images, labels = read_mnist(root)
-    images, labels = torch.from_numpy(images)[: TRAIN_SIZE[name], None], torch.from_numpy(labels)[: TRAIN_SIZE[name]].long()
+    images, labels = (
+        torch.from_numpy(images)[: TRAIN_SIZE[name], None],
+        torch.from_numpy(labels)[: TRAIN_SIZE[name]].long(),
+    )
     model = hand_made(name)
 
     def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

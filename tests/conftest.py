@@ -13,5 +13,7 @@ def real_data() -> Path:
     """The folder of real MNIST and CIFAR-10 files, or a skip where there is none."""
     folder = Path(os.environ.get("DLCOURSE_TEST_DATA") or REPOSITORY.parent / "shared" / "data")
     if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}; set DLCOURSE_TEST_DATA to a folder with MNIST/ and cifar-10-batches-py/")
+        pytest.skip(
+            f"no real data at {folder}; set DLCOURSE_TEST_DATA to a folder with MNIST/ and cifar-10-batches-py/"
+        )
     return folder

@@ -91,7 +91,6 @@ def test_a_missing_file_is_refused_in_one_line(tmp_path: Path) -> None:
     assert_refused(tmp_path / "weights.safetensors", network(), "No such file")
 
 
-@pytest.mark.xfail(strict=True, reason="load_weights names torch's headline instead of the first difference")
 @pytest.mark.parametrize(
     ("other", "reason"),
     [(network(width=6), "size mismatch"), (nn.Linear(20, 2), "Missing key")],

@@ -2,9 +2,10 @@
 
 import pytest
 
-from dlcourse import cli, listing
-from dlcourse.config_files import GROUPS
-from dlcourse.entry_files import Option, read_entry
+from dlcourse import cli
+from dlcourse.commands import listing
+from dlcourse.commands.config_files import GROUPS
+from dlcourse.commands.entry_files import Option, read_entry
 
 OWN = """\
 # My own model.
@@ -43,13 +44,13 @@ def test_options_are_parsed_with_their_comments(own):
     entry = read_entry("model", own / "model" / "own.yaml")
     assert entry.head == ("My own model.", "Tried on Tuesday.")
     assert entry.options == (
-        Option("hidden", "[1, 2]", "list of whole number >= 1", "units of each layer", 0),
-        Option("hash", "a # b", "text", "with a hash", 0),
-        Option("plain", "3", "", "", 0),
-        Option("block", "[1, two]", "list of text", "in lines", 0),
-        Option("inner", "", "section", "nested options", 0),
-        Option("rate", "1e-3", "number > 0", "of the inside", 1),
-        Option("flow", "{a: 1}", "", "", 1),
+        Option(("hidden",), "[1, 2]", "list of whole number >= 1", "units of each layer"),
+        Option(("hash",), "a # b", "text", "with a hash"),
+        Option(("plain",), "3", "", ""),
+        Option(("block",), "[1, two]", "list of text", "in lines"),
+        Option(("inner",), "", "section", "nested options"),
+        Option(("inner", "rate"), "1e-3", "number > 0", "of the inside"),
+        Option(("inner", "flow"), "{a: 1}", "", ""),
     )
 
 

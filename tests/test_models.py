@@ -40,7 +40,10 @@ def test_the_six_layer_mlp_of_the_lectures_has_422155_parameters() -> None:
 
 def test_the_summary_table_names_shapes_and_parameters() -> None:
     model = build("mlp", MNIST, hidden=[16])
-    assert table(summarize(model, MNIST.input_shape, torch.device("cpu"))) == ["Linear  16  12,560", "Linear  10     170"]
+    assert table(summarize(model, MNIST.input_shape, torch.device("cpu"))) == [
+        "Linear  16  12,560",
+        "Linear  10     170",
+    ]
 
 
 @pytest.mark.parametrize(

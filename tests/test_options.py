@@ -21,7 +21,7 @@ def build(
     size: Count | Literal["full"] = 64,
     path: str | None = None,
     flag: bool = False,
-    inner: Inner = Inner(),  # noqa: B008
+    inner: Inner = Inner(),
 ) -> None:
     """A builder with every kind of option."""
 

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
+from dlcourse.commands.overrides import parse
 from dlcourse.errors import ConfigError
-from dlcourse.overrides import parse
 from stand_in import CommandLine, command_line
 
 

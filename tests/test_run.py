@@ -75,7 +75,7 @@ def test_a_place_where_no_folder_can_be_made_is_told_in_one_line(tmp_path: Path,
     message = str(caught.value)
     assert message.startswith(f"cannot write in {tmp_path / 'file' / 'below'}")
     assert ": not a directory; " in message or ": file exists; " in message
-    assert message.endswith("choose another folder with run.root=FOLDER")
+    assert message.endswith("choose another place with run.root= or run.dir=")
     assert "\n" not in message
     assert names(tmp_path) == ["file"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.errors import ConfigError, OutputError
-from dlcourse.overrides import parse
-from dlcourse.sweep import combinations, job_name, make_sweep_folder
-from dlcourse.sweep_summary import Job, rank, write_summary
+from dlcourse.commands.overrides import parse
+from dlcourse.commands.sweep import combinations, job_name
+from dlcourse.commands.sweep_summary import Job, rank, write_summary
+from dlcourse.errors import ConfigError
 from stand_in import CommandLine, Result, command_line
 
 
@@ -147,20 +147,6 @@ def test_awkward_roots_and_values(train):
     assert [config.data.options["root"] for config in train.trained.configs] == ["学/x=1", "~/it's"]
     folders = [Path(config.run.dir) for config in train.trained.configs]
     assert {folder.parent for folder in folders} == {_sweep_folder("a b/学=生")}
-
-
-def test_two_sweeps_never_share_a_folder(tmp_path, monkeypatch):
-    tokens = iter(["0000", "0000", "0001"])
-    monkeypatch.setattr("dlcourse.sweep.secrets.token_hex", lambda size: next(tokens))
-    first, second = make_sweep_folder(tmp_path), make_sweep_folder(tmp_path)
-    assert first != second and first.is_dir() and second.is_dir()
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d{6}-[0-9a-f]{4}", first.name)
-
-
-def test_a_root_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"set run\.root=FOLDER"):
-        make_sweep_folder(tmp_path / "file")
 
 
 @pytest.mark.parametrize("overrides", [["a=/../../x"], ["a=" + "x" * 300], ["a=学 生\\:*"], ["a=.", "b=.."], []])

@@ -118,8 +118,6 @@ def test_label_smoothing_equals_the_closed_form() -> None:
         ("regression", 3, VALUES, "needs 2 outputs"),
     ],
 )
-def test_a_task_says_which_data_and_model_it_cannot_take(
-    task: str, outputs: int, spec: DataSpec, message: str
-) -> None:
+def test_a_task_says_which_data_and_model_it_cannot_take(task: str, outputs: int, spec: DataSpec, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(task, nn.Linear(3, outputs), spec)

@@ -43,7 +43,9 @@ def fit(folder: Path, lr: float = 0.1, data: Data | None = None, **options: obje
 
     task = Classification(model, SPEC, cpu(), descend, top_k=1)
     with Logger(RunFolder(folder)) as logger:
-        trainer = Trainer(task, data or make_data(), config, cpu(), logger, Console(quiet=True), folder / "w.safetensors")
+        trainer = Trainer(
+            task, data or make_data(), config, cpu(), logger, Console(quiet=True), folder / "w.safetensors"
+        )
         return trainer.fit(), model
 
 
@@ -105,7 +107,9 @@ def test_a_last_batch_of_one_joins_the_one_before(tmp_path: Path) -> None:
 
 def test_divergence_names_step_rate_and_remedy(tmp_path: Path) -> None:
     data = make_data()
-    with pytest.raises(DivergedError, match=r"the loss became (nan|inf) at step \d+ \(epoch \d+, lr 1e\+30\); .*optimizer\.lr=1e\+29"):
+    with pytest.raises(
+        DivergedError, match=r"the loss became (nan|inf) at step \d+ \(epoch \d+, lr 1e\+30\); .*optimizer\.lr=1e\+29"
+    ):
         fit(tmp_path / "run", lr=1e30, data=data)
 
 

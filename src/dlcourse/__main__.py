@@ -1,12 +1,11 @@
 """`python -m dlcourse` is the `dlcourse` command."""
 
-import os
 import sys
 
-# Python puts the working folder first on the path; a `yaml.py` or a `hydra_plugins` folder in it must not be imported.
-sys.path[:] = [place for place in sys.path if place not in ("", os.getcwd())]
+if not sys.flags.safe_path:
+    del sys.path[0]  # the working folder: a `yaml.py` or a `hydra_plugins` folder in it must not be imported
 
-from dlcourse.cli import main  # noqa: E402
+from dlcourse.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -25,5 +25,5 @@ def load_weights(model: nn.Module, path: Path) -> None:
         tensors = safetensors.torch.load_file(path)
         model.load_state_dict(tensors)
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[:2][-1].strip()  # torch names what does not fit in the second line
         raise DataError(f"cannot read weights from {path}: {reason}") from error

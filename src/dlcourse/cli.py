@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from dlcourse.error_report import TRACEBACK_VARIABLE, report
+from dlcourse.commands.error_report import TRACEBACK_VARIABLE, report
 from dlcourse.errors import ConfigError
 from dlcourse.options import suggestion
 
@@ -73,20 +73,20 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _train(words: list[str]) -> int:
-    from dlcourse import hydra_app
+    from dlcourse.commands import hydra_app
 
     hydra_app.main(words)
     return 0
 
 
 def _list(words: list[str]) -> int:
-    from dlcourse import listing
+    from dlcourse.commands import listing
 
     return listing.main(words)
 
 
 def _complete(words: list[str]) -> int:
-    from dlcourse import completion
+    from dlcourse.commands import completion
 
     return completion.main(words, list(VERBS))
 

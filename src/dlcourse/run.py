@@ -83,7 +83,7 @@ def output_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise OutputError(
-            f"cannot write in {path}: {reason}; free space or choose another folder with run.root=FOLDER"
+            f"cannot write in {path}: {reason}; free space, or choose another place with run.root= or run.dir="
         ) from error
 
 

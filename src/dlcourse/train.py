@@ -101,7 +101,8 @@ def _fit_and_test(setup: report.Setup, folder: RunFolder, console: Console) -> t
         logger.text("command", f"`{setup.command}`")
         logger.text("config", f"```yaml\n{setup.config.to_yaml()}\n```")
         if trainer_config.log_graph:
-            logger.graph(task.model, next(data.val.batches(1)).inputs)
+            with setup.device.forked_random_state():
+                logger.graph(task.model, next(data.val.batches(1)).inputs)
         history = Trainer(task, data, trainer_config, setup.device, logger, console, folder / WEIGHTS).fit()
         test = evaluate(task, data.test, trainer_config.eval_batch_size, setup.device, full=True)
         test.pictures["learning_curve"] = _learning_curve(history, task.main_metric)

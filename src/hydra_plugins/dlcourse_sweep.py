@@ -11,12 +11,13 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn, run_job, setup_globals
 from omegaconf import open_dict
 
-from dlcourse import front_door
-from dlcourse.error_report import report
+from dlcourse.commands import front_door
+from dlcourse.commands.error_report import report
+from dlcourse.commands.plain_errors import hydra_errors_as_one_line
+from dlcourse.commands.sweep import SweepFailedError, combinations, job_name
+from dlcourse.commands.sweep_summary import Job, write_summary
 from dlcourse.errors import ConfigError
-from dlcourse.plain_errors import hydra_errors_as_one_line
-from dlcourse.sweep import SweepFailedError, combinations, job_name, make_sweep_folder
-from dlcourse.sweep_summary import Job, write_summary
+from dlcourse.run import claim_folder
 
 
 class Sweeper(BasicSweeper):
@@ -38,7 +39,7 @@ class Sweeper(BasicSweeper):
         jobs = [Job([run[index] for index in varied]) for run in runs]
         self._check(runs, jobs)
 
-        folder = make_sweep_folder(Path(str(self.config.run.root)).expanduser())
+        folder = claim_folder(Path(str(self.config.run.root)).expanduser() / "multirun")
         for number, (job, run) in enumerate(zip(jobs, runs, strict=True), start=1):
             job.folder = folder / job_name(number, len(jobs), job.overrides)
             run.append(f"run.dir={QuotedString(str(job.folder), Quote.single).with_quotes()}")

@@ -37,7 +37,7 @@ class DrawnImages(ImageSource):
         """A uint8 image `(B, channels, height, width)` for every one of the classes `(B,)`."""
 
     def _draw_part(self, size: int, part: int) -> tuple[Tensor, Tensor]:
-        generator = seeded_generator(self.seed, part)
+        generator = seeded_generator("drawing", self.seed, part)
         classes = torch.randperm(size, generator=generator) % len(self.CLASS_NAMES)
         return torch.cat([self.draw(chunk, generator) for chunk in torch.split(classes, CHUNK)]), classes
 

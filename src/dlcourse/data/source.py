@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -54,18 +54,19 @@ class Source(ABC):
         available = len(tables.train_targets)
         if self.subset is not None and self.subset > available:
             raise ConfigError(f"data.subset={self.subset} is more than the {available:,} training examples of '{name}'")
-        kept = self._pick(tables.train_targets, self.subset or available, seeded_generator(seed, 0))
+        kept = self._pick(tables.train_targets, self.subset or available, seeded_generator("subset", seed))
         held_out = round(self.val_fraction * len(kept))
         if held_out < 1 or held_out >= len(kept):
             raise ConfigError(
                 f"data.val_fraction={self.val_fraction} of {len(kept)} training examples leaves training or validation "
                 "empty; use more data"
             )
-        chosen = self._pick(tables.train_targets[kept], held_out, seeded_generator(seed, 1))
+        chosen = self._pick(tables.train_targets[kept], held_out, seeded_generator("validation", seed))
         is_val = torch.zeros(len(kept), dtype=torch.bool)
         is_val[chosen] = True
         train, val = kept[~is_val], kept[is_val]
-        train_targets = self._disturb(tables.train_targets[train], len(tables.class_names), seeded_generator(seed, 2))
+        noise = seeded_generator("label noise", seed)
+        train_targets = self._disturb(tables.train_targets[train], len(tables.class_names), noise)
         train_inputs = self._finish(tables.train_inputs[train])
         transform = self._transform(train_inputs)
 
@@ -194,8 +195,6 @@ class TableSource(Source):
     The test rows are the same in every run, whatever its seed.
     """
 
-    TEST_SEED: ClassVar[int] = 20231101
-
     test_fraction: ProperFraction = 0.2
 
     def divide(
@@ -209,7 +208,7 @@ class TableSource(Source):
         count = round(self.test_fraction * len(targets))
         if count < 1:
             raise DataError(f"data.test_fraction={self.test_fraction} of {len(targets)} rows leaves no test set")
-        test = self._pick(targets, count, seeded_generator(self.TEST_SEED))
+        test = self._pick(targets, count, seeded_generator("test"))
         is_test = torch.zeros(len(targets), dtype=torch.bool)
         is_test[test] = True
         return Tables(

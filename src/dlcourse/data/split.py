@@ -1,6 +1,7 @@
 """A split held in memory as tensors: batches are gathered by index, then normalised and augmented as a whole."""
 
 import dataclasses
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class TensorSplit:
                 chosen = slice(start, start + batch_size)
                 yield Batch(self._prepare(self.inputs[chosen], None), self.targets[chosen])
             return
-        order = torch.randperm(len(self), generator=seeded_generator(self.seed, epoch)).to(self.inputs.device)
+        order = torch.randperm(len(self), generator=seeded_generator("order", self.seed, epoch)).to(self.inputs.device)
         for step, indices in enumerate(_chunks(order, batch_size)):
             inputs = self.inputs.index_select(0, indices)
             yield Batch(self._prepare(inputs, (epoch, step)), self.targets.index_select(0, indices))
@@ -55,7 +56,7 @@ class TensorSplit:
         if self.transform is None:
             return inputs
         augments = epoch_and_step is not None and self.transform.augments
-        generator = seeded_generator(self.seed, *epoch_and_step) if augments and epoch_and_step else None
+        generator = seeded_generator("augment", self.seed, *epoch_and_step) if augments and epoch_and_step else None
         return self.transform(inputs, generator)
 
 
@@ -68,7 +69,7 @@ def _chunks(order: Tensor, size: int) -> list[Tensor]:
     return chunks
 
 
-def seeded_generator(*seeds: int) -> torch.Generator:
-    """A generator on the CPU whose state is a well-mixed function of the given non-negative integers."""
-    (state,) = np.random.SeedSequence(seeds).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state) >> 1)
+def seeded_generator(purpose: str, *seeds: int) -> torch.Generator:
+    """A generator on the CPU whose state is a well-mixed function of what it is for and of non-negative integers."""
+    mixed = np.random.SeedSequence([zlib.crc32(purpose.encode()), *seeds])
+    return torch.Generator().manual_seed(int(mixed.generate_state(1, np.uint64)[0]) >> 1)

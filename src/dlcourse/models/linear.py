@@ -38,7 +38,11 @@ class LinearRegression(_Affine):
         """The first output written out: `y = 2.001 x + 0.998`."""
         terms = zip(self.linear.weight[0].tolist(), feature_names, strict=True)
         text = " ".join(f"{weight:+.5g} {name}" for weight, name in terms)
-        return f"y = {text} {float(self.linear.bias[0]):+.5g}".replace("= +", "= ").replace(" +", " + ").replace(" -", " - ")
+        return (
+            f"y = {text} {float(self.linear.bias[0]):+.5g}".replace("= +", "= ")
+            .replace(" +", " + ")
+            .replace(" -", " - ")
+        )
 
 
 class LogisticRegression(_Affine):

@@ -18,7 +18,11 @@ from dlcourse.plots import FittedCurve, PredictedVsTrue
 from dlcourse.spec import Batch, DataSpec, Report, Split
 from dlcourse.tasks.task import LossTask, Scalars, output_shape
 
-_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": functional.mse_loss, "mae": functional.l1_loss, "huber": functional.huber_loss}
+_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": functional.mse_loss,
+    "mae": functional.l1_loss,
+    "huber": functional.huber_loss,
+}
 _GRID = 200
 _MAX_TERMS = 10
 

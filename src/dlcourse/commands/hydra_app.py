@@ -12,12 +12,12 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from dlcourse import config_files, front_door
+from dlcourse.commands import config_files, front_door
+from dlcourse.commands.overrides import parse
+from dlcourse.commands.plain_errors import hydra_errors_as_one_line
 from dlcourse.config import conf_dir
 from dlcourse.errors import ConfigError
 from dlcourse.options import suggestion
-from dlcourse.overrides import parse
-from dlcourse.plain_errors import hydra_errors_as_one_line
 
 if TYPE_CHECKING:
     from dlcourse.train import RunResult

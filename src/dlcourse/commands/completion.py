@@ -8,7 +8,7 @@ import io
 import os
 from itertools import pairwise
 
-from dlcourse import config_files
+from dlcourse.commands import config_files
 
 
 def main(words: list[str], verbs: list[str]) -> int:
@@ -45,7 +45,7 @@ def _query_hydra(words: list[str], before: list[str]) -> None:
 
 
 def _hydra(words: list[str]) -> int:
-    from dlcourse import hydra_app
+    from dlcourse.commands import hydra_app
 
     hydra_app.main(["-sc", *words])
     return 0

@@ -6,18 +6,30 @@ from pathlib import Path
 
 import yaml
 
-from dlcourse import config_files
+from dlcourse.commands import config_files
 
 
 @dataclass(frozen=True)
 class Option:
-    """A line `name: default  # type: meaning`; `depth` counts the sections around it. Missing parts are empty."""
+    """A line `name: default  # type: meaning`; `path` ends with the name behind the sections around it.
 
-    name: str
+    Missing parts are empty.
+    """
+
+    path: tuple[str, ...]
     default: str
     type: str
     meaning: str
-    depth: int
+
+    @property
+    def name(self) -> str:
+        """The name in its own section."""
+        return self.path[-1]
+
+    @property
+    def depth(self) -> int:
+        """The number of sections around it."""
+        return len(self.path) - 1
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,7 @@ def read_entry(group: str, path: Path) -> Entry:
     root = yaml.compose(text, yaml.SafeLoader)
     assert isinstance(root, yaml.MappingNode)
     hidden = {"name", "defaults"}
-    options = [option for option in _options(root, text.splitlines(), 0) if option.depth or option.name not in hidden]
+    options = [option for option in _options(root, text.splitlines(), ()) if option.depth or option.name not in hidden]
     return Entry(group, path.stem, tuple(_head(text)), tuple(options))
 
 
@@ -51,15 +63,16 @@ def _head(text: str) -> Iterator[str]:
             yield comment.rstrip()
 
 
-def _options(section: yaml.MappingNode, lines: list[str], depth: int) -> Iterator[Option]:
+def _options(section: yaml.MappingNode, lines: list[str], above: tuple[str, ...]) -> Iterator[Option]:
     for key, value in section.value:
         in_lines_below = isinstance(value, yaml.CollectionNode) and not value.flow_style
         nested = in_lines_below and isinstance(value, yaml.MappingNode)
         mark = key.end_mark if in_lines_below else value.end_mark
         kind, meaning = _comment(lines[mark.line][mark.column :] if mark.line < len(lines) else "")
-        yield Option(str(key.value), "" if nested else _spelled(value), kind, meaning, depth)
+        path = (*above, str(key.value))
+        yield Option(path, "" if nested else _spelled(value), kind, meaning)
         if nested:
-            yield from _options(value, lines, depth + 1)
+            yield from _options(value, lines, path)
 
 
 def _spelled(value: yaml.Node) -> str:

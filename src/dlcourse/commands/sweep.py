@@ -1,17 +1,13 @@
-"""The parts of a sweep that need no Hydra application: its combinations, its folder and the names of its runs."""
+"""The parts of a sweep that need no Hydra application: its combinations and the names of its runs."""
 
-import contextlib
-import datetime
 import itertools
 import math
 import re
-import secrets
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from hydra.core.override_parser.types import Override
 
-from dlcourse.errors import ConfigError, OutputError, UserError
+from dlcourse.errors import ConfigError, UserError
 
 _MAX_JOBS = 10_000
 _MAX_NAME = 100
@@ -45,21 +41,6 @@ def _values(override: Override) -> Iterator[str]:
         raise ConfigError(
             f"'{override.input_line}' is a range without steps; write choice(...) or range(start,stop,step)"
         )
-
-
-def make_sweep_folder(root: Path) -> Path:
-    """A new folder `<root>/multirun/<date>_<time>-<4 hex>`, never one that exists. Raises OutputError."""
-    parent = root / "multirun"
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            now = datetime.datetime.now().astimezone()
-            folder = parent / f"{now:%Y-%m-%d_%H%M%S}-{secrets.token_hex(2)}"
-            with contextlib.suppress(FileExistsError):
-                folder.mkdir()
-                return folder
-    except OSError as error:
-        raise OutputError(f"cannot make a sweep folder in '{parent}': {error.strerror}; set run.root=FOLDER") from None
 
 
 def job_name(number: int, total: int, overrides: Sequence[str]) -> str:

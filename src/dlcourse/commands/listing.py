@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import get_terminal_size
 
-from dlcourse import config_files
-from dlcourse.config_files import GROUPS
-from dlcourse.entry_files import Entry, read_entry
+from dlcourse.commands import config_files
+from dlcourse.commands.config_files import GROUPS
+from dlcourse.commands.entry_files import Entry, read_entry
 from dlcourse.errors import ConfigError
 from dlcourse.options import suggestion
 
@@ -124,7 +124,7 @@ def _in_short(entry: Entry, page: Page, indent: int) -> list[str]:
     lines[0] = lines[0].replace(entry.name, page.bold(entry.name), 1)
     if entry.group != "experiment":
         options = " ".join(
-            f"{option.name}={option.default.replace(' ', '')}" for option in entry.options if option.default
+            f"{'.'.join(option.path)}={option.default.replace(' ', '')}" for option in entry.options if option.default
         )
         lines += [page.dim(line) for line in page.wrap(options, indent)]
     return lines

@@ -8,7 +8,7 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError, OmegaConfBaseException
 
-from dlcourse.config_files import describe_yaml_error
+from dlcourse.commands.config_files import describe_yaml_error
 from dlcourse.errors import ConfigError
 from dlcourse.options import suggestion
 

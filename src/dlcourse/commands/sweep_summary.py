@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
-from dlcourse.error_report import error_line
+from dlcourse.commands.error_report import error_line
 from dlcourse.errors import OutputError
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from dlcourse.commands.config_files import GROUPS, entries, read
+from dlcourse.commands.plain_errors import hydra_errors_as_one_line
 from dlcourse.config import RunConfig, TrainerConfig, conf_dir
-from dlcourse.config_files import GROUPS, entries, read
 from dlcourse.errors import ConfigError
 from dlcourse.options import schema, suggestion
-from dlcourse.plain_errors import hydra_errors_as_one_line
 
 _HYDRA_SETTINGS = ("hydra/launcher", "hydra/sweeper", "hydra.launcher.", "hydra.sweeper.")
 _NO_LOGGING = {"version": 1, "root": None, "disable_existing_loggers": False}

@@ -1,0 +1,74 @@
+import pytest
+import torch
+from torch import nn
+
+from dlcourse.data.split import TensorSplit
+from dlcourse.descent import Descent
+from dlcourse.device import DEVICES, Device, cpu, environment, keep_freed_memory, seed_everything
+from dlcourse.registry import Choice
+from dlcourse.spec import Batch, DataSpec
+from dlcourse.tasks.classification import Classification
+from dlcourse.trainer import evaluate
+
+SPEC = DataSpec("toy", (8,), 2, "class", ("no", "yes"))
+
+
+def test_auto_takes_the_cpu_where_there_is_nothing_better() -> None:
+    best = DEVICES.build(Choice("auto")).torch_device.type
+    expected = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    assert best == expected
+
+
+def test_the_cpu_takes_as_many_threads_as_asked_for() -> None:
+    before = torch.get_num_threads()
+    try:
+        assert str(cpu(threads=1)) == "cpu, 1 thread"
+        assert environment()["threads"] == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_deterministic_is_switched_on_and_off_again() -> None:
+    cpu(deterministic=True)
+    assert torch.are_deterministic_algorithms_enabled()
+    cpu()
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_mixed_precision_computes_in_bfloat16_and_learns_in_float32() -> None:
+    device = Device(torch.device("cpu"), "bfloat16")
+    seen = []
+    model = nn.Linear(8, 2)
+    model.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    seed_everything(0)
+    inputs = torch.randn(64, 8)
+    targets = (inputs.sum(1) > 0).long()
+
+    def descend(module: nn.Module) -> Descent:
+        return Descent(torch.optim.SGD(module.parameters(), lr=1.0), lambda update: 1.0, device)
+
+    task = Classification(model, SPEC, device, descend, top_k=1)
+    losses = [task.train_step(Batch(inputs, targets))["loss"].item() for _ in range(30)]
+    assert losses[-1] < losses[0] / 2
+    assert seen[-1] == torch.bfloat16
+    assert model.weight.dtype == model.weight.grad.dtype == torch.float32
+    assert evaluate(task, TensorSplit(inputs, targets), 64, device).scalars["accuracy"] > 0.9
+    assert str(device).endswith("bfloat16")
+
+
+def test_the_random_state_is_fixed_inside_and_restored_after() -> None:
+    seed_everything(5)
+    expected = torch.rand(1)
+    seed_everything(5)
+    with cpu().forked_random_state():
+        inside = torch.rand(1)
+    assert torch.equal(torch.rand(1), expected)
+    with cpu().forked_random_state():
+        assert torch.equal(torch.rand(1), inside)
+
+
+@pytest.mark.parametrize("libc", ["glibc", "musl"])
+def test_keeping_freed_memory_is_harmless(libc: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlcourse.device.platform.libc_ver", lambda: (libc, ""))
+    keep_freed_memory()
+    assert torch.ones(1000, 1000).sum().item() == 1_000_000

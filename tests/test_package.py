@@ -1,0 +1,48 @@
+"""The package as users install it: sdist, wheel from the sdist, and a run outside any checkout."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from conftest import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel built from the sdist, in a folder outside the checkout."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(REPOSITORY)]
+    subprocess.run(command, check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_the_config_files_and_the_plugins(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    expected = {
+        f"dlcourse/conf/{path.relative_to(REPOSITORY / 'conf')}" for path in (REPOSITORY / "conf").rglob("*.yaml")
+    }
+    assert expected <= names
+    assert "hydra_plugins/dlcourse_sweep.py" in names
+    assert not any(name.startswith(("tests/", "conf/")) for name in names)
+
+
+def test_an_installed_wheel_trains_outside_any_checkout(wheel: Path, tmp_path: Path) -> None:
+    site, work = tmp_path / "site", tmp_path / "work"
+    work.mkdir()
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    where = subprocess.run(
+        [sys.executable, "-c", "import dlcourse.config as c; print(c.conf_dir())"],
+        cwd=work, env=environment, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert Path(where.stdout.strip()) == site / "dlcourse" / "conf"
+    command = [sys.executable, "-m", "dlcourse", "train", "data=iris", "trainer.epochs=2"]
+    done = subprocess.run(command, cwd=work, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(list(work.glob("outputs/iris-mlp/*/report.json"))) == 1
