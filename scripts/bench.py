@@ -54,9 +54,16 @@ def run_dlcourse(model: str, batch: int, root: str | None) -> float:
     """Samples per second of the last epoch of a real `dlcourse train`, as it logged them."""
     choice = f"experiment={model}" if model == "lecture_cnn48" else f"model={model}"
     with tempfile.TemporaryDirectory() as folder:
-        words = [choice, "data=mnist", f"trainer.batch_size={batch}", f"trainer.epochs={EPOCHS}", f"run.root={folder}"]
+        words = [
+            choice,
+            "data=mnist",
+            "optimizer=adam",
+            f"trainer.batch_size={batch}",
+            f"trainer.epochs={EPOCHS}",
+            f"run.root={folder}",
+        ]
         words += [f"data.subset={round(TRAIN_SIZE[model] / 0.9)}"] + ([f"data.root={root}"] if root else [])
-        words = [word for word in words if word != "data=mnist" or "experiment" not in choice]
+        words = [word for word in words if word not in ("data=mnist", "optimizer=adam") or "experiment" not in choice]
         subprocess.run([sys.executable, "-m", DLCOURSE, "train", *words], check=True, capture_output=True)
         (metrics,) = Path(folder).glob("*/*/metrics.jsonl")
         records = [json.loads(line) for line in metrics.read_text().splitlines()]

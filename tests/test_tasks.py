@@ -11,14 +11,14 @@ from dlcourse.errors import ConfigError
 from dlcourse.registry import Choice
 from dlcourse.spec import Batch, DataSpec
 from dlcourse.tasks import TASKS
-from dlcourse.tasks.classification import (
+from dlcourse.tasks.scores import (
     class_scores,
     confident_mistakes,
     confusion_counts,
     most_confused,
+    regression_scores,
     wilson_interval,
 )
-from dlcourse.tasks.regression import regression_scores
 from dlcourse.tasks.task import Task
 from dlcourse.trainer import evaluate
 

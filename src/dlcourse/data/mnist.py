@@ -1,6 +1,6 @@
 """MNIST, Fashion-MNIST and Kuzushiji-MNIST: 60,000 + 10,000 grey pictures of 28 x 28 in ten classes, as IDX files.
 
-Folders, mirrors and checksums are those of torchvision, so what it has downloaded is read as it is.
+Folders and checksums are those of torchvision, so what it has downloaded is read as it is.
 """
 
 from collections.abc import Mapping
@@ -28,9 +28,8 @@ class _IdxPictures(ImageFiles):
 
     FOLDER: ClassVar[str]
     MIRRORS: ClassVar[tuple[str, ...]]
-    CHECKSUMS: ClassVar[
-        Mapping[str, str]
-    ]  # of the compressed files, which are what the mirrors hold, and known raw ones
+    CHECKSUMS: ClassVar[Mapping[str, str]]
+    """Of the compressed files, which are what the mirrors hold, and of the raw ones where known."""
     CLASS_NAMES: ClassVar[tuple[str, ...]]
 
     def load(self) -> Tables:
@@ -73,7 +72,11 @@ class MNIST(_IdxPictures):
     """Handwritten digits (LeCun, Cortes and Burges, http://yann.lecun.com/exdb/mnist/)."""
 
     FOLDER = "MNIST"
-    MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
+    MIRRORS = (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        "http://yann.lecun.com/exdb/mnist/",
+    )
     CHECKSUMS: ClassVar[Mapping[str, str]] = {
         f"{TRAIN_IMAGES}.gz": "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873",
         f"{TRAIN_LABELS}.gz": "md5:d53e105ee54ea40749a09fcbcd1e9432",
@@ -92,7 +95,10 @@ class FashionMNIST(_IdxPictures):
     """Articles of clothing (Xiao, Rasul and Vollgraf 2017, https://github.com/zalandoresearch/fashion-mnist)."""
 
     FOLDER = "FashionMNIST"
-    MIRRORS = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",)
+    MIRRORS = (
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+    )
     CHECKSUMS: ClassVar[Mapping[str, str]] = {
         f"{TRAIN_IMAGES}.gz": "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
         f"{TRAIN_LABELS}.gz": "md5:25c81989df183df01b3e8a0aad5dffbe",

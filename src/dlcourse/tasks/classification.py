@@ -3,7 +3,6 @@
 N is a number of examples, B a batch size, K the number of classes.
 """
 
-import math
 from typing import ClassVar, Literal
 
 import torch
@@ -17,6 +16,13 @@ from dlcourse.models.linear import SoftmaxRegression
 from dlcourse.options import Count, Fraction
 from dlcourse.plots import ConfusionMatrix, DecisionBoundary, ImageGrid, Picture, WeightImages
 from dlcourse.spec import Batch, DataSpec, Report, Split
+from dlcourse.tasks.scores import (
+    class_scores,
+    confident_mistakes,
+    confusion_counts,
+    most_confused,
+    wilson_interval,
+)
 from dlcourse.tasks.task import LossTask, Scalars, output_shape
 
 _NUM_MISTAKES = 25
@@ -114,15 +120,18 @@ class Classification(LossTask):
             "confusion_matrix": [["true \\ predicted", *names]]
             + [[name, *row] for name, row in zip(names, counts.tolist(), strict=True)]
         }
-        accuracy = report.scalars["accuracy"]
-        report.headline = (
-            f"accuracy {100 * accuracy:.2f} % ({100 * low:.2f} to {100 * high:.2f})   loss {report.scalars['loss']:.4g}"
-        )
+        report.headline = self._headline(report.scalars, low, high)
         confused = most_confused(counts)
         if confused:
             pairs = ", ".join(f"{names[true]} -> {names[guess]} ({count})" for true, guess, count in confused)
             report.highlights.append(f"most confused: {pairs}")
         report.lines = _score_lines(names, counts, per_class, macro)
+
+    def _headline(self, scalars: dict[str, float], low: float, high: float) -> str:
+        parts = [f"accuracy {100 * scalars['accuracy']:.2f} % ({100 * low:.2f} to {100 * high:.2f})"]
+        if f"top{self.top_k}" in scalars:
+            parts.append(f"top-{self.top_k} {100 * scalars[f'top{self.top_k}']:.2f} %")
+        return "   ".join([*parts, f"loss {scalars['loss']:.4g}"])
 
     def _add_pictures(
         self, report: Report, counts: Tensor, probabilities: Tensor, targets: Tensor, split: Split, batch_size: int
@@ -165,47 +174,6 @@ class Classification(LossTask):
             class_names=self.spec.class_names,
             feature_names=self.spec.feature_names or ("x1", "x2"),
         )
-
-
-def confusion_counts(targets: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
-    """The counts `(K, K)` of true class (row) against predicted class (column) from two vectors `(N,)`."""
-    return torch.bincount(targets * num_classes + predicted, minlength=num_classes**2).reshape(num_classes, num_classes)
-
-
-def class_scores(counts: Tensor) -> dict[str, list[float]]:
-    """Precision, recall and F1 of each class from counts `(K, K)`; 0 where there is nothing to divide by."""
-    hits = counts.diagonal().double()
-    predicted, true = counts.sum(0).double(), counts.sum(1).double()
-    return {
-        "precision": (hits / predicted.clamp(min=1)).tolist(),
-        "recall": (hits / true.clamp(min=1)).tolist(),
-        "f1": (2 * hits / (predicted + true).clamp(min=1)).tolist(),
-    }
-
-
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """The 95 % interval of a proportion (Wilson 1927): honest near 0 and 1, unlike the normal approximation."""
-    z = 1.959963984540054
-    share = successes / trials
-    centre = share + z**2 / (2 * trials)
-    spread = z * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    scale = 1 + z**2 / trials
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
-
-
-def most_confused(counts: Tensor, limit: int = 3) -> list[tuple[int, int, int]]:
-    """The most frequent mistakes as (true, predicted, count), most frequent first."""
-    mistakes = counts - torch.diag(counts.diagonal())
-    values, places = mistakes.flatten().sort(descending=True, stable=True)
-    found = zip(places[:limit].tolist(), values[:limit].tolist(), strict=True)
-    return [(place // len(counts), place % len(counts), count) for place, count in found if count > 0]
-
-
-def confident_mistakes(probabilities: Tensor, targets: Tensor, limit: int) -> Tensor:
-    """The indices of wrongly classified examples, most confident first, at most `limit`."""
-    confidence, predicted = probabilities.max(1)
-    wrong = (predicted != targets).nonzero().squeeze(1)
-    return wrong[confidence[wrong].argsort(descending=True, stable=True)[:limit]]
 
 
 def _score_lines(

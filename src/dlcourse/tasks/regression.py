@@ -16,6 +16,7 @@ from dlcourse.errors import ConfigError
 from dlcourse.models.linear import LinearRegression
 from dlcourse.plots import FittedCurve, PredictedVsTrue
 from dlcourse.spec import Batch, DataSpec, Report, Split
+from dlcourse.tasks.scores import regression_scores
 from dlcourse.tasks.task import LossTask, Scalars, output_shape
 
 _LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -81,16 +82,3 @@ class Regression(LossTask):
         curve = self.predict(grid, batch_size)
         points = (inputs[:, 0].numpy(), targets[:, 0].numpy())
         return FittedCurve(*points, grid[:, 0].numpy(), curve[:, 0].numpy(), names=(self.spec.feature_names[0], "y"))
-
-
-def regression_scores(predicted: Tensor, targets: Tensor) -> dict[str, float]:
-    """MSE, RMSE, MAE and R^2 of predictions `(N, O)`; R^2 is 0 for targets that do not vary."""
-    errors = (predicted - targets).double()
-    mse = float(errors.square().mean())
-    variance = float(targets.double().var(0, correction=0).mean())
-    return {
-        "mse": mse,
-        "rmse": mse**0.5,
-        "mae": float(errors.abs().mean()),
-        "r2": 1 - mse / variance if variance > 0 else 0.0,
-    }
