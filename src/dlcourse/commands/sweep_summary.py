@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 from dlcourse.commands.error_report import error_line
+from dlcourse.console import format_metric, format_seconds
 from dlcourse.errors import OutputError
 
 if TYPE_CHECKING:
@@ -70,10 +71,13 @@ def _table(ranked: Sequence[tuple[Job, "RunResult"]]) -> list[str]:
     varied = [override.partition("=")[0] for override in ranked[0][0].overrides]
     rows = [["rank", *varied, *names, "best epoch", "time", "folder"]]
     for place, (job, result) in enumerate(ranked, start=1):
-        values = ["" if value is None else f"{value:.4f}" for value in _validation_values(result, names)]
+        values = [
+            "" if value is None else format_metric(name, value)
+            for name, value in zip(names, _validation_values(result, names), strict=True)
+        ]
         words = [override.partition("=")[2] for override in job.overrides]
         rows.append(
-            [str(place), *words, *values, str(result.best_epoch), f"{result.seconds:.1f} s", result.folder.name]
+            [str(place), *words, *values, str(result.best_epoch), format_seconds(result.seconds), result.folder.name]
         )
     left = {0, *range(1, 1 + len(varied)), len(rows[0]) - 1}
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
