@@ -22,7 +22,7 @@ class Result:
 
     folder: Path
     best: float
-    best_epoch: int = 2
+    kept_epoch: int = 2
     seconds: float = 1.25
     monitor: str = "val/accuracy"
     mode: str = "max"

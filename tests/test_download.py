@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.data.download import appearing, check_file, default_root, fetch
+from dlcourse.data.download import check_file, default_root, fetch
 from dlcourse.errors import DataError
 
 CONTENT = bytes(range(256)) * 4000  # several chunks
@@ -148,15 +148,6 @@ def test_folder_that_is_read_only(server, target) -> None:
     target.parent.mkdir(parents=True, mode=0o555)
     with pytest.raises(DataError, match="Permission denied"):
         fetch_now(urls(server, "good"), target)
-
-
-def test_interrupted_writing_leaves_what_was_there(tmp_path) -> None:
-    target = tmp_path / "file"
-    target.write_text("old")
-    with pytest.raises(KeyboardInterrupt), appearing(target) as file:
-        file.write(b"half")
-        raise KeyboardInterrupt
-    assert only_file(target) == b"old"
 
 
 def test_check_file(tmp_path) -> None:

@@ -61,7 +61,7 @@ def test_a_model_says_which_data_it_cannot_take(name: str, spec: DataSpec, messa
 
 
 def test_a_cnn_that_pools_everything_away_says_what_to_change() -> None:
-    with pytest.raises(ConfigError, match=r"nothing left of 28x28 images; use fewer model\.channels"):
+    with pytest.raises(ConfigError, match=r"nothing is left of 28x28 images; use fewer model\.channels"):
         build("cnn", MNIST, channels=[4] * 6)
     with pytest.raises(ConfigError, match=r"model\.kernel must be odd"):
         build("cnn", MNIST, kernel=4)

@@ -54,10 +54,28 @@ def test_one_cycle_equals_torch() -> None:
     assert rates("one_cycle") == pytest.approx(found, abs=1e-6)
 
 
-@pytest.mark.parametrize("total", [1, 2, 3, 10])
-def test_one_cycle_stays_finite_in_short_trainings(total: int) -> None:
+@pytest.mark.parametrize("total", [2, 3, 4, 7])
+def test_one_cycle_equals_torch_in_short_trainings(total: int) -> None:
+    optimizer = make_sgd()
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=total, cycle_momentum=False)
+    expected = [optimizer.param_groups[0]["lr"]]
+    for _ in range(total - 1):
+        optimizer.step()
+        schedule.step()
+        expected.append(optimizer.param_groups[0]["lr"])
     factor = SCHEDULERS.build(Choice("one_cycle"))(total, 1)
-    assert all(0 < factor(update) <= 1 for update in range(total))
+    assert [factor(update) for update in range(total)] == pytest.approx(expected, abs=1e-6)
+
+
+def test_one_cycle_of_one_step_takes_the_rate_itself() -> None:
+    assert SCHEDULERS.build(Choice("one_cycle"))(1, 1)(0) == 1.0
+
+
+def test_epochs_of_a_schedule_are_right_where_accumulation_does_not_divide_them() -> None:
+    batches, accumulate = 15, 8
+    factor = SCHEDULERS.build(Choice("step", {"every": 2}))(10 * batches // accumulate, batches / accumulate)
+    drop = next(update for update in range(18) if factor(update) < 1)
+    assert drop == math.ceil(2 * batches / accumulate)
 
 
 def test_warmup_rises_to_the_rate_and_stays() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from dlcourse.config import FolderConfig
 from dlcourse.errors import ConfigError, OutputError
-from dlcourse.run import RunFolder, claim_folder, output_errors, whole_file
+from dlcourse.run import RunFolder, claim_folder, output_errors
 
 NAME = r"\d{4}-\d\d-\d\d_\d{6}-[0-9a-f]{4}"
 
@@ -111,37 +111,6 @@ print([path.name for path in folder.path.iterdir()], (folder / "report.txt").rea
     if done.returncode == 77 or "unshare:" in done.stderr:
         pytest.skip(f"needs a namespace to mount in: {done.stderr.strip()}")
     assert (done.stdout, done.stderr) == ("No space left on device\n['report.txt'] old\n", "")
-
-
-def test_a_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
-    path = tmp_path / "run.json"
-    path.write_text("old")
-    with whole_file(path) as file:
-        file.write("new, 新\n")
-        file.flush()
-        assert path.read_text() == "old"
-    assert path.read_bytes() == "new, 新\n".encode()
-    assert names(tmp_path) == ["run.json"]
-
-
-@pytest.mark.parametrize("interruption", [ValueError, KeyboardInterrupt])
-def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, interruption: type[BaseException]
-) -> None:
-    path = tmp_path / "run.json"
-    path.write_text("old")
-    with pytest.raises(interruption), whole_file(path) as file:
-        file.write("half")
-        raise interruption
-    assert path.read_text() == "old"
-    assert names(tmp_path) == ["run.json"]
-
-
-def test_a_file_that_cannot_be_put_in_place_leaves_no_temporary_one(tmp_path: Path) -> None:
-    (tmp_path / "run.json").mkdir()
-    with pytest.raises(IsADirectoryError), whole_file(tmp_path / "run.json") as file:
-        file.write("{}")
-    assert names(tmp_path) == ["run.json"]
 
 
 def test_content_that_is_no_json_leaves_no_file(tmp_path: Path) -> None:

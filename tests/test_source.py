@@ -56,6 +56,22 @@ def test_the_seed_decides_the_split() -> None:
     assert rows(build(1).test) == rows(build(2).test)
 
 
+def test_the_test_rows_of_a_table_are_the_same_in_every_run() -> None:
+    from dlcourse.data.tabular import Iris
+
+    first, second = (
+        Iris(stratify=stratify).build(name="iris", seed=seed).test.inputs for stratify, seed in ((True, 0), (False, 1))
+    )
+    assert torch.equal(first, second)
+
+
+def test_an_empty_test_set_is_refused() -> None:
+    from dlcourse.data.tabular import Iris
+
+    with pytest.raises(ConfigError, match="no example is left in the test set of 'iris'"):
+        Iris(test_fraction=0.005, classes=("setosa", "virginica")).build(name="iris", seed=0)
+
+
 def test_classes_are_kept_by_name_or_number_in_the_order_given() -> None:
     data = build(classes=("owl", 0))
     assert data.spec.class_names == ("owl", "cat")

@@ -109,6 +109,20 @@ def test_label_smoothing_equals_the_closed_form() -> None:
     torch.testing.assert_close(task.losses(Batch(inputs, targets))["loss"], -(wanted * logs).sum(1).mean())
 
 
+def test_label_smoothing_of_one_logit_equals_that_of_two_classes() -> None:
+    spec = DataSpec("two", (3,), 2, "class", ("no", "yes"))
+    single = nn.Linear(3, 1)
+    double = nn.Linear(3, 2)
+    with torch.no_grad():
+        double.weight.copy_(torch.stack([torch.zeros(3), single.weight[0]]))
+        double.bias.copy_(torch.stack([torch.tensor(0.0), single.bias[0]]))
+    batch = Batch(torch.randn(9, 3), torch.randint(0, 2, (9,)))
+    first, second = (
+        build("classification", model, spec, label_smoothing=0.2).losses(batch)["loss"] for model in (single, double)
+    )
+    torch.testing.assert_close(first, second)
+
+
 @pytest.mark.parametrize(
     ("task", "outputs", "spec", "message"),
     [

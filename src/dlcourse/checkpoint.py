@@ -1,4 +1,4 @@
-"""The best weights of a run: kept as safetensors, written whole, read back with names and shapes checked."""
+"""The weights of a run: kept as safetensors, written whole, read back with names and shapes checked."""
 
 from pathlib import Path
 
@@ -6,17 +6,14 @@ import safetensors.torch
 from torch import nn
 
 from dlcourse.errors import DataError
+from dlcourse.files import whole_file
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
     """Write all parameters and buffers, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.writing")
-    try:
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-        safetensors.torch.save_file(tensors, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with whole_file(path) as unfinished:
+        safetensors.torch.save_file(tensors, unfinished)
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

@@ -25,7 +25,7 @@ Examples:
 
 Flags: --help (also behind a verb), --version, --traceback (the whole traceback with an error)
 Tab completion: eval "$(dlcourse train -sc install=bash)"
-Exit codes: 0 done, 1 a run failed, 2 bad input and nothing done, 130 interrupted
+Exit codes: 0 done, 1 a run failed, 2 bad input or a folder that cannot be written, 130 interrupted
 """
 
 _COMPLETION_FLAGS = ("-sc", "--shell-completion")

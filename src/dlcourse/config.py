@@ -14,8 +14,8 @@ from dlcourse.registry import Choice
 class TrainerConfig:
     """How the loop goes round: lengths in epochs, sizes in examples, intervals in epochs (evaluation) or steps (log).
 
-    `batch_size=full` takes the whole training set in each step: gradient descent. `accumulate` sums the gradients of that
-    many batches before a step, `clip_norm` scales gradients down to this norm, and `patience` stops after that many
+    `batch_size=full` takes the whole training set in each step: gradient descent. `accumulate` averages the gradients of
+    that many batches for a step, `clip_norm` scales gradients down to this norm, and `patience` stops after that many
     evaluations without improvement. `weights` says which are tested and kept: the best on validation, or the last.
     """
 

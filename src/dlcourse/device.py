@@ -20,6 +20,7 @@ from dlcourse.registry import Registry
 Precision = Literal["float32", "bfloat16", "float16"]
 
 _EVALUATION_SEED = 20231102
+_ALL_THREADS = torch.get_num_threads()
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,17 @@ class Device:
     def forked_random_state(self) -> Iterator[None]:
         """A fixed random state inside, the old one after: what is random here changes nothing that follows."""
         devices = [self.torch_device] if self.torch_device.type == "cuda" else []
+        mps_state = torch.mps.get_rng_state() if self.torch_device.type == "mps" else None
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(_EVALUATION_SEED)
             yield
+        if mps_state is not None:
+            torch.mps.set_rng_state(mps_state)  # which fork_rng does not know
 
 
 def cpu(threads: Count | None = None, deterministic: bool = False) -> Device:
     """The processor, with all its cores or as many threads as asked for."""
-    if threads is not None:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads or _ALL_THREADS)
     _set_deterministic(deterministic)
     return Device(torch.device("cpu"))
 
@@ -92,13 +95,13 @@ def mps(precision: Precision = "float32", deterministic: bool = False) -> Device
     return Device(torch.device("mps"), precision)
 
 
-def auto(threads: Count | None = None, deterministic: bool = False) -> Device:
-    """The best device there is: cuda, else mps, else cpu."""
+def auto(threads: Count | None = None, precision: Precision = "float32", deterministic: bool = False) -> Device:
+    """The best device there is: cuda, else mps, else cpu, which takes `threads` and always computes in float32."""
     best = _available()[0]
     if best == "cuda":
-        return cuda(deterministic=deterministic)
+        return cuda(precision=precision, deterministic=deterministic)
     if best == "mps":
-        return mps(deterministic=deterministic)
+        return mps(precision=precision, deterministic=deterministic)
     return cpu(threads=threads, deterministic=deterministic)
 
 

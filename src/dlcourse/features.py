@@ -5,7 +5,7 @@ in the space of the raw inputs. N is a number of examples, D the number of raw f
 """
 
 from abc import ABC, abstractmethod
-from itertools import combinations, combinations_with_replacement
+from itertools import chain, combinations, combinations_with_replacement, islice
 from typing import Annotated
 
 import torch
@@ -57,7 +57,7 @@ class Standardize(FeatureMap):
 
     def __init__(self, spec: DataSpec) -> None:
         require_table(spec, "standard")
-        super().__init__(_names(spec), standardize=True)
+        super().__init__(spec.feature_labels, standardize=True)
 
     def expand(self, inputs: Tensor) -> Tensor:
         return inputs
@@ -77,23 +77,38 @@ class Polynomial(FeatureMap):
         standardize: bool = True,
     ) -> None:
         require_table(spec, "polynomial")
-        choose = combinations if interaction_only else combinations_with_replacement
-        terms: list[tuple[int, ...]] = []
-        for order in range(1, degree + 1):
-            for term in choose(range(spec.num_features), order):
-                terms.append(term)
-                if len(terms) > MAX_TERMS:
-                    raise ConfigError(
-                        f"features.degree={degree} of {spec.num_features} features gives more than {MAX_TERMS:,} terms; "
-                        "use a lower degree"
-                    )
-        names = _names(spec)
+        terms = _terms(spec.num_features, degree, interaction_only)
+        if len(terms) > MAX_TERMS:
+            raise ConfigError(
+                f"features.degree={degree} of {spec.num_features} features gives more than {MAX_TERMS:,} terms; "
+                "use a lower degree"
+            )
+        names = spec.feature_labels
         super().__init__(tuple(_term_name(term, names) for term in terms), standardize)
-        self._terms = terms
+        place = {term: index for index, term in enumerate(terms)}
+        for order in range(2, degree + 1):
+            of_order = [term for term in terms if len(term) == order]
+            first = next((index for index, term in enumerate(terms) if len(term) == order - 1), 0)
+            parents = torch.tensor([place[term[:-1]] - first for term in of_order], dtype=torch.long)
+            lasts = torch.tensor([term[-1] for term in of_order], dtype=torch.long)
+            self.register_buffer(f"_parents{order}", parents, persistent=False)
+            self.register_buffer(f"_lasts{order}", lasts, persistent=False)
+        self._degree = degree
 
     def expand(self, inputs: Tensor) -> Tensor:
-        columns = [inputs[:, term].prod(dim=1) for term in self._terms]  # each (B,)
-        return torch.stack(columns, dim=1)  # (B, P)
+        """Each term of an order is a term of the order below times one more feature."""
+        orders = [inputs]
+        for order in range(2, self._degree + 1):
+            parents, lasts = self.get_buffer(f"_parents{order}"), self.get_buffer(f"_lasts{order}")
+            orders.append(orders[-1][:, parents] * inputs[:, lasts])  # (B, terms of this order)
+        return torch.cat(orders, dim=1)  # (B, P)
+
+
+def _terms(num_features: int, degree: int, interaction_only: bool) -> list[tuple[int, ...]]:
+    """The features that each term multiplies, by rising order; a little more than MAX_TERMS where there are too many."""
+    choose = combinations if interaction_only else combinations_with_replacement
+    orders = (choose(range(num_features), order) for order in range(1, degree + 1))
+    return list(islice(chain.from_iterable(orders), MAX_TERMS + 1))
 
 
 def no_features(spec: DataSpec) -> None:
@@ -114,10 +129,6 @@ def require_table(spec: DataSpec, features: str) -> None:
             f"features '{features}' needs rows of numbers, and an example of data '{spec.name}' has shape "
             f"{spec.input_shape}; use features=none"
         )
-
-
-def _names(spec: DataSpec) -> tuple[str, ...]:
-    return spec.feature_names or tuple(f"x{index + 1}" for index in range(spec.num_features))
 
 
 def _term_name(term: tuple[int, ...], names: tuple[str, ...]) -> str:

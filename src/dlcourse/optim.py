@@ -13,16 +13,15 @@ import torch
 from torch import nn
 
 from dlcourse.errors import ConfigError
-from dlcourse.options import Count, Fraction, NonNegative, Positive, Probability, Range
+from dlcourse.options import Count, Fraction, NonNegative, Positive, Probability, ProperFraction, Range
 from dlcourse.registry import Registry
 
 OptimizerMaker = Callable[[nn.Module], torch.optim.Optimizer]
 Factor = Callable[[int], float]
-ScheduleMaker = Callable[[int, int], Factor]
-"""From the number of updates in all and in an epoch to the schedule."""
+ScheduleMaker = Callable[[int, float], Factor]
+"""From the number of updates in all, and in an epoch (on average), to the schedule."""
 
 Beta = Fraction
-ProperFraction = Annotated[float, Range(gt=0, lt=1)]
 
 
 def sgd(
@@ -141,7 +140,7 @@ def constant() -> ScheduleMaker:
 
 def step(every: Count = 2, gamma: Annotated[float, Range(gt=0, le=1)] = 0.1) -> ScheduleMaker:
     """The learning rate times `gamma` after every so many epochs."""
-    return lambda total, per_epoch: lambda update: gamma ** (update // (per_epoch * every))
+    return lambda total, per_epoch: lambda update: gamma ** int(update // (per_epoch * every))
 
 
 def cosine(final: Probability = 0.0) -> ScheduleMaker:
@@ -156,14 +155,13 @@ def one_cycle(
 ) -> ScheduleMaker:
     """Up from `start` times the learning rate to it during `rise` of the training, then down to `final` (Smith 2018)."""
 
-    def make(total: int, per_epoch: int) -> Factor:
-        last = max(total - 1, 1)
-        peak = min(max(rise * total - 1, 1e-9), last - 1e-9) if last > 1 else 0.5
+    def make(total: int, per_epoch: float) -> Factor:
+        last, peak = total - 1, rise * total - 1  # the numbers of updates, both from 0
 
         def factor(update: int) -> float:
             if update <= peak:
-                return _cosine(start, 1.0, update / peak)
-            return _cosine(1.0, final, min((update - peak) / (last - peak), 1.0))
+                return _cosine(start, 1.0, update / peak if peak > 0 else 1.0)
+            return _cosine(1.0, final, min((update - peak) / (last - peak), 1.0)) if last > 0 else 1.0
 
         return factor
 
@@ -173,7 +171,7 @@ def one_cycle(
 def warmup(epochs: Positive = 1.0) -> ScheduleMaker:
     """A straight rise from almost zero to the learning rate, then constant."""
 
-    def make(total: int, per_epoch: int) -> Factor:
+    def make(total: int, per_epoch: float) -> Factor:
         rising = max(1, round(epochs * per_epoch))
         return lambda update: min(1.0, (update + 1) / rising)
 

@@ -10,6 +10,7 @@ import inspect
 import math
 import types
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from dlcourse.errors import ConfigError
@@ -47,6 +48,7 @@ Positive = Annotated[float, Range(gt=0)]
 NonNegative = Annotated[float, Range(ge=0)]
 Fraction = Annotated[float, Range(ge=0, lt=1)]
 Probability = Annotated[float, Range(ge=0, le=1)]
+ProperFraction = Annotated[float, Range(gt=0, lt=1)]
 Count = Annotated[int, Range(ge=1)]
 Whole = Annotated[int, Range(ge=0)]
 
@@ -95,7 +97,7 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
     """`value` as `annotation` asks for it; raises ConfigError naming `key`, the value and what is expected."""
     try:
         return _convert(value, annotation, key)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         given = "no value" if value in ("", None) else repr(value)
         raise ConfigError(f"{key} must be {describe(annotation)}, got {given}") from None
 
@@ -138,6 +140,14 @@ def _require(value: Any, holds: bool) -> Any:
     if not holds:
         raise ValueError
     return value
+
+
+def user_path(text: str, option: str) -> Path:
+    """The path that an option gives, a leading `~` replaced; raises ConfigError where that home is unknown."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{option}={text}: no such home folder; write the whole path") from None
 
 
 def describe(annotation: Any) -> str:

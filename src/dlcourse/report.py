@@ -88,8 +88,8 @@ def hyperparameters(setup: Setup) -> dict[str, str | float]:
 
 
 def results(task: Task, history: History, test: Report) -> dict[str, float]:
-    """The numbers that stand beside the hyperparameters."""
-    splits = {"val": history.kept, "test": test.scalars}
+    """The numbers that stand beside the hyperparameters: the kept weights' on validation, and the test's."""
+    splits = {"kept": history.kept, "test": test.scalars}
     return {f"{split}/{name}": values[name] for split, values in splits.items() for name in ("loss", task.main_metric)}
 
 
@@ -109,7 +109,8 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
             "model": {"name": setup.config.model.name, "parameters": setup.parameters},
             "epochs": history.epochs[-1],
             "steps": history.steps,
-            "best_epoch": history.kept_epoch,
+            "best_epoch": history.best_epoch,
+            "kept_epoch": history.kept_epoch,
             "seconds": round(seconds, 2),
             "samples_per_second": round(history.samples_per_second, 1),
             "train": {
@@ -140,7 +141,8 @@ def say_end(console: Console, folder: RunFolder, setup: Setup, history: History,
     """The last lines on the console: what was reached, where it lies, and the command that opens it."""
     console.say("test", f"{test.headline}   {_kept(setup, history)}", *test.highlights)
     console.say("saved", "  ".join(["report.txt", *(f"{name}.png" for name in test.pictures), "metrics.jsonl"]))
-    console.say("look", f"tensorboard --logdir {shlex.quote(str(folder.path.parent))}")
+    place = folder.path if setup.config.run.dir else folder.path.parent
+    console.say("look", f"tensorboard --logdir {shlex.quote(str(place))}")
 
 
 def _kept(setup: Setup, history: History) -> str:

@@ -2,23 +2,24 @@
 
 import contextlib
 import csv
+import io
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import IO
 
 from dlcourse.config import FolderConfig
 from dlcourse.errors import ConfigError, OutputError
+from dlcourse.files import whole_file
+from dlcourse.options import user_path
 
 
 class RunFolder:
     """A folder that belongs to one run alone.
 
     config.yaml, overrides.yaml, environment.json: how to do it again. run.json: how it went. metrics.jsonl: every number
-    logged. weights.safetensors: the best model. report.txt, report.json and pictures: what it reached.
+    logged. weights.safetensors: the kept weights. report.txt, report.json and pictures: what it reached.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,7 +32,7 @@ class RunFolder:
         Raises ConfigError where `dir` exists, OutputError where the system refuses.
         """
         if where.dir is not None:
-            path = Path(where.dir).expanduser()
+            path = user_path(where.dir, "run.dir")
             with output_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 try:
@@ -39,26 +40,25 @@ class RunFolder:
                 except FileExistsError:
                     raise ConfigError(f"run.dir={where.dir} exists already; name a folder that does not") from None
             return cls(path)
-        return cls(claim_folder(Path(where.root).expanduser() / name))
+        return cls(claim_folder(user_path(where.root, "run.root") / name))
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
     def write_json(self, name: str, content: object) -> None:
         """Write a JSON file, whole or not at all."""
-        with whole_file(self / name) as file:
-            json.dump(content, file, indent=2, ensure_ascii=False)
-            file.write("\n")
+        self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file, whole or not at all."""
-        with whole_file(self / name) as file:
-            file.write(text)
+        with whole_file(self / name) as unfinished:
+            unfinished.write_text(text, encoding="utf-8", newline="")
 
     def write_table(self, name: str, rows: list[list[object]]) -> None:
         """Write a CSV file, whole or not at all."""
-        with whole_file(self / name) as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        self.write_text(name, text.getvalue())
 
 
 def claim_folder(parent: Path) -> Path:
@@ -80,21 +80,10 @@ def output_errors(path: Path) -> Iterator[None]:
     """Turn what the system refuses when writing at `path` into OutputError."""
     try:
         yield
+    except BrokenPipeError:  # nothing is wrong with the folder: the reader of the console has gone
+        raise
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise OutputError(
             f"cannot write in {path}: {reason}; free space, or choose another place with run.root= or run.dir="
         ) from error
-
-
-@contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[IO[str]]:
-    """A text file to write that appears under its name only when it is complete."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -35,6 +35,11 @@ class DataSpec:
         return len(self.input_shape) == 3
 
     @property
+    def feature_labels(self) -> tuple[str, ...]:
+        """A name for each feature: its own, or else `x1`, `x2`, ..."""
+        return self.feature_names or tuple(f"x{index + 1}" for index in range(self.num_features))
+
+    @property
     def num_features(self) -> int:
         """The numbers in one example, flattened."""
         size = 1

@@ -37,7 +37,8 @@ def summarize(model: nn.Module, input_shape: tuple[int, ...], device: torch.devi
 
 
 def _recorder(name: str, layers: list[Layer]):  # type: ignore[no-untyped-def]
-    def record(module: nn.Module, inputs: object, output: Tensor) -> None:
+    def record(module: nn.Module, inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
+        output = output if isinstance(output, Tensor) else output[0]
         layers.append(Layer(name, type(module).__name__, tuple(output.shape[1:]), count_parameters(module)))
 
     return record

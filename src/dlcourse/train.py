@@ -1,6 +1,7 @@
 """One training run from its config: build everything, fit, test once, and leave a run folder that tells all."""
 
 import contextlib
+import copy
 import itertools
 import time
 from collections import OrderedDict
@@ -30,17 +31,17 @@ from dlcourse.run import RunFolder, output_errors
 from dlcourse.spec import Batch, Data, Report, Split
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.task import Task
-from dlcourse.trainer import History, Trainer, evaluate, steps_per_epoch
+from dlcourse.trainer import History, Trainer, batch_size, evaluate, steps_per_epoch
 
 WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a finished run reached, by the validation number that picked its best epoch."""
+    """What a finished run reached, by the validation numbers of the weights that were kept."""
 
     folder: Path
-    best_epoch: int
+    kept_epoch: int
     seconds: float
     monitor: str
     mode: str
@@ -60,7 +61,7 @@ def run(config: RunConfig, overrides: list[str]) -> RunResult:
     console = Console()
     console.rows([report.headline(config, device)])
     seed_everything(config.seed)
-    data = DATASETS.build(config.data).build(name=config.data.name, seed=config.seed).to(device.torch_device)
+    data = _build_data(config, device)
     _check_batch_size(config.trainer, data)
     console.say("data", report.describe_data(data))
     task = _build_task(config, data, device)
@@ -113,7 +114,7 @@ def _fit_and_test(setup: report.Setup, folder: RunFolder, console: Console) -> t
 
 def _learning_curve(history: History, metric: str) -> LearningCurve:
     shown = {tag: values for tag, values in history.series.items() if tag.rpartition("/")[2] in ("loss", metric)}
-    return LearningCurve(history.epochs, shown, history.kept_epoch)
+    return LearningCurve(history.epochs, shown, history.best_epoch)
 
 
 def _check_batch_size(config: TrainerConfig, data: Data) -> None:
@@ -129,8 +130,12 @@ def _build_task(config: RunConfig, data: Data, device: Device) -> Task:
     make_optimizer = OPTIMIZERS.build(config.optimizer)
     batches = steps_per_epoch(config.trainer, data)
     accumulate = config.trainer.accumulate
-    updates, updates_per_epoch = config.trainer.epochs * batches // accumulate, batches // accumulate
-    schedule = SCHEDULERS.build(config.scheduler)(max(1, updates), max(1, updates_per_epoch))
+    updates = config.trainer.epochs * batches // accumulate
+    if updates == 0:
+        raise ConfigError(
+            f"trainer.accumulate={accumulate} is more than the {config.trainer.epochs * batches} batches of this training"
+        )
+    schedule = SCHEDULERS.build(config.scheduler)(updates, batches / accumulate)
 
     def descend(module: nn.Module) -> Descent:
         optimizer = make_optimizer(module)
@@ -140,12 +145,36 @@ def _build_task(config: RunConfig, data: Data, device: Device) -> Task:
         model = _build_model(config, data, device)
         task = TASKS.build(config.task, model=model, spec=data.spec, device=device, descend=descend)
         evaluate(task, _FirstBatch(data.val), config.trainer.eval_batch_size, device)
-    except (RuntimeError, ValueError, IndexError) as error:
+        _try_training_mode(model, data, min(2, batch_size(config.trainer, data)), device)
+    except _MISFITS as error:
         raise ConfigError(
             f"model '{config.model.name}' with task '{config.task.name}' cannot take data '{config.data.name}' "
-            f"(examples of shape {data.spec.input_shape}): {str(error).splitlines()[0]}"
+            f"(examples of shape {data.spec.input_shape}): {_first_line(error)}"
         ) from error
     return task
+
+
+def _try_training_mode(model: nn.Module, data: Data, size: int, device: Device) -> None:
+    """Run a small training batch through a copy of the model: batch norm, for one, cannot average over one example."""
+    with torch.no_grad(), device.forked_random_state():
+        copy.deepcopy(model).train()(next(data.train.batches(size, epoch=1)).inputs)
+
+
+def _build_data(config: RunConfig, device: Device) -> Data:
+    try:
+        return DATASETS.build(config.data).build(name=config.data.name, seed=config.seed).to(device.torch_device)
+    except _MISFITS as error:
+        raise ConfigError(
+            f"data '{config.data.name}' cannot be made with these options: {_first_line(error)}"
+        ) from error
+
+
+_MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)
+"""What torch and NumPy raise for shapes that do not fit and sizes that no memory holds."""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _build_model(config: RunConfig, data: Data, device: Device) -> nn.Module:
@@ -185,8 +214,9 @@ def _recorded_status(folder: RunFolder, console: Console) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        folder.write_json("run.json", began | {"status": "stopped"})
-        console.say("stop", f"stopped by Ctrl-C; what there is, with the best weights so far, lies in {folder.path}")
+        with contextlib.suppress(OSError):
+            folder.write_json("run.json", began | {"status": "stopped"})
+        console.say("stop", f"stopped by Ctrl-C; what there is so far lies in {folder.path}")
         raise
     except Exception as error:
         with contextlib.suppress(OSError):

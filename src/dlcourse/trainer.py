@@ -32,6 +32,7 @@ class History:
     train_seconds: float = 0.0
     samples_per_second: float = 0.0
     best_score: tuple[float, float] | None = None
+    best_epoch: int = 0
     since_best: int = 0
     kept_epoch: int = 0
     kept: dict[str, float] = field(default_factory=dict)
@@ -64,12 +65,13 @@ class Trainer:
         self._console = console
         self._weights = weights
         self._batch_size = batch_size(config, data)
+        self._first_rate = task.rate
         self.history = History()
 
     def fit(self) -> History:
         """Train for the epochs asked for, or until patience ends; the kept weights are in the task's model after.
 
-        Raises DivergedError where the loss is not finite.
+        Raises DivergedError where a loss is not finite.
         """
         columns = f"epoch  train/loss  val/loss  {'val/' + self._task.main_metric:>12}         lr        time"
         self._console.rows([columns])
@@ -79,12 +81,14 @@ class Trainer:
                 train_scalars = self._train_epoch(epoch)
                 if epoch % self._config.eval_every == 0 or epoch == self._config.epochs:
                     self._evaluate_epoch(epoch, train_scalars)
-                    if self._config.patience is not None and self.history.since_best >= self._config.patience:
+                    if self._is_out_of_patience():
+                        self._console.rows(
+                            [f"stopped after epoch {epoch}: no improvement since {self.history.best_epoch}"]
+                        )
                         break
         finally:
             self._console.end_progress()
-        if not self.history.kept:
-            raise DivergedError("the validation loss was never a finite number; try a smaller optimizer.lr")
+        self._logger.scalars("kept", self.history.steps, self.history.kept_epoch, self.history.kept)
         load_weights(self._task.model, self._weights)
         return self.history
 
@@ -136,10 +140,15 @@ class Trainer:
         values = {f"train/{name}": value for name, value in train_scalars.items()}
         values |= {f"val/{name}": value for name, value in report.scalars.items()}
         history.add(epoch, values)
+        try:
+            require_finite(report.scalars["loss"])
+        except DivergedError as error:
+            raise self._diverged(error, history.steps, epoch, "validation after step") from None
         score = _score(report.scalars, task)
-        is_best = not math.isnan(sum(score)) and (history.best_score is None or score > history.best_score)
-        history.best_score = score if is_best else history.best_score
+        is_best = history.best_score is None or score > history.best_score
         history.since_best = 0 if is_best else history.since_best + 1
+        if is_best:
+            history.best_score, history.best_epoch = score, epoch
         if is_best or self._config.weights == "last":
             history.kept_epoch, history.kept = epoch, report.scalars
             save_weights(task.model, self._weights)
@@ -159,11 +168,19 @@ class Trainer:
             f"{self._task.rate:9.3g}  {format_seconds(self.history.epoch_seconds):>10}{'  best' if is_best else ''}"
         )
 
-    def _diverged(self, error: DivergedError, step: int, epoch: int) -> DivergedError:
-        rate = self._task.rate
+    def _is_out_of_patience(self) -> bool:
+        return self._config.patience is not None and self.history.since_best >= self._config.patience
+
+    def _diverged(self, error: DivergedError, step: int, epoch: int, place: str = "step") -> DivergedError:
+        """The error with its place and what to try. Before the first update no learning rate can be at fault."""
+        where = f"{error} at {place} {step} (epoch {epoch}, lr {self._task.rate:.3g})"
+        if step == 1 and place == "step":
+            return DivergedError(
+                f"{where}, before any update: the data or the first weights are too large; scale the data"
+            )
         return DivergedError(
-            f"{error} at step {step} (epoch {epoch}, lr {rate:.3g}); most likely the learning rate is too large: "
-            f"try optimizer.lr={rate / 10:.3g}, or trainer.clip_norm=1"
+            f"{where}; most likely the learning rate is too large: try optimizer.lr={self._first_rate / 10:.3g}, "
+            "or trainer.clip_norm=1"
         )
 
 

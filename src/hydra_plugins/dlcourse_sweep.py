@@ -1,7 +1,6 @@
 """The Hydra plugins behind `dlcourse train -m`; Hydra finds plugins in this package and in no other."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -13,10 +12,12 @@ from omegaconf import open_dict
 
 from dlcourse.commands import front_door
 from dlcourse.commands.error_report import report
+from dlcourse.commands.hydra_app import load_train
 from dlcourse.commands.plain_errors import hydra_errors_as_one_line
 from dlcourse.commands.sweep import SweepFailedError, combinations, job_name
 from dlcourse.commands.sweep_summary import Job, write_summary
 from dlcourse.errors import ConfigError
+from dlcourse.options import user_path
 from dlcourse.run import claim_folder
 
 
@@ -39,7 +40,7 @@ class Sweeper(BasicSweeper):
         jobs = [Job([run[index] for index in varied]) for run in runs]
         self._check(runs, jobs)
 
-        folder = claim_folder(Path(str(self.config.run.root)).expanduser() / "multirun")
+        folder = claim_folder(user_path(str(self.config.run.root), "run.root") / "multirun")
         for number, (job, run) in enumerate(zip(jobs, runs, strict=True), start=1):
             job.folder = folder / job_name(number, len(jobs), job.overrides)
             run.append(f"run.dir={QuotedString(str(job.folder), Quote.single).with_quotes()}")
@@ -55,8 +56,7 @@ class Sweeper(BasicSweeper):
 
     def _check(self, runs: list[list[str]], jobs: list[Job]) -> None:
         """Compose every combination and check its options; the first that cannot run is named."""
-        from dlcourse import train
-
+        train = load_train()
         assert self.config is not None and self.hydra_context is not None
         for run, job in zip(runs, jobs, strict=True):
             try:

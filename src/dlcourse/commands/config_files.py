@@ -11,6 +11,7 @@ import yaml
 
 from dlcourse.config import conf_dir
 from dlcourse.errors import ConfigError
+from dlcourse.options import user_path
 
 GROUPS = ("model", "data", "features", "task", "optimizer", "scheduler", "device", "trainer", "experiment")
 
@@ -29,7 +30,7 @@ def folders(config_dir: str | None) -> list[Path]:
     """Where entries are looked for: our own folder, then the user's, which is checked. Raises ConfigError."""
     if config_dir is None:
         return [conf_dir()]
-    folder = Path(config_dir).expanduser()
+    folder = user_path(config_dir, "--config-dir")
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
         raise ConfigError(

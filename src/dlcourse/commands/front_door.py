@@ -154,7 +154,7 @@ def _check_hydra_node(config: DictConfig) -> None:
 
 
 def _check_experiment(config: DictConfig, places: list[Path]) -> None:
-    """Sections and trainer options of the chosen experiment must exist; Hydra would train with the defaults instead."""
+    """Sections and trainer options of the chosen experiment must exist; an error names the file they stand in."""
     name = config.hydra.runtime.choices.get("experiment")
     if name is None:
         return

@@ -1,10 +1,13 @@
 """The Hydra application behind `dlcourse train`: its flags, the checks before it starts, and the function it runs."""
 
 import argparse
+import importlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
 import hydra
@@ -63,12 +66,24 @@ def attempt(config: DictConfig) -> "RunResult | Exception":
     """Train as the composed config says. An error is returned: Hydra would print lines of its own around a raised one."""
     try:
         checked = front_door.run_config(config)
-        from dlcourse import train
-
+        train = load_train()
         overrides = [str(word) for word in HydraConfig.get().overrides.task]
-        return train.run(checked, [word for word in overrides if not word.startswith("run.dir=")])
+        result: RunResult = train.run(checked, [word for word in overrides if not word.startswith("run.dir=")])
     except Exception as error:
         return error
+    return result
+
+
+def load_train() -> ModuleType:
+    """The module `dlcourse.train`, which imports torch: Ctrl-C in the middle of that would end in torch's own errors.
+
+    Nothing has been written yet, so the process just ends.
+    """
+    before = signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    try:
+        return importlib.import_module("dlcourse.train")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _parse_flags(words: list[str]) -> argparse.Namespace:

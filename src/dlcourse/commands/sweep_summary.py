@@ -1,6 +1,7 @@
 """The end of a sweep: its runs ranked by their validation numbers, on the screen, in summary.txt and in summary.csv."""
 
 import csv
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,14 @@ def write_summary(folder: Path, jobs: Sequence[Job]) -> int:
     """Print the table and write it into the sweep's folder; return how many runs failed."""
     ranked = rank(jobs)
     lines = [*_table(ranked), *_failures(jobs)]
-    print("", *lines, f"\nsweep  {folder}", f"look   tensorboard --logdir {folder}", sep="\n", flush=True)
+    print(
+        "",
+        *lines,
+        f"\nsweep  {folder}",
+        f"look   tensorboard --logdir {shlex.quote(str(folder))}",
+        sep="\n",
+        flush=True,
+    )
     try:
         (folder / "summary.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         with (folder / "summary.csv").open("w", encoding="utf-8", newline="") as file:
@@ -38,7 +46,7 @@ def write_summary(folder: Path, jobs: Sequence[Job]) -> int:
 
 
 def rank(jobs: Sequence[Job]) -> list[tuple[Job, "RunResult"]]:
-    """The runs that ended well, best first by the validation number that picked their best epoch.
+    """The runs that ended well, best first by the validation number of the weights they kept.
 
     Runs of tasks that watch different numbers are ranked apart. A NaN comes last.
     """
@@ -69,7 +77,7 @@ def _table(ranked: Sequence[tuple[Job, "RunResult"]]) -> list[str]:
         return []
     names = _validation_names(ranked)
     varied = [override.partition("=")[0] for override in ranked[0][0].overrides]
-    rows = [["rank", *varied, *names, "best epoch", "time", "folder"]]
+    rows = [["rank", *varied, *names, "epoch", "time", "folder"]]
     for place, (job, result) in enumerate(ranked, start=1):
         values = [
             "" if value is None else format_metric(name, value)
@@ -77,7 +85,7 @@ def _table(ranked: Sequence[tuple[Job, "RunResult"]]) -> list[str]:
         ]
         words = [override.partition("=")[2] for override in job.overrides]
         rows.append(
-            [str(place), *words, *values, str(result.best_epoch), format_seconds(result.seconds), result.folder.name]
+            [str(place), *words, *values, str(result.kept_epoch), format_seconds(result.seconds), result.folder.name]
         )
     left = {0, *range(1, 1 + len(varied)), len(rows[0]) - 1}
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -101,10 +109,10 @@ def _csv_rows(ranked: Sequence[tuple[Job, "RunResult"]], jobs: Sequence[Job]) ->
     """A head and a row for each run, the failed ones with their error and without a rank."""
     names = _validation_names(ranked)
     varied = [override.partition("=")[0] for override in jobs[0].overrides]
-    rows: list[list[object]] = [["rank", *varied, *names, "best_epoch", "seconds", "folder", "error"]]
+    rows: list[list[object]] = [["rank", *varied, *names, "kept_epoch", "seconds", "folder", "error"]]
     for place, (job, result) in enumerate(ranked, start=1):
         values = _validation_values(result, names)
-        rows.append([place, *_words(job), *values, result.best_epoch, round(result.seconds, 3), result.folder, ""])
+        rows.append([place, *_words(job), *values, result.kept_epoch, round(result.seconds, 3), result.folder, ""])
     for job in jobs:
         if isinstance(job.outcome, Exception):
             rows.append(["", *_words(job), *[""] * len(names), "", "", job.folder, error_line(job.outcome)])

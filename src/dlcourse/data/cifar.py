@@ -17,12 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcourse.data.download import appearing, check_file, fetch, one_line
+from dlcourse.data.download import check_file, fetch, one_line
 from dlcourse.data.idx import check_labels
 from dlcourse.data.image_files import ImageFiles, lies_there
 from dlcourse.data.source import Tables
 from dlcourse.data.transforms import Augment
 from dlcourse.errors import DataError
+from dlcourse.files import whole_file
 
 _SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
@@ -182,7 +183,8 @@ def _unpack(archive: Path, folder: Path) -> None:
             for member in tar:
                 content = tar.extractfile(member) if member.isreg() and member.name in wanted else None
                 if content is not None and member.size <= _ROWS * (1 + _PIXELS):
-                    with appearing(wanted[member.name]) as file:
+                    folder.mkdir(parents=True, exist_ok=True)
+                    with whole_file(wanted[member.name]) as unfinished, unfinished.open("wb") as file:
                         shutil.copyfileobj(content, file)
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{archive} is damaged ({one_line(error)}); {_REMEDY}") from None

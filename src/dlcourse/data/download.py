@@ -1,6 +1,5 @@
 """Files of data sets: where they lie, how they are fetched from mirrors, and the checks they pass before use."""
 
-import contextlib
 import hashlib
 import os
 import stat
@@ -10,13 +9,15 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
 from dlcourse.errors import DataError
+from dlcourse.files import whole_file
+from dlcourse.options import user_path
 
 _CHUNK = 1 << 18  # bytes
 _ROUNDS = 2
@@ -33,15 +34,7 @@ class _MirrorError(Exception):
 
 def default_root() -> Path:
     """The folder for data files: `$DLCOURSE_DATA`, or else `~/.cache/dlcourse`."""
-    return expand_home(os.environ.get("DLCOURSE_DATA") or "~/.cache/dlcourse")
-
-
-def expand_home(folder: str) -> Path:
-    """The folder with a leading `~` replaced; raises DataError where no home is known."""
-    try:
-        return Path(folder).expanduser()
-    except RuntimeError:
-        raise DataError(f"no home folder is known for '{folder}'; type data.root=FOLDER") from None
+    return user_path(os.environ.get("DLCOURSE_DATA") or "~/.cache/dlcourse", "DLCOURSE_DATA")
 
 
 def check_file(path: Path, checksum: str | None = None) -> None:
@@ -94,23 +87,11 @@ def fetch(urls: Sequence[str], target: Path, checksum: str, *, timeout: float = 
     )
 
 
-@contextlib.contextmanager
-def appearing(target: Path) -> Iterator[BinaryIO]:
-    """A file to write that appears, whole, when the block ends well, and otherwise leaves nothing behind."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def _download(url: str, target: Path, checksum: str, timeout: float) -> None:
     algorithm, expected = checksum.split(":")
     digest = hashlib.new(algorithm, usedforsecurity=False)
-    with appearing(target) as file:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(target) as unfinished, unfinished.open("wb") as file:
         for chunk in _read(url, timeout):
             digest.update(chunk)
             file.write(chunk)

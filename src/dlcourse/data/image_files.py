@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcourse.data.download import default_root, expand_home
+from dlcourse.data.download import default_root
 from dlcourse.data.source import ImageSource
 from dlcourse.errors import DataError
+from dlcourse.options import user_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class ImageFiles(ImageSource):
     @property
     def root_folder(self) -> Path:
         """The root folder, `~` expanded."""
-        return default_root() if self.root is None else expand_home(self.root)
+        return default_root() if self.root is None else user_path(self.root, "data.root")
 
     def require_download(self, missing: str, folder: Path) -> None:
         """Raise DataError, naming the missing file and its folder, unless downloading is allowed."""

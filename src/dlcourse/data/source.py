@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -11,10 +10,8 @@ from torch import Tensor
 from dlcourse.data.split import TensorSplit, seeded_generator
 from dlcourse.data.transforms import Augment, ImageTransform, resize_images
 from dlcourse.errors import ConfigError, DataError
-from dlcourse.options import Count, Probability, Range, suggestion
+from dlcourse.options import Count, Probability, ProperFraction, suggestion
 from dlcourse.spec import Data, DataSpec
-
-ProperFraction = Annotated[float, Range(gt=0, lt=1)]
 
 
 @dataclass
@@ -61,6 +58,8 @@ class Source(ABC):
                 f"data.val_fraction={self.val_fraction} of {len(kept)} training examples leaves training or validation "
                 "empty; use more data"
             )
+        if len(tables.test_targets) == 0:
+            raise ConfigError(f"no example is left in the test set of '{name}'; use other data.classes or more data")
         chosen = self._pick(tables.train_targets[kept], held_out, seeded_generator("validation", seed))
         is_val = torch.zeros(len(kept), dtype=torch.bool)
         is_val[chosen] = True
@@ -85,7 +84,7 @@ class Source(ABC):
 
     def _pick(self, targets: Tensor, count: int, generator: torch.Generator) -> Tensor:
         """`count` sorted indices into `targets`."""
-        return torch.randperm(len(targets), generator=generator)[:count].sort().values
+        return _pick_at_random(targets, count, generator)
 
     def _disturb(self, targets: Tensor, num_classes: int, generator: torch.Generator) -> Tensor:
         return targets
@@ -127,22 +126,15 @@ class ClassSource(Source):
         chosen = [_class_index(wanted, tables.class_names) for wanted in self.classes]
         if len(set(chosen)) < max(2, len(chosen)):
             raise ConfigError(f"data.classes={list(self.classes)} must name at least two different classes")
-        train_inputs, train_targets = _keep_classes(tables.train_inputs, tables.train_targets, chosen)
-        test_inputs, test_targets = _keep_classes(tables.test_inputs, tables.test_targets, chosen)
+        new_index = torch.full((len(tables.class_names),), -1)
+        new_index[torch.tensor(chosen)] = torch.arange(len(chosen))
+        train_inputs, train_targets = _keep_classes(tables.train_inputs, tables.train_targets, new_index)
+        test_inputs, test_targets = _keep_classes(tables.test_inputs, tables.test_targets, new_index)
         names = tuple(tables.class_names[index] for index in chosen)
         return Tables(train_inputs, train_targets, test_inputs, test_targets, names, tables.feature_names)
 
     def _pick(self, targets: Tensor, count: int, generator: torch.Generator) -> Tensor:
-        """As in Source, and when stratified every class gets its share to within one example.
-
-        Examples are put in random order, then in order of class, and taken at equal distances.
-        """
-        if not self.stratify:
-            return super()._pick(targets, count, generator)
-        shuffled = torch.randperm(len(targets), generator=generator)
-        by_class = shuffled[targets[shuffled].argsort(stable=True)]
-        places = (torch.arange(count, dtype=torch.float64) + 0.5) * len(targets) / count
-        return by_class[places.long()].sort().values
+        return (_pick_by_class if self.stratify else _pick_at_random)(targets, count, generator)
 
     def _disturb(self, targets: Tensor, num_classes: int, generator: torch.Generator) -> Tensor:
         count = round(self.label_noise * len(targets))
@@ -153,6 +145,21 @@ class ClassSource(Source):
         return disturbed
 
 
+def _pick_at_random(targets: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    return torch.randperm(len(targets), generator=generator)[:count].sort().values
+
+
+def _pick_by_class(targets: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Every class gets its share to within one example.
+
+    Examples are put in random order, then in order of class, and taken at equal distances.
+    """
+    shuffled = torch.randperm(len(targets), generator=generator)
+    by_class = shuffled[targets[shuffled].argsort(stable=True)]
+    places = (torch.arange(count, dtype=torch.float64) + 0.5) * len(targets) / count
+    return by_class[places.long()].sort().values
+
+
 def _class_index(wanted: int | str, names: Sequence[str]) -> int:
     if str(wanted) in names:
         return names.index(str(wanted))
@@ -161,9 +168,8 @@ def _class_index(wanted: int | str, names: Sequence[str]) -> int:
     raise ConfigError(f"data.classes: no class '{wanted}'{suggestion(str(wanted), names)}")
 
 
-def _keep_classes(inputs: Tensor, targets: Tensor, chosen: list[int]) -> tuple[Tensor, Tensor]:
-    new_index = torch.full((int(targets.max()) + 1,), -1)
-    new_index[torch.tensor(chosen)] = torch.arange(len(chosen))
+def _keep_classes(inputs: Tensor, targets: Tensor, new_index: Tensor) -> tuple[Tensor, Tensor]:
+    """The examples whose class has a new index that is not -1, with that index."""
     renamed = new_index[targets]
     kept = (renamed >= 0).nonzero().squeeze(1)
     return inputs[kept], renamed[kept]
@@ -208,7 +214,8 @@ class TableSource(Source):
         count = round(self.test_fraction * len(targets))
         if count < 1:
             raise DataError(f"data.test_fraction={self.test_fraction} of {len(targets)} rows leaves no test set")
-        test = self._pick(targets, count, seeded_generator("test"))
+        pick = _pick_by_class if class_names else _pick_at_random
+        test = pick(targets, count, seeded_generator("test"))
         is_test = torch.zeros(len(targets), dtype=torch.bool)
         is_test[test] = True
         return Tables(

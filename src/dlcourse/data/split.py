@@ -55,9 +55,9 @@ class TensorSplit:
     def _prepare(self, inputs: Tensor, epoch_and_step: tuple[int, int] | None) -> Tensor:
         if self.transform is None:
             return inputs
-        augments = epoch_and_step is not None and self.transform.augments
-        generator = seeded_generator("augment", self.seed, *epoch_and_step) if augments and epoch_and_step else None
-        return self.transform(inputs, generator)
+        if epoch_and_step is None or not self.transform.augments:
+            return self.transform(inputs, None)
+        return self.transform(inputs, seeded_generator("augment", self.seed, *epoch_and_step))
 
 
 def _chunks(order: Tensor, size: int) -> list[Tensor]:

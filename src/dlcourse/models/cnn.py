@@ -58,7 +58,7 @@ class CNN(nn.Module):
             in_channels, height, width = out_channels, height // factor, width // factor
         if height < 1 or width < 1:
             raise ConfigError(
-                f"model 'cnn' with {len(channels)} poolings has nothing left of {spec.input_shape[1]}x{spec.input_shape[2]} "
+                f"model 'cnn' pools until nothing is left of {spec.input_shape[1]}x{spec.input_shape[2]} "
                 f"images; use fewer model.channels, model.pool=[1], or data.resize"
             )
         self.blocks = nn.Sequential(*blocks)

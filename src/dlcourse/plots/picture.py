@@ -1,6 +1,5 @@
 """What every picture shares: the protocol, the house style, the way to pixels and files, and small parts of drawings."""
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dlcourse.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,17 +82,12 @@ def to_image(picture: Picture) -> NDArray[np.uint8]:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def save_png(image: NDArray[np.uint8], path: str | os.PathLike[str]) -> None:
+def save_png(image: NDArray[np.uint8], path: Path) -> None:
     """Write pixels `(height, width, 3)` to a PNG file that appears complete or not at all; raises OSError."""
     from PIL import Image
 
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as unfinished:
         Image.fromarray(image).save(unfinished, format="png")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def new_figure(width: float, height: float) -> "Figure":

@@ -172,7 +172,7 @@ class Classification(LossTask):
             grid_y=grid_y.numpy(),
             probabilities=probabilities.reshape(_GRID, _GRID, -1).numpy(),
             class_names=self.spec.class_names,
-            feature_names=self.spec.feature_names or ("x1", "x2"),
+            feature_names=self.spec.feature_labels,
         )
 
 

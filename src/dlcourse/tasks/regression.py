@@ -71,7 +71,7 @@ class Regression(LossTask):
                 for label, name in (("MSE", "mse"), ("RMSE", "rmse"), ("MAE", "mae"), ("R^2", "r2"))
             )
             if isinstance(self.model, LinearRegression) and self.spec.num_features <= _MAX_TERMS:
-                report.highlights.append(self.model.formula(self.spec.feature_names))
+                report.highlights.append(self.model.formula(self.spec.feature_labels))
             report.pictures["predicted_vs_true"] = PredictedVsTrue(targets[:, 0].numpy(), predicted[:, 0].numpy())
             if self.spec.input_shape == (1,):
                 report.pictures["fit"] = self._fitted_curve(self.inputs(split, batch_size), targets, batch_size)
@@ -81,4 +81,4 @@ class Regression(LossTask):
         grid = torch.linspace(float(inputs.min()), float(inputs.max()), _GRID)[:, None]  # (G, 1)
         curve = self.predict(grid, batch_size)
         points = (inputs[:, 0].numpy(), targets[:, 0].numpy())
-        return FittedCurve(*points, grid[:, 0].numpy(), curve[:, 0].numpy(), names=(self.spec.feature_names[0], "y"))
+        return FittedCurve(*points, grid[:, 0].numpy(), curve[:, 0].numpy(), names=(self.spec.feature_labels[0], "y"))
