@@ -319,10 +319,22 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+def start(folder: Path, *command: str) -> "subprocess.Popen[str]":
+    """A process that heeds Ctrl-C even where this one, as in the background of a shell, was told to ignore it."""
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
 def test_ctrl_c_while_torch_is_imported_is_quiet(tmp_path: Path) -> None:
     # Python reports each finished import on stderr: the first part of torch tells that the rest is under way.
-    command = [sys.executable, "-X", "importtime", "-m", "dlcourse", "train", "data=digits", "trainer.epochs=100000"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    words = ["-m", "dlcourse", "train", "data=digits", "trainer.epochs=100000"]
+    process = start(tmp_path, "-X", "importtime", *words)
     assert process.stderr is not None
     for line in process.stderr:
         if " torch." in line:
@@ -335,8 +347,7 @@ def test_ctrl_c_while_torch_is_imported_is_quiet(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_leaves_a_readable_run(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "dlcourse", "train", "data=digits", "trainer.epochs=100000"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = start(tmp_path, "-m", "dlcourse", "train", "data=digits", "trainer.epochs=100000")
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("    1 "):

@@ -77,9 +77,11 @@ def attempt(config: DictConfig) -> "RunResult | Exception":
 def load_train() -> ModuleType:
     """The module `dlcourse.train`, which imports torch: Ctrl-C in the middle of that would end in torch's own errors.
 
-    Nothing has been written yet, so the process just ends.
+    Nothing has been written yet, so the process just ends. A process told to ignore Ctrl-C, as by nohup, goes on doing so.
     """
-    before = signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     try:
         return importlib.import_module("dlcourse.train")
     finally:
