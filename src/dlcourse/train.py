@@ -95,7 +95,7 @@ def check_entries(config: RunConfig) -> None:
 
 
 def _fit_and_test(setup: report.Setup, folder: RunFolder, console: Console) -> tuple[History, Report]:
-    """Train, then measure the best weights on the test set, once; all of it logged."""
+    """Train, then measure the kept weights on the test set, once; all of it logged."""
     trainer_config, data, task = setup.config.trainer, setup.data, setup.task
     report.write_beginning(folder, setup)
     with Logger(folder) as logger:
