@@ -3,9 +3,11 @@
 Nothing heavy is imported before the verb is known, so that help, listings and completion answer at once.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from dlcourse.commands.error_report import TRACEBACK_VARIABLE, report
 from dlcourse.errors import ConfigError
@@ -29,6 +31,18 @@ Exit codes: 0 done, 1 a run failed, 2 bad input or a folder that cannot be writt
 """
 
 _COMPLETION_FLAGS = ("-sc", "--shell-completion")
+
+
+def command() -> NoReturn:
+    """The program: run its command line and end at once.
+
+    All files are closed by now, and Python would take a second more to take torch's modules apart.
+    """
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # closed by whoever read it
+            stream.flush()
+    os._exit(code)
 
 
 def main(arguments: list[str] | None = None) -> int:
