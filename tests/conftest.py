@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from lab import Lab
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -17,3 +19,10 @@ def real_data() -> Path:
             f"no real data at {folder}; set DLCOURSE_TEST_DATA to a folder with MNIST/ and cifar-10-batches-py/"
         )
     return folder
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Lab:
+    """An empty folder, to be the working folder of `dlcourse train`."""
+    monkeypatch.chdir(tmp_path)
+    return Lab(tmp_path, capsys)

@@ -1,13 +1,9 @@
-"""Whole runs of the real command: what they print, leave behind and refuse."""
+"""Whole runs of the real command: what they print, leave behind and reach."""
 
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,45 +16,13 @@ from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import StandardScaler
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dlcourse import cli
 from dlcourse.config import RunConfig
 from dlcourse.data import DATASETS
 from dlcourse.features import FEATURES
 from dlcourse.models import MODELS
 from dlcourse.optim import OPTIMIZERS, SCHEDULERS
 from dlcourse.registry import Choice
-
-
-@dataclass
-class Lab:
-    """A folder to run `dlcourse train` in, and what the latest command printed."""
-
-    folder: Path
-    capsys: pytest.CaptureFixture[str]
-    out: str = ""
-    err: str = ""
-
-    def attempt(self, *words: str) -> int:
-        """Run the command in this process; returns its exit code."""
-        code = cli.main(["train", *words])
-        self.out, self.err = self.capsys.readouterr()
-        return code
-
-    def train(self, *words: str, code: int = 0) -> Path | None:
-        """Run the command, which must end with `code`; returns its run folder."""
-        assert self.attempt(*words) == code, self.err
-        runs = [line.split(maxsplit=1)[1] for line in self.out.splitlines() if line.startswith("run ")]
-        return self.folder / runs[-1] if runs else None
-
-
-@pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Lab:
-    monkeypatch.chdir(tmp_path)
-    return Lab(tmp_path, capsys)
-
-
-def report(run: Path) -> dict:
-    return json.loads((run / "report.json").read_text())
+from lab import Lab, report
 
 
 def test_a_run_leaves_everything_a_reader_needs(lab: Lab) -> None:
@@ -233,148 +197,6 @@ def test_every_scheduler_learns(lab: Lab, scheduler: str) -> None:
 @pytest.mark.parametrize("features", list(FEATURES))
 def test_every_feature_map_trains(lab: Lab, features: str) -> None:
     assert report(lab.train("data=wine", f"features={features}", "trainer.epochs=1"))["epochs"] == 1
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["optimizer.lr=0"], "optimizer.lr must be number > 0, got 0"),
-        (["optimizer.lr=-1"], "optimizer.lr must be number > 0, got -1"),
-        (["optimizer.lr=abc"], "optimizer.lr must be number > 0, got 'abc'"),
-        (["optimizer.lr=nan"], "optimizer.lr must be number > 0, got nan"),
-        (["model.dropout=1"], "model.dropout must be number in [0, 1), got 1"),
-        (["trainer.batch_size=0"], "trainer.batch_size must be whole number >= 1 or full, got 0"),
-        (["trainer.epochs=-1"], "trainer.epochs must be whole number >= 1, got -1"),
-        (["trainer.epochs=1.5"], "trainer.epochs must be whole number >= 1, got 1.5"),
-        (["seed=-1"], "seed must be whole number in [0, 4294967295], got -1"),
-        (["trainer.accumulate=99999"], "trainer.accumulate=99999 is more than the 2050 batches of this training"),
-        (["trainer.batch_size=1", "model.norm=batch"], "cannot take data 'digits'"),
-        (["model.hidden=[1000000000000000000000000000000]"], "cannot take data 'digits'"),
-        (["data.resize=1000000"], "data 'digits' cannot be made with these options"),
-        (["run.root=~nosuchuser/x"], "run.root=~nosuchuser/x: no such home folder"),
-        (["trainer.epochs=" + "9" * 401], "trainer.epochs must be whole number >= 1"),
-        (["trainer.batch_size=5000"], "is larger than the training set (1,294 examples); use a smaller one, or"),
-        (["data.subset=0"], "data.subset must be whole number >= 1 or null, got 0"),
-        (["data.subset=1"], "leaves training or validation empty; use more data"),
-        (["data.subset=99999"], "data.subset=99999 is more than the 1,438 training examples of 'digits'"),
-        (["data.classes=[0]"], "data.classes=[0] must name at least two different classes"),
-        (["data.classes=[0,77]"], "data.classes: no class '77'; did you mean '7'?"),
-        (["data=shapes", "data.classes=[star,circel]"], "no class 'circel'; did you mean 'circle'?"),
-        (["data.val_fraction=1"], "data.val_fraction must be number in (0, 1), got 1"),
-        (["device=cuda"], "device=cuda: no CUDA device here; there are: cpu; use device=auto"),
-        (["device=mps"], "device=mps: no Apple GPU here; there are: cpu; use device=auto"),
-        (["task=regression"], "the targets of data 'digits' are classes; use task=classification"),
-        (["data=line", "task=classification"], "the targets of data 'line' are numbers; use task=regression"),
-        (["model=cnn", "data=iris"], "model 'cnn' needs images"),
-        (["model=linreg"], "model 'linreg' predicts numbers, and data 'digits' has 10 classes; use model=softmax"),
-        (["features=standard"], "use features=none"),
-        (["data=mnist", "data.download=false", "data.root=nowhere"], "data.root="),
-    ],
-)
-def test_a_mistake_is_one_line_and_leaves_nothing(lab: Lab, words: list[str], message: str) -> None:
-    if "device=cuda" in words and torch.cuda.is_available():
-        pytest.skip("this machine has a CUDA device")
-    if "device=mps" in words and torch.backends.mps.is_available():
-        pytest.skip("this machine has an Apple GPU")
-    lab.train(*words, code=2)
-    assert lab.err.startswith("dlcourse: error: ")
-    assert lab.err.count("\n") == 1
-    assert message in lab.err
-    assert list(lab.folder.iterdir()) == []
-
-
-def test_an_output_folder_that_cannot_be_made_is_one_line(lab: Lab) -> None:
-    (lab.folder / "file").write_text("not a folder")
-    lab.train("run.root=file/outputs", code=2)
-    assert "cannot write in file/outputs" in lab.err
-    assert lab.err.count("\n") == 1
-    lab.train("run.dir=file", code=2)
-    assert "run.dir=file exists already" in lab.err
-    assert (lab.folder / "file").read_text() == "not a folder"
-
-
-def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
-    if shutil.which("unshare") is None or subprocess.run(["unshare", "-rm", "true"], check=False).returncode != 0:
-        pytest.skip("this machine lets no one mount a small file system")
-    script = (
-        f"mount -t tmpfs -o size=16k none {tmp_path} && "
-        f"{sys.executable} -m dlcourse train data=digits trainer.epochs=1 run.root={tmp_path}/outputs"
-    )
-    done = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    errors = [line for line in done.stderr.splitlines() if "warning" not in line]
-    assert len(errors) == 1
-    assert errors[0].startswith("dlcourse: error: cannot write in ")
-    assert "no space left on device" in errors[0]
-
-
-def test_a_diverging_loss_ends_the_run_and_says_why(lab: Lab) -> None:
-    run = lab.train("data=line", "model=linreg", "optimizer=sgd", "optimizer.lr=1e12", code=1)
-    assert lab.err.startswith("dlcourse: error: the loss became ")
-    assert "at step" in lab.err
-    assert "try optimizer.lr=" in lab.err
-    status = json.loads((run / "run.json").read_text())
-    assert status["status"] == "failed"
-    assert "the loss became" in status["reason"]
-
-
-def test_patience_says_why_it_stopped(lab: Lab) -> None:
-    run = lab.train("data=iris", "optimizer.lr=1e-30", "trainer.patience=3", "trainer.epochs=40")
-    assert "stopped after epoch 4: no improvement since 1" in lab.out
-    assert report(run)["epochs"] == 4
-
-
-def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m dlcourse train data=digits trainer.epochs=20 | head -n 1"
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("dlcourse train")
-    assert done.stderr == ""
-
-
-def start(folder: Path, *command: str) -> "subprocess.Popen[str]":
-    """A process that heeds Ctrl-C even where this one, as in the background of a shell, was told to ignore it."""
-    return subprocess.Popen(
-        [sys.executable, *command],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def test_ctrl_c_while_torch_is_imported_is_quiet(tmp_path: Path) -> None:
-    # Python reports each finished import on stderr: the first part of torch tells that the rest is under way.
-    words = ["-m", "dlcourse", "train", "data=digits", "trainer.epochs=100000"]
-    process = start(tmp_path, "-X", "importtime", *words)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if " torch." in line:
-            process.send_signal(signal.SIGINT)
-            break
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in err
-    assert out == ""
-
-
-def test_ctrl_c_leaves_a_readable_run(tmp_path: Path) -> None:
-    process = start(tmp_path, "-m", "dlcourse", "train", "data=digits", "trainer.epochs=100000")
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("    1 "):
-            break
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert err == ""
-    (run,) = (tmp_path / "outputs" / "digits-mlp").iterdir()
-    assert out.splitlines()[-1].startswith("stop   stopped by Ctrl-C")
-    assert json.loads((run / "run.json").read_text())["status"] == "stopped"
-    assert all(json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines())
-    assert load_file(run / "weights.safetensors")
-    assert EventAccumulator(str(run)).Reload().Scalars("val/accuracy")
 
 
 def test_an_experiment_is_the_worked_script(lab: Lab, real_data: Path) -> None:

@@ -1,0 +1,82 @@
+"""Runs that end before their time: divergence, patience, a closed pipe, Ctrl-C."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lab import Lab, report
+
+
+def test_a_diverging_loss_ends_the_run_and_says_why(lab: Lab) -> None:
+    run = lab.train("data=line", "model=linreg", "optimizer=sgd", "optimizer.lr=1e12", code=1)
+    assert lab.err.startswith("dlcourse: error: the loss became ")
+    assert "at step" in lab.err
+    assert "try optimizer.lr=" in lab.err
+    status = json.loads((run / "run.json").read_text())
+    assert status["status"] == "failed"
+    assert "the loss became" in status["reason"]
+
+
+def test_patience_says_why_it_stopped(lab: Lab) -> None:
+    run = lab.train("data=iris", "optimizer.lr=1e-30", "trainer.patience=3", "trainer.epochs=40")
+    assert "stopped after epoch 4: no improvement since 1" in lab.out
+    assert report(run)["epochs"] == 4
+
+
+def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m dlcourse train data=digits trainer.epochs=20 | head -n 1"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("dlcourse train")
+    assert done.stderr == ""
+
+
+def start(folder: Path, *command: str) -> "subprocess.Popen[str]":
+    """A process that heeds Ctrl-C even where this one, as in the background of a shell, was told to ignore it."""
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def test_ctrl_c_while_torch_is_imported_is_quiet(tmp_path: Path) -> None:
+    # Python reports each finished import on stderr: the first part of torch tells that the rest is under way.
+    words = ["-m", "dlcourse", "train", "data=digits", "trainer.epochs=100000"]
+    process = start(tmp_path, "-X", "importtime", *words)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if " torch." in line:
+            process.send_signal(signal.SIGINT)
+            break
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_ctrl_c_leaves_a_readable_run(tmp_path: Path) -> None:
+    process = start(tmp_path, "-m", "dlcourse", "train", "data=digits", "trainer.epochs=100000")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("    1 "):
+            break
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == ""
+    (run,) = (tmp_path / "outputs" / "digits-mlp").iterdir()
+    assert out.splitlines()[-1].startswith("stop   stopped by Ctrl-C")
+    assert json.loads((run / "run.json").read_text())["status"] == "stopped"
+    assert all(json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines())
+    assert load_file(run / "weights.safetensors")
+    assert EventAccumulator(str(run)).Reload().Scalars("val/accuracy")
