@@ -110,7 +110,8 @@ def _overview(places: Sequence[Path], page: Page) -> list[str]:
             lines += ["", page.bold(_TITLES[group]) + page.dim(f"   {group}=NAME")]
             for entry in entries:
                 lines += _in_short(entry, page, max(len(entry.name) for entry in entries) + 4)
-    return [*lines, "", "dlcourse list model, or model=cnn: each option with its type, default and meaning"]
+    hint = "dlcourse list model, or model=cnn: each option with its type, default and meaning"
+    return [*lines, "", *page.wrap(hint, 0)]
 
 
 def _entries(group: str, places: Sequence[Path]) -> list[Entry]:
