@@ -3,6 +3,7 @@
 import json
 import shlex
 from dataclasses import dataclass
+from functools import cached_property
 
 from dlcourse import __version__
 from dlcourse.config import RunConfig
@@ -33,6 +34,7 @@ class Setup:
     def parameters(self) -> int:
         return count_parameters(self.task.model)
 
+    @cached_property
     def layers(self) -> list[str]:
         """The model's layers, a line each."""
         return table(summarize(self.task.model, self.data.spec.input_shape, self.device.torch_device))
@@ -63,7 +65,7 @@ def write_beginning(folder: RunFolder, setup: Setup) -> None:
     folder.write_text("config.yaml", setup.config.to_yaml())
     words = (f"- {json.dumps(word, ensure_ascii=False)}\n" for word in setup.overrides)
     folder.write_text("overrides.yaml", "".join(words) or "[]\n")
-    folder.write_text("model.txt", "\n".join([*setup.layers(), f"{setup.parameters:,} parameters"]) + "\n")
+    folder.write_text("model.txt", "\n".join([*setup.layers, f"{setup.parameters:,} parameters"]) + "\n")
     facts = {"dlcourse": __version__, "command": setup.command, "device": str(setup.device)}
     folder.write_json("environment.json", facts | environment())
 

@@ -35,6 +35,9 @@ from dlcourse.trainer import History, Trainer, batch_size, evaluate, steps_per_e
 
 WEIGHTS = "weights.safetensors"
 
+_MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)
+"""What torch and NumPy raise for shapes that do not fit and sizes that no memory holds."""
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -45,8 +48,12 @@ class RunResult:
     seconds: float
     monitor: str
     mode: str
-    best: float
     scalars: Mapping[str, float]
+
+    @property
+    def best(self) -> float:
+        """The number that is compared with other runs'."""
+        return self.scalars[self.monitor]
 
 
 def run(config: RunConfig, overrides: list[str]) -> RunResult:
@@ -66,7 +73,7 @@ def run(config: RunConfig, overrides: list[str]) -> RunResult:
     console.say("data", report.describe_data(data))
     task = _build_task(config, data, device)
     setup = report.Setup(config, overrides, data, task, device)
-    console.say("model", f"{config.model.name}   {setup.parameters:,} parameters", *setup.layers())
+    console.say("model", f"{config.model.name}   {setup.parameters:,} parameters", *setup.layers)
     folder = RunFolder.create(config.run, f"{config.data.name}-{config.model.name}")
     console.say("run", str(folder.path))
     with output_errors(folder.path), _recorded_status(folder, console):
@@ -75,8 +82,7 @@ def run(config: RunConfig, overrides: list[str]) -> RunResult:
         report.write_report(folder, setup, history, test, seconds)
         report.say_end(console, folder, setup, history, test)
     scalars = {f"val/{name}": value for name, value in history.kept.items()}
-    best = history.kept[task.monitor]
-    return RunResult(folder.path, history.kept_epoch, seconds, f"val/{task.monitor}", task.mode, best, scalars)
+    return RunResult(folder.path, history.kept_epoch, seconds, f"val/{task.monitor}", task.mode, scalars)
 
 
 def check_entries(config: RunConfig) -> None:
@@ -167,10 +173,6 @@ def _build_data(config: RunConfig, device: Device) -> Data:
         raise ConfigError(
             f"data '{config.data.name}' cannot be made with these options: {_first_line(error)}"
         ) from error
-
-
-_MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)
-"""What torch and NumPy raise for shapes that do not fit and sizes that no memory holds."""
 
 
 def _first_line(error: Exception) -> str:

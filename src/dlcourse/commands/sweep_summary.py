@@ -1,6 +1,5 @@
 """The end of a sweep: its runs ranked by their validation numbers, on the screen, in summary.txt and in summary.csv."""
 
-import csv
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Union
 
 from dlcourse.commands.error_report import error_line
 from dlcourse.console import format_metric, format_seconds
-from dlcourse.errors import OutputError
+from dlcourse.run import RunFolder, output_errors
 
 if TYPE_CHECKING:
     from dlcourse.train import RunResult
@@ -36,12 +35,10 @@ def write_summary(folder: Path, jobs: Sequence[Job]) -> int:
         sep="\n",
         flush=True,
     )
-    try:
-        (folder / "summary.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        with (folder / "summary.csv").open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows(_csv_rows(ranked, jobs))
-    except OSError as error:
-        raise OutputError(f"cannot write the summary into '{folder}': {error.strerror}") from None
+    with output_errors(folder):
+        files = RunFolder(folder)
+        files.write_text("summary.txt", "\n".join(lines) + "\n")
+        files.write_table("summary.csv", _csv_rows(ranked, jobs))
     return sum(isinstance(job.outcome, Exception) for job in jobs)
 
 
@@ -66,11 +63,6 @@ def _validation_names(ranked: Sequence[tuple[Job, "RunResult"]]) -> list[str]:
     return list(dict.fromkeys([*monitors, *others]))
 
 
-def _validation_values(result: "RunResult", names: Sequence[str]) -> list[float | None]:
-    numbers = {**result.scalars, result.monitor: result.best}
-    return [numbers.get(name) for name in names]
-
-
 def _table(ranked: Sequence[tuple[Job, "RunResult"]]) -> list[str]:
     """`rank  model=mlp  0.95 ...`, words to the left and numbers to the right, as wide as their widest entry."""
     if not ranked:
@@ -79,10 +71,7 @@ def _table(ranked: Sequence[tuple[Job, "RunResult"]]) -> list[str]:
     varied = [override.partition("=")[0] for override in ranked[0][0].overrides]
     rows = [["rank", *varied, *names, "epoch", "time", "folder"]]
     for place, (job, result) in enumerate(ranked, start=1):
-        values = [
-            "" if value is None else format_metric(name, value)
-            for name, value in zip(names, _validation_values(result, names), strict=True)
-        ]
+        values = [format_metric(name, result.scalars[name]) if name in result.scalars else "" for name in names]
         words = [override.partition("=")[2] for override in job.overrides]
         rows.append(
             [str(place), *words, *values, str(result.kept_epoch), format_seconds(result.seconds), result.folder.name]
@@ -111,7 +100,7 @@ def _csv_rows(ranked: Sequence[tuple[Job, "RunResult"]], jobs: Sequence[Job]) ->
     varied = [override.partition("=")[0] for override in jobs[0].overrides]
     rows: list[list[object]] = [["rank", *varied, *names, "kept_epoch", "seconds", "folder", "error"]]
     for place, (job, result) in enumerate(ranked, start=1):
-        values = _validation_values(result, names)
+        values = [result.scalars.get(name) for name in names]
         rows.append([place, *_words(job), *values, result.kept_epoch, round(result.seconds, 3), result.folder, ""])
     for job in jobs:
         if isinstance(job.outcome, Exception):
