@@ -1,4 +1,4 @@
-"""What the README claims for real data, trained in full: `scripts/test -m slow`, about twenty minutes on two cores."""
+"""What the README claims for real data, trained in full: `scripts/test -m slow`."""
 
 import json
 from pathlib import Path
