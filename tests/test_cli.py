@@ -272,7 +272,7 @@ def test_hydras_own_pages(train, flag):
 
 def test_help_of_train_shows_the_choices(train):
     train("--help")
-    assert "model: cnn, " in train.out and "-sc install=bash" in train.out
+    assert "cnn, " in train.out and "-sc install=bash" in train.out
 
 
 # Start-up

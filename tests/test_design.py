@@ -72,7 +72,7 @@ def check_comments(text: str, options: Schema, indent: str = "") -> None:
 
 
 # Each room may import the rooms to its right, and everyone the words they share.
-WORDS = {"errors", "files", "options", "registry", "spec"}
+WORDS = {"errors", "files", "options", "registry", "spec", "tokens"}
 ALLOWED = {
     "data": WORDS,
     "plots": WORDS,
@@ -85,6 +85,8 @@ ALLOWED = {
     "tasks": WORDS | {"models", "plots", "descent", "device"},
     "run": WORDS | {"config"},
     "checkpoint": WORDS,
+    "finished": WORDS | {"run"},
+    "transfer": WORDS | {"run", "finished"},
     "logger": WORDS | {"run", "plots"},
     "console": WORDS,
     "summary": WORDS,

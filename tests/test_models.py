@@ -22,7 +22,7 @@ def build(name: str, spec: DataSpec, **options: object) -> torch.nn.Module:
 
 
 def test_the_lecture_cnn_has_the_published_layers() -> None:
-    layers = summarize(build("cnn", LECTURE, **LECTURE_CNN), LECTURE.input_shape, torch.device("cpu"))
+    layers = summarize(build("cnn", LECTURE, **LECTURE_CNN), LECTURE.zeros(1))
     assert [layer.parameters for layer in layers if layer.parameters] == [896, 18_496, 73_856, 9_437_696, 5_130]
     assert [layer.shape for layer in layers if layer.kind in ("Conv2d", "MaxPool2d")] == [
         (32, 48, 48),
@@ -40,7 +40,7 @@ def test_the_six_layer_mlp_of_the_lectures_has_422155_parameters() -> None:
 
 def test_the_summary_table_names_shapes_and_parameters() -> None:
     model = build("mlp", MNIST, hidden=[16])
-    assert table(summarize(model, MNIST.input_shape, torch.device("cpu"))) == [
+    assert table(summarize(model, MNIST.zeros(1))) == [
         "Linear  16  12,560",
         "Linear  10     170",
     ]

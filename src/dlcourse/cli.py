@@ -17,6 +17,7 @@ HELP = """\
 dlcourse: a command-line lab bench for learning deep learning
 
   dlcourse train [GROUP=NAME ...] [OPTION=VALUE ...]   train a model, measure it on held-out data
+  dlcourse sample RUN [--label ... | --prompt ...]     images or text made up by a trained model
   dlcourse list [GROUP | NAME]                         print the models, data sets, ... and their options
 
 Examples:
@@ -93,6 +94,12 @@ def _train(words: list[str]) -> int:
     return 0
 
 
+def _sample(words: list[str]) -> int:
+    from dlcourse.commands import sample
+
+    return sample.main(words)
+
+
 def _list(words: list[str]) -> int:
     from dlcourse.commands import listing
 
@@ -105,5 +112,5 @@ def _complete(words: list[str]) -> int:
     return completion.main(words, list(VERBS))
 
 
-VERBS: dict[str, Callable[[list[str]], int]] = {"train": _train, "list": _list}
+VERBS: dict[str, Callable[[list[str]], int]] = {"train": _train, "sample": _sample, "list": _list}
 """What each verb runs with the words behind it."""

@@ -52,6 +52,12 @@ class RunConfig:
     device: Choice
     trainer: TrainerConfig
     run: FolderConfig
+    init_from: str | None = None
+    """The folder of a run whose weights the model starts from."""
+    init_skip: tuple[str, ...] = ()
+    """Patterns of the names of tensors that keep their first random weights all the same."""
+    freeze: tuple[str, ...] = ()
+    """Patterns of the names of parameters that training leaves as they are."""
     seed: Annotated[int, Range(ge=0, le=2**32 - 1)] = 0
 
     @classmethod
@@ -64,7 +70,7 @@ class RunConfig:
         values: dict[str, Any] = {
             name: _choice(value, name) if annotation is Choice else convert(value, annotation, name)
             for name, annotation in known.items()
-            for value in [config.get(name)]
+            for value in [config.get(name, () if name in ("init_skip", "freeze") else None)]
         }
         return cls(**values)
 
@@ -79,6 +85,8 @@ class RunConfig:
                 value = {"name": value.name, **value.options}
             elif is_dataclass(value) and not isinstance(value, type):
                 value = asdict(value)
+            elif isinstance(value, tuple):
+                value = list(value)
             sections[section.name] = value
         return yaml.safe_dump(sections, sort_keys=False, allow_unicode=True)
 

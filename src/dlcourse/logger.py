@@ -50,21 +50,31 @@ class Logger:
         self._board.write(write)
 
     def report(self, split: str, step: int, epoch: int, report: Report) -> None:
-        """Log a full report: its numbers, its tables as CSV and its pictures as PNG, the latter in TensorBoard too."""
+        """Log a report: its numbers, its tables as CSV, its texts, and its pictures as PNG, the latter in TensorBoard too.
+
+        What is seen of the test set lies in the run folder itself, what is seen on the way in `progress/`, by epoch.
+        """
         self.scalars(split, step, epoch, report.scalars)
+        end = "" if split == "test" else f"_{epoch:04d}"
+        if end and (report.texts or report.pictures):
+            (self._folder / "progress").mkdir(exist_ok=True)
+        place = "progress/" if end else ""
         for name, rows in report.tables.items():
-            self._folder.write_table(f"{name}.csv", rows)
+            self._folder.write_table(f"{place}{name}{end}.csv", rows)
+        for name, text in report.texts.items():
+            self._folder.write_text(f"{place}{name}{end}.txt", text)
+            self.text(f"{split}/{name}", "    " + text.replace("\n", "\n    "), step)
         for name, picture in report.pictures.items():
             image = to_image(picture)
-            save_png(image, self._folder / f"{name}.png")
+            save_png(image, self._folder / f"{place}{name}{end}.png")
             self._image(f"{split}/{name}", image, step)
 
     def _image(self, tag: str, image: NDArray[np.uint8], step: int) -> None:
         self._board.write(lambda writer: writer.add_image(tag, image, step, dataformats="HWC"))
 
-    def text(self, tag: str, markdown: str) -> None:
+    def text(self, tag: str, markdown: str, step: int = 0) -> None:
         """Show a text in TensorBoard."""
-        self._board.write(lambda writer: writer.add_text(tag, markdown, 0))
+        self._board.write(lambda writer: writer.add_text(tag, markdown, step))
 
     def graph(self, model: nn.Module, inputs: torch.Tensor) -> None:
         """Show the model's graph in TensorBoard, traced in evaluation mode."""

@@ -37,7 +37,7 @@ class Setup:
     @cached_property
     def layers(self) -> list[str]:
         """The model's layers, a line each."""
-        return table(summarize(self.task.model, self.data.spec.input_shape, self.device.torch_device))
+        return table(summarize(self.task.model, self.data.spec.zeros(1, self.device.torch_device)))
 
 
 def headline(config: RunConfig, device: Device) -> str:
@@ -55,8 +55,18 @@ def describe_data(data: Data) -> str:
     """Sizes of the splits, shape of an example and number of targets, in words."""
     spec = data.spec
     sizes = f"{len(data.train):,} train / {len(data.val):,} val / {len(data.test):,} test"
-    shape = "x".join(map(str, spec.input_shape)) if spec.is_image else _plural(spec.num_features, "feature")
-    target = f"{spec.num_outputs} classes" if spec.target == "class" else _plural(spec.num_outputs, "target value")
+    if spec.is_tokens:
+        shape = f"{_plural(spec.input_shape[0], 'token')} of {len(spec.vocabulary):,}"
+    elif len(spec.input_shape) > 1:
+        shape = "x".join(map(str, spec.input_shape))
+    else:
+        shape = _plural(spec.num_features, "feature")
+    target = {
+        "class": f"{spec.num_outputs} classes",
+        "value": _plural(spec.num_outputs, "target value"),
+        "next": "the next token",
+        "sequence": f"sequences of up to {_plural(spec.output_length, 'token')}",
+    }[spec.target]
     return f"{sizes}   {shape}   {target}"
 
 

@@ -14,12 +14,15 @@ from dlcourse.errors import ConfigError, OutputError
 from dlcourse.files import whole_file
 from dlcourse.options import user_path
 
+WEIGHTS, SPEC = "weights.safetensors", "spec.json"
+
 
 class RunFolder:
     """A folder that belongs to one run alone.
 
     config.yaml, overrides.yaml, environment.json: how to do it again. run.json: how it went. metrics.jsonl: every number
-    logged. weights.safetensors: the kept weights. report.txt, report.json and pictures: what it reached.
+    logged. weights.safetensors: the kept weights. spec.json: what the data set announced. report.txt, report.json and
+    pictures: what it reached. progress/: pictures and texts of each evaluation.
     """
 
     def __init__(self, path: Path) -> None:

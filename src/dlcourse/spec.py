@@ -1,6 +1,6 @@
 """The words everyone shares: what a data set announces, a batch, a split, and the report of an evaluation.
 
-N is a number of examples, B a batch size, K a number of classes.
+N is a number of examples, B a batch size, K a number of classes, T a number of steps in a sequence.
 """
 
 from collections.abc import Iterator
@@ -14,25 +14,52 @@ if TYPE_CHECKING:
     from dlcourse.plots import Picture
 
 
+Target = Literal["class", "value", "next", "sequence"]
+
+
 @dataclass(frozen=True)
 class DataSpec:
     """What a data set announces, so that no config has to say it again.
 
-    `input_shape` is the shape of one example as a model sees it, `(channels, height, width)` for images and `(features,)`
-    for tables. A `class` target is an index into `class_names`; a `value` target is a vector of `num_outputs` numbers.
+    `input_shape` is the shape of one example as a model sees it: `(channels, height, width)` for images, `(features,)`
+    for tables, `(T, features)` for sequences of numbers, `(T,)` for sequences of tokens, which have a `vocabulary`.
+
+    A `class` target is an index into `class_names`; a `value` target is a vector of `num_outputs` numbers; `next` is the
+    token after each of the inputs; a `sequence` target is at most `output_length` tokens that end with END, then PAD.
     """
 
     name: str
     input_shape: tuple[int, ...]
     num_outputs: int
-    target: Literal["class", "value"] = "class"
+    target: Target = "class"
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
+    """The symbol of each token, where inputs are tokens."""
+    tokenizer: str = ""
+    """How text becomes tokens: `characters`, `words`, or the JSON of a byte-pair encoding (see dlcourse.tokens)."""
+    output_length: int = 0
+    pixel_mean: tuple[float, ...] = ()
+    pixel_std: tuple[float, ...] = ()
+    """What images were normalised with, per channel, in units of white."""
+    centers: tuple[tuple[float, ...], ...] = ()
+    """The modes of a density that is a mixture of round Gaussians, each with the standard deviation `spread`."""
+    spread: float = 0.0
 
     @property
     def is_image(self) -> bool:
         """Whether one example is `(channels, height, width)`."""
         return len(self.input_shape) == 3
+
+    @property
+    def is_points(self) -> bool:
+        """Whether one example is a point in the plane."""
+        return self.input_shape == (2,) and not self.vocabulary
+
+    @property
+    def is_tokens(self) -> bool:
+        """Whether one example is `(T,)` whole numbers below the size of the vocabulary."""
+        return bool(self.vocabulary)
 
     @property
     def feature_labels(self) -> tuple[str, ...]:
@@ -47,9 +74,29 @@ class DataSpec:
             size *= extent
         return size
 
+    def zeros(self, count: int, device: "torch.device | str" = "cpu") -> "Tensor":
+        """That many examples of zeros, of the shape and type that a model gets."""
+        import torch
+
+        dtype = torch.int64 if self.is_tokens else torch.float32
+        return torch.zeros(count, *self.input_shape, dtype=dtype, device=device)
+
+    def to_pixels(self, inputs: "Tensor") -> "Tensor":
+        """Images in [0, 1] from normalised ones, `(B, channels, height, width)` both."""
+        mean, std = (inputs.new_tensor(values).view(-1, 1, 1) for values in (self.pixel_mean, self.pixel_std))
+        return inputs * std + mean
+
+    def from_pixels(self, pixels: "Tensor") -> "Tensor":
+        """Images normalised as the data set's are, from images in [0, 1]."""
+        mean, std = (pixels.new_tensor(values).view(-1, 1, 1) for values in (self.pixel_mean, self.pixel_std))
+        return (pixels - mean) / std
+
 
 class Batch(NamedTuple):
-    """Inputs `(B, *input_shape)` as float32, and targets: `(B,)` int64 classes or `(B, num_outputs)` float32 values."""
+    """Inputs `(B, *input_shape)`, int64 tokens or float32 numbers, and targets.
+
+    Targets are `(B,)` int64 classes, `(B, num_outputs)` float32 values, `(B, T)` or `(B, output_length)` int64 tokens.
+    """
 
     inputs: "Tensor"
     targets: "Tensor"
@@ -88,8 +135,9 @@ class Data:
 class Report:
     """What an evaluation found.
 
-    `scalars` are numbers to log. A full report also has a `headline` and further `highlights` for the console, `lines`
-    for report.txt, `details` for report.json, `tables` (rows with a header) and `pictures`, each by name.
+    `scalars` are numbers to log; `texts` and `pictures`, each by name, are kept for every evaluation that has them. A
+    full report also has a `headline` and further `highlights` for the console, `lines` for report.txt, `details` for
+    report.json and `tables` (rows with a header).
     """
 
     scalars: dict[str, float]
@@ -98,4 +146,5 @@ class Report:
     lines: list[str] = field(default_factory=list)
     details: dict[str, object] = field(default_factory=dict)
     tables: dict[str, list[list[object]]] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
     pictures: dict[str, "Picture"] = field(default_factory=dict)

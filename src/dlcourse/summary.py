@@ -16,8 +16,8 @@ class Layer:
     parameters: int
 
 
-def summarize(model: nn.Module, input_shape: tuple[int, ...], device: torch.device) -> list[Layer]:
-    """The layers in the order in which one example of zeros passes through them."""
+def summarize(model: nn.Module, example: Tensor) -> list[Layer]:
+    """The layers in the order in which an example `(1, *input_shape)` passes through them."""
     layers: list[Layer] = []
     hooks = [
         module.register_forward_hook(_recorder(name, layers))
@@ -28,7 +28,7 @@ def summarize(model: nn.Module, input_shape: tuple[int, ...], device: torch.devi
     model.eval()
     try:
         with torch.no_grad():
-            model(torch.zeros(1, *input_shape, device=device))
+            model(example)
     finally:
         model.train(was_training)
         for hook in hooks:
@@ -38,6 +38,8 @@ def summarize(model: nn.Module, input_shape: tuple[int, ...], device: torch.devi
 
 def _recorder(name: str, layers: list[Layer]):  # type: ignore[no-untyped-def]
     def record(module: nn.Module, inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
+        if any(layer.name == name for layer in layers):  # a layer that is run at every step is listed once
+            return
         output = output if isinstance(output, Tensor) else output[0]
         layers.append(Layer(name, type(module).__name__, tuple(output.shape[1:]), count_parameters(module)))
 
@@ -45,8 +47,8 @@ def _recorder(name: str, layers: list[Layer]):  # type: ignore[no-untyped-def]
 
 
 def count_parameters(model: nn.Module) -> int:
-    """The numbers that training can change."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    """The numbers that training finds, those that are frozen included; shared ones count once."""
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def table(layers: list[Layer]) -> list[str]:

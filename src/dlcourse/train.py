@@ -22,18 +22,18 @@ from dlcourse.descent import Descent
 from dlcourse.device import DEVICES, Device, keep_freed_memory, seed_everything
 from dlcourse.errors import ConfigError
 from dlcourse.features import FEATURES
+from dlcourse.finished import write_spec
 from dlcourse.logger import Logger
 from dlcourse.models import MODELS
 from dlcourse.optim import OPTIMIZERS, SCHEDULERS
 from dlcourse.plots import LearningCurve
 from dlcourse.registry import Choice, Registry
-from dlcourse.run import RunFolder, output_errors
+from dlcourse.run import WEIGHTS, RunFolder, output_errors
 from dlcourse.spec import Batch, Data, Report, Split
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.task import Task
 from dlcourse.trainer import History, Trainer, batch_size, evaluate, steps_per_epoch
-
-WEIGHTS = "weights.safetensors"
+from dlcourse.transfer import freeze, start_from
 
 _MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)
 """What torch and NumPy raise for shapes that do not fit and sizes that no memory holds."""
@@ -71,12 +71,13 @@ def run(config: RunConfig, overrides: list[str]) -> RunResult:
     data = _build_data(config, device)
     _check_batch_size(config.trainer, data)
     console.say("data", report.describe_data(data))
-    task = _build_task(config, data, device)
+    task = _build_task(config, data, device, console)
     setup = report.Setup(config, overrides, data, task, device)
     console.say("model", f"{config.model.name}   {setup.parameters:,} parameters", *setup.layers)
     folder = RunFolder.create(config.run, f"{config.data.name}-{config.model.name}")
     console.say("run", str(folder.path))
     with output_errors(folder.path), _recorded_status(folder, console):
+        console.say("ready", *task.prepare(data))
         history, test = _fit_and_test(setup, folder, console)
         seconds = time.perf_counter() - started
         report.write_report(folder, setup, history, test, seconds)
@@ -98,12 +99,19 @@ def check_entries(config: RunConfig) -> None:
     ]
     for registry, choice in entries:
         registry.check(choice)
+    task: Any = TASKS[config.task.name]
+    if config.features.name != "none" and not task.takes_features:
+        raise ConfigError(
+            f"features={config.features.name} does not go with task '{config.task.name}'; use features=none, "
+            "or a model for task classification or regression"
+        )
 
 
 def _fit_and_test(setup: report.Setup, folder: RunFolder, console: Console) -> tuple[History, Report]:
     """Train, then measure the kept weights on the test set, once; all of it logged."""
     trainer_config, data, task = setup.config.trainer, setup.data, setup.task
     report.write_beginning(folder, setup)
+    write_spec(folder, data.spec)
     with Logger(folder) as logger:
         logger.text("command", f"`{setup.command}`")
         logger.text("config", f"```yaml\n{setup.config.to_yaml()}\n```")
@@ -131,7 +139,7 @@ def _check_batch_size(config: TrainerConfig, data: Data) -> None:
         )
 
 
-def _build_task(config: RunConfig, data: Data, device: Device) -> Task:
+def _build_task(config: RunConfig, data: Data, device: Device, console: Console) -> Task:
     """The task with its model and optimizer, tried on a first batch of validation data."""
     make_optimizer = OPTIMIZERS.build(config.optimizer)
     batches = steps_per_epoch(config.trainer, data)
@@ -149,6 +157,10 @@ def _build_task(config: RunConfig, data: Data, device: Device) -> Task:
 
     try:
         model = _build_model(config, data, device)
+        if config.init_from is not None:
+            console.say("start", start_from(model, config.init_from, config.init_skip))
+        if config.freeze:
+            console.say("freeze", freeze(model, config.freeze))
         task = TASKS.build(config.task, model=model, spec=data.spec, device=device, descend=descend)
         evaluate(task, _FirstBatch(data.val), config.trainer.eval_batch_size, device)
         _try_training_mode(model, data, min(2, batch_size(config.trainer, data)), device)

@@ -136,7 +136,7 @@ class Trainer:
     def _evaluate_epoch(self, epoch: int, train_scalars: dict[str, float]) -> None:
         history, task = self.history, self._task
         report = evaluate(task, self._data.val, self._config.eval_batch_size, self._device)
-        self._logger.scalars("val", history.steps, epoch, report.scalars)
+        self._logger.report("val", history.steps, epoch, report)
         values = {f"train/{name}": value for name, value in train_scalars.items()}
         values |= {f"val/{name}": value for name, value in report.scalars.items()}
         history.add(epoch, values)

@@ -1,4 +1,4 @@
-"""What every data set shares: its options, and the way from raw tables to a training, validation and test split."""
+"""What data sets share: their options, and the way from raw tables to a training, validation and test split."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from dlcourse.spec import Data, DataSpec
 class Tables:
     """Raw data: inputs `(N, ...)` and targets, for training and testing, with the names that belong to them.
 
-    Images are uint8 `(N, channels, height, width)`, features float32 `(N, features)`; classes are int64 `(N,)`, values
-    float32 `(N, outputs)`.
+    Images are uint8 `(N, channels, height, width)`, features float32 `(N, features)` or `(N, T, features)`, tokens int64
+    `(N, T)`; classes are int64 `(N,)`, values float32 `(N, outputs)`, sequences int64 `(N, output_length)`.
     """
 
     train_inputs: Tensor
@@ -28,11 +28,20 @@ class Tables:
     test_targets: Tensor
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
+
+
+class DataSet(ABC):
+    """Abstract: anything that builds the three splits of a run from its options."""
+
+    @abstractmethod
+    def build(self, *, name: str, seed: int) -> Data:
+        """The splits for a run with this seed; raises ConfigError and DataError."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source(ABC):
-    """A data set: options shared by all, and `load` to be written for each.
+class Source(DataSet):
+    """A data set of single examples in tables: options shared by all of these, and `load` to be written for each.
 
     `subset` keeps that many training examples, before `val_fraction` of them is set aside for validation. The test set
     is never cut by either.
@@ -46,7 +55,6 @@ class Source(ABC):
         """Read or generate the raw tables; raises DataError."""
 
     def build(self, *, name: str, seed: int) -> Data:
-        """The splits for a run with this seed; raises ConfigError and DataError."""
         tables = self._select(self.load())
         available = len(tables.train_targets)
         if self.subset is not None and self.subset > available:
@@ -97,6 +105,7 @@ class Source(ABC):
         return None
 
     def _spec(self, name: str, tables: Tables, shape: torch.Size, transform: ImageTransform | None) -> DataSpec:
+        pixel_mean, pixel_std = transform.moments if transform else ((), ())
         return DataSpec(
             name=name,
             input_shape=transform.output_shape(shape) if transform else tuple(shape),
@@ -104,6 +113,10 @@ class Source(ABC):
             target="class" if tables.class_names else "value",
             class_names=tables.class_names,
             feature_names=tables.feature_names,
+            vocabulary=tables.vocabulary,
+            tokenizer="words" if tables.vocabulary else "",
+            pixel_mean=pixel_mean,
+            pixel_std=pixel_std,
         )
 
 
@@ -131,7 +144,9 @@ class ClassSource(Source):
         train_inputs, train_targets = _keep_classes(tables.train_inputs, tables.train_targets, new_index)
         test_inputs, test_targets = _keep_classes(tables.test_inputs, tables.test_targets, new_index)
         names = tuple(tables.class_names[index] for index in chosen)
-        return Tables(train_inputs, train_targets, test_inputs, test_targets, names, tables.feature_names)
+        return Tables(
+            train_inputs, train_targets, test_inputs, test_targets, names, tables.feature_names, tables.vocabulary
+        )
 
     def _pick(self, targets: Tensor, count: int, generator: torch.Generator) -> Tensor:
         return (_pick_by_class if self.stratify else _pick_at_random)(targets, count, generator)
@@ -209,6 +224,7 @@ class TableSource(Source):
         targets: Tensor,
         class_names: tuple[str, ...] = (),
         feature_names: tuple[str, ...] = (),
+        vocabulary: tuple[str, ...] = (),
     ) -> Tables:
         """The table's rows as training and test tables."""
         count = round(self.test_fraction * len(targets))
@@ -219,5 +235,6 @@ class TableSource(Source):
         is_test = torch.zeros(len(targets), dtype=torch.bool)
         is_test[test] = True
         return Tables(
-            inputs[~is_test], targets[~is_test], inputs[is_test], targets[is_test], class_names, feature_names
+            *(inputs[~is_test], targets[~is_test], inputs[is_test], targets[is_test]),
+            *(class_names, feature_names, vocabulary),
         )

@@ -99,6 +99,14 @@ class ImageTransform:
         """Whether a generator makes any difference."""
         return self.augment != Augment()
 
+    @property
+    def moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of each output channel, in units of white."""
+        std = 1 / (self.scale.flatten() * WHITE)
+        mean = -self.shift.flatten() * std
+        repeats = 3 if self.rgb else 1
+        return tuple(mean.tolist()) * repeats, tuple(std.tolist()) * repeats
+
     def to(self, device: torch.device) -> "ImageTransform":
         return dataclasses.replace(self, scale=self.scale.to(device), shift=self.shift.to(device))
 

@@ -6,6 +6,7 @@ B is the batch size, D the number of features of one example, K the number of cl
 from torch import Tensor, nn
 
 from dlcourse.errors import ConfigError
+from dlcourse.models.layers import require_numbers
 from dlcourse.spec import DataSpec
 
 
@@ -27,6 +28,7 @@ class LinearRegression(_Affine):
     """Linear regression, y = W x + b, for targets that are numbers."""
 
     def __init__(self, spec: DataSpec) -> None:
+        require_numbers(spec, "linreg")
         if spec.target != "value":
             raise ConfigError(
                 f"model 'linreg' predicts numbers, and data '{spec.name}' has {spec.num_outputs} classes; "
@@ -63,6 +65,7 @@ class SoftmaxRegression(_Affine):
 
 def require_classes(spec: DataSpec, model: str) -> None:
     """Raise ConfigError unless the targets are classes."""
+    require_numbers(spec, model)
     if spec.target != "class":
         raise ConfigError(
             f"model '{model}' predicts classes, and the targets of data '{spec.name}' are numbers; "

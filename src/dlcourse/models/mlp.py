@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from dlcourse.models.layers import Activation, activation_layer
+from dlcourse.models.layers import Activation, activation_layer, require_numbers
 from dlcourse.options import Count, Fraction
 from dlcourse.spec import DataSpec
 
@@ -27,6 +27,7 @@ class MLP(nn.Module):
         dropout: Fraction = 0.0,
     ) -> None:
         super().__init__()
+        require_numbers(spec, "mlp")
         layers: list[nn.Module] = [nn.Flatten()]  # (B, ...) -> (B, D)
         width = spec.num_features
         for units in hidden:

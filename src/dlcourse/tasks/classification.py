@@ -23,7 +23,7 @@ from dlcourse.tasks.scores import (
     most_confused,
     wilson_interval,
 )
-from dlcourse.tasks.task import LossTask, Scalars, output_shape
+from dlcourse.tasks.task import LossTask, Scalars, output_shape, target_words, usual_task
 
 _NUM_MISTAKES = 25
 _GRID = 200
@@ -32,6 +32,7 @@ _GRID = 200
 class Classification(LossTask):
     """One class for each example: cross-entropy on K logits, or binary cross-entropy where the model has one logit."""
 
+    takes_features: ClassVar[bool] = True
     main_metric: ClassVar[str] = "accuracy"
 
     def __init__(
@@ -46,8 +47,8 @@ class Classification(LossTask):
     ) -> None:
         if spec.target != "class":
             raise ConfigError(
-                f"task 'classification' needs classes, and the targets of data '{spec.name}' are numbers; "
-                "use task=regression"
+                f"task 'classification' needs classes, and data '{spec.name}' has {target_words(spec)}; "
+                f"use task={usual_task(spec)}"
             )
         shape = output_shape(model, spec, device)
         self.is_binary = shape == (1,) and spec.num_outputs == 2

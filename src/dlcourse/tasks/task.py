@@ -1,6 +1,7 @@
 """What the trainer asks of every task, and the convenience for tasks with one loss and one optimizer."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -8,9 +9,35 @@ from torch import Tensor, nn
 
 from dlcourse.descent import Descent, DescentMaker
 from dlcourse.device import Device
-from dlcourse.spec import Batch, DataSpec, Report, Split
+from dlcourse.errors import ConfigError
+from dlcourse.spec import Batch, Data, DataSpec, Report, Split
 
 Scalars = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """What `dlcourse sample` asks for; None leaves the choice to the task, which refuses what it has no use for.
+
+    `label` is the name of a class, `guidance` the strength of its pull, `steps` those of a reverse diffusion; `prompt`
+    is the text to go on from for `length` tokens, at a `temperature`, among the `top_k` likeliest.
+    """
+
+    count: int | None = None
+    label: str | None = None
+    guidance: float | None = None
+    steps: int | None = None
+    prompt: str | None = None
+    length: int | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+
+    def refuse_all_but(self, *taken: str) -> None:
+        """Raise ConfigError where something is asked for that is not among the `taken`."""
+        for name, value in vars(self).items():
+            if value is not None and name not in taken:
+                flags = ", ".join(f"--{known.replace('_', '-')}" for known in taken)
+                raise ConfigError(f"--{name.replace('_', '-')} has no meaning for this run; it takes {flags}")
 
 
 class Task(ABC):
@@ -24,6 +51,23 @@ class Task(ABC):
     mode: Literal["max", "min"]
     main_metric: ClassVar[str]
     """The number of an evaluation that is shown beside the loss."""
+
+    takes_features: ClassVar[bool] = False
+    """Whether the model may stand behind a feature map."""
+
+    def prepare(self, data: Data) -> list[str]:
+        """Learn from the data what evaluations will need, before training; returns lines for the console.
+
+        It is called after `evaluate` was tried on a batch, which has to work without.
+        """
+        return []
+
+    def sample(self, request: SampleRequest) -> Report:
+        """What the trained model makes up: a report with pictures or texts. Raises ConfigError."""
+        raise ConfigError(
+            "the model of this run makes nothing up; dlcourse sample takes runs of a vae, gan, diffusion model or a "
+            "language model (data=text)"
+        )
 
     @property
     @abstractmethod
@@ -85,6 +129,24 @@ def output_shape(model: nn.Module, spec: DataSpec, device: Device) -> tuple[int,
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        output = model(torch.zeros(1, *spec.input_shape, device=device.torch_device))
+        output = model(spec.zeros(1, device.torch_device))
     model.train(was_training)
     return tuple(output.shape[1:])
+
+
+_TARGETS = {
+    "class": ("classes for targets", "classification"),
+    "value": ("numbers for targets", "regression"),
+    "next": ("text to continue", "language"),
+    "sequence": ("sequences for targets", "seq2seq"),
+}
+
+
+def target_words(spec: DataSpec) -> str:
+    """What a data set's targets are, in words."""
+    return _TARGETS[spec.target][0]
+
+
+def usual_task(spec: DataSpec) -> str:
+    """The task that goes with a data set's targets."""
+    return _TARGETS[spec.target][1]

@@ -1,0 +1,89 @@
+"""Text to tokens and back: characters, words, or byte pairs of the `tokenizers` library."""
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dlcourse.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dlcourse.spec import DataSpec
+
+PAD, START, END = 0, 1, 2
+"""Tokens of every sequence-to-sequence vocabulary: filling, the first input of a decoder, the last output."""
+
+SPECIAL = ("<pad>", "<start>", "<end>")
+"""Their symbols."""
+
+
+class Tokenizer(Protocol):
+    """Turns text into tokens, whole numbers below the size of a vocabulary, and back."""
+
+    def encode(self, text: str) -> list[int]:
+        """The tokens of a text; raises ConfigError for symbols that are not in the vocabulary."""
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of tokens."""
+
+
+class _Symbols:
+    """Symbols, joined by `glue`, looked up in a vocabulary."""
+
+    def __init__(self, vocabulary: Sequence[str], glue: str) -> None:
+        self._vocabulary = tuple(vocabulary)
+        self._index = {symbol: token for token, symbol in enumerate(vocabulary)}
+        self._glue = glue
+
+    def encode(self, text: str) -> list[int]:
+        symbols = text.split() if self._glue else list(text)
+        unseen = sorted({symbol for symbol in symbols if symbol not in self._index})
+        if unseen:
+            shown = " ".join(repr(symbol) for symbol in unseen[:10])
+            raise ConfigError(f"the training data have no {shown}; write the text without")
+        return [self._index[symbol] for symbol in symbols]
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return self._glue.join(self._vocabulary[token] for token in tokens)
+
+
+class _BytePairs:
+    """A byte-level byte-pair encoding (Sennrich 2016; on bytes, Radford 2019), which knows every text."""
+
+    def __init__(self, serialized: str) -> None:
+        self._tokenizer: Any = _tokenizers().Tokenizer.from_str(serialized)
+
+    def encode(self, text: str) -> list[int]:
+        return list(self._tokenizer.encode(text).ids)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(tokens)))
+
+
+def tokenizer_of(spec: "DataSpec") -> Tokenizer:
+    """The tokenizer of a data set of tokens."""
+    if spec.tokenizer in ("characters", "words"):
+        return _Symbols(spec.vocabulary, " " if spec.tokenizer == "words" else "")
+    return _BytePairs(spec.tokenizer)
+
+
+def learn_byte_pairs(text: str, vocab_size: int) -> tuple[str, tuple[str, ...]]:
+    """A byte-pair encoding learnt from a text, as JSON, and the symbol of each of its tokens."""
+    library: Any = _tokenizers()
+    tokenizer = library.Tokenizer(library.models.BPE())
+    tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = library.decoders.ByteLevel()
+    alphabet = sorted(library.pre_tokenizers.ByteLevel.alphabet())
+    trainer = library.trainers.BpeTrainer(vocab_size=vocab_size, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(text.splitlines(keepends=True), trainer)
+    symbols = tuple(tokenizer.id_to_token(token) for token in range(tokenizer.get_vocab_size()))
+    return tokenizer.to_str(), symbols
+
+
+def _tokenizers() -> ModuleType:
+    try:
+        import tokenizers
+    except ImportError:
+        raise ConfigError(
+            "byte pairs need the library 'tokenizers'; type pip install 'dlcourse[bpe]', or data.tokens=characters"
+        ) from None
+    return tokenizers

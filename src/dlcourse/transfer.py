@@ -1,0 +1,74 @@
+"""Start from another run's weights, and keep parameters frozen: fine-tuning and transfer."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+import safetensors
+import safetensors.torch
+from torch import Tensor, nn
+
+from dlcourse.errors import ConfigError, DataError
+from dlcourse.finished import find_run
+from dlcourse.run import WEIGHTS
+
+_MOST_NAMED = 4
+
+
+def start_from(model: nn.Module, folder: str, skip: Iterable[str]) -> str:
+    """Copy a run's weights into a model, less those whose names match `skip`; returns what was done, in words.
+
+    Raises ConfigError where no run is found or tensors do not fit, DataError where its weights cannot be read.
+    """
+    run = find_run(folder, "init_from")
+    try:
+        theirs = safetensors.torch.load_file(run / WEIGHTS)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise DataError(f"init_from={folder}: cannot read {run / WEIGHTS}: {error}") from None
+    patterns = tuple(skip)
+    theirs = {name: tensor for name, tensor in theirs.items() if not _matches(name, patterns)}
+    ours = {name: tensor for name, tensor in model.state_dict().items() if not _matches(name, patterns)}
+    misfits = _misfits(ours, theirs)
+    if misfits:
+        named = ", ".join(misfits[:_MOST_NAMED]) + (", ..." if len(misfits) > _MOST_NAMED else "")
+        raise ConfigError(
+            f"init_from={folder}: {len(misfits)} tensors do not fit: {named}; "
+            f"give the model that run's options, or leave them out with init_skip=[{misfits[0].partition(' ')[0]}, ...]"
+        )
+    model.load_state_dict(theirs, strict=False)
+    return f"{len(theirs)} of {len(model.state_dict())} tensors from {run}"
+
+
+def freeze(model: nn.Module, patterns: tuple[str, ...]) -> str:
+    """Leave matching parameters as they are, running statistics among them included; returns what was done, in words.
+
+    Raises ConfigError where a pattern matches none, or nothing is left to train.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            shown = ", ".join(names[:_MOST_NAMED])
+            raise ConfigError(f"freeze: no parameter matches '{pattern}'; there are {shown}, ...")
+    frozen = [parameter for name, parameter in model.named_parameters() if _matches(name, patterns)]
+    if len(frozen) == len(names):
+        raise ConfigError(f"freeze={list(patterns)} leaves nothing to train")
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    for module in model.modules():
+        own = list(module.parameters(recurse=False))
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and own and not any(p.requires_grad for p in own):
+            module.momentum = 0.0  # the running statistics stay as they are
+    return f"{sum(parameter.numel() for parameter in frozen):,} parameters frozen"
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _misfits(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> list[str]:
+    """`name (what is there, what is here)` of each tensor that is missing on one side or has another shape."""
+    found = []
+    for name in ours | theirs:
+        there, here = (tuple(side[name].shape) if name in side else "none" for side in (theirs, ours))
+        if there != here:
+            found.append(f"{name} ({there} there, {here} here)")
+    return found
