@@ -5,6 +5,9 @@ process reports is its last epoch, when everything is warm. The loops written by
 
     bare     tensors in memory, a permuted index, gather, normalise, forward, backward, Adam as it comes
     worked   the style of the lectures' script: PIL transforms for each sample, a DataLoader
+
+The lstm and the transformer read rows of MNIST; the vae is 784-400-20; the gan is the one of `model=gan` on MNIST, its
+networks taken from dlcourse and trained by a loop by hand.
 """
 
 import argparse
@@ -19,7 +22,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 DLCOURSE = "dlcourse"
-TRAIN_SIZE = {"softmax": 54_000, "mlp": 54_000, "cnn": 9_000, "lecture_cnn48": 1_800}
+TRAIN_SIZE = {
+    "softmax": 54_000,
+    "mlp": 54_000,
+    "cnn": 9_000,
+    "lstm": 18_000,
+    "transformer": 9_000,
+    "vae": 27_000,
+    "gan": 3_600,
+    "lecture_cnn48": 1_800,
+}
 EPOCHS = 2
 
 
@@ -38,6 +50,7 @@ def main() -> None:
     heading = f"{'model':<14} {'batch':>5}  {'dlcourse':>9}  {'by hand':>9}  {'ratio':>6}"
     print(f"{heading}  (samples/s; medians of {arguments.rounds} rounds, the ratio's too)")
     contests = [("bare", model, batch) for model in ("softmax", "mlp", "cnn") for batch in (64, 128)]
+    contests += [("bare", model, 64) for model in ("lstm", "transformer", "vae")] + [("two_players", "gan", 64)]
     for kind, model, batch in [*contests, ("worked", "lecture_cnn48", 64)]:
         if arguments.only and model not in arguments.only:
             continue
@@ -52,7 +65,7 @@ def main() -> None:
 
 def run_dlcourse(model: str, batch: int, root: str | None) -> float:
     """Samples per second of the last epoch of a real `dlcourse train`, as it logged them."""
-    what = [f"model={model}", "data=mnist", "optimizer=adam"]
+    what = [f"model={model}", "data=mnist", "optimizer=adam", "trainer.eval_every=2"]
     if model == "lecture_cnn48":
         what = ["experiment=lecture_cnn48"]
     size = f"data.subset={round(TRAIN_SIZE[model] / 0.9)}"  # a tenth of which is set aside for validation
@@ -86,10 +99,57 @@ def bare(name: str, batch_size: int, root: str | None) -> float:
 
     def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         for chosen in torch.randperm(len(images)).split(batch_size):
+            if name == "vae":
+                pixels = images[chosen].float().flatten(1) / 255
+                yield pixels, pixels
+                continue
             yield (images[chosen].float() / 255 - 0.1307) / 0.3081, labels[chosen]
 
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    return timed(model, optimizer, nn.functional.cross_entropy, batches, len(images))
+    criterion = vae_loss if name == "vae" else nn.functional.cross_entropy
+    return timed(model, optimizer, criterion, batches, len(images))
+
+
+def two_players(name: str, batch_size: int, root: str | None) -> float:
+    """A GAN by hand: two optimizers, the non-saturating loss."""
+    import torch
+    from torch.nn.functional import softplus
+
+    from dlcourse.models import MODELS
+    from dlcourse.registry import Choice
+    from dlcourse.spec import DataSpec
+
+    images = torch.from_numpy(read_mnist(root)[0])[: TRAIN_SIZE[name], None]
+    gan = MODELS.build(Choice("gan"), spec=DataSpec("mnist", (1, 28, 28), 10))
+    generator, discriminator = gan.generator, gan.discriminator
+    optimizers = [torch.optim.Adam(player.parameters(), lr=1e-3) for player in (discriminator, generator)]
+    for _ in range(EPOCHS):
+        started = time.perf_counter()
+        running_loss = 0.0
+        for chosen in torch.randperm(len(images)).split(batch_size):
+            real = images[chosen].float() / 127.5 - 1
+            fake = generator(torch.randn(len(real), gan.latent))
+            loss = softplus(-discriminator(real)).mean() + softplus(discriminator(fake.detach())).mean()
+            optimizers[0].zero_grad()
+            loss.backward()
+            optimizers[0].step()
+            loss = softplus(-discriminator(fake)).mean()
+            optimizers[1].zero_grad()
+            loss.backward()
+            optimizers[1].step()
+            running_loss += loss.item()
+        seconds = time.perf_counter() - started
+    return len(images) / seconds
+
+
+def vae_loss(output, images):  # type: ignore[no-untyped-def]
+    """Bernoulli reconstruction and KL divergence, per image."""
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    logits, mean, log_variance = output
+    reconstruction = binary_cross_entropy_with_logits(logits, images, reduction="sum")
+    kl = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum()
+    return (reconstruction + kl) / len(images)
 
 
 def worked(name: str, batch_size: int, root: str | None) -> float:
@@ -126,7 +186,7 @@ def worked(name: str, batch_size: int, root: str | None) -> float:
     return timed(model, optimizer, nn.CrossEntropyLoss(), lambda: iter(loader), len(images))
 
 
-LOOPS: dict[str, Callable[[str, int, str | None], float]] = {"bare": bare, "worked": worked}
+LOOPS: dict[str, Callable[[str, int, str | None], float]] = {"bare": bare, "two_players": two_players, "worked": worked}
 
 
 def timed(model, optimizer, criterion, batches, size: int) -> float:  # type: ignore[no-untyped-def]
@@ -147,7 +207,44 @@ def timed(model, optimizer, criterion, batches, size: int) -> float:  # type: ig
 
 def hand_made(name: str):  # type: ignore[no-untyped-def]
     """The same layers as the model of that name, written out."""
+    import torch
     from torch import nn
+
+    class LSTM(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(28, 128, batch_first=True)
+            self.head = nn.Linear(128, 10)
+
+        def forward(self, images):  # type: ignore[no-untyped-def]
+            return self.head(self.lstm(images.squeeze(1))[0][:, -1])
+
+    class Transformer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.project, self.places = nn.Linear(28, 64), nn.Parameter(0.02 * torch.randn(28, 64))
+            block = nn.TransformerEncoderLayer(64, 4, 256, 0.0, "gelu", batch_first=True, norm_first=True)
+            self.encoder = nn.TransformerEncoder(block, 2, nn.LayerNorm(64), enable_nested_tensor=False)
+            self.head = nn.Linear(64, 10)
+
+        def forward(self, images):  # type: ignore[no-untyped-def]
+            return self.head(self.encoder(self.project(images.squeeze(1)) + self.places).mean(1))
+
+    class VAE(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc1, self.fc21, self.fc22 = nn.Linear(784, 400), nn.Linear(400, 20), nn.Linear(400, 20)
+            self.fc3, self.fc4 = nn.Linear(20, 400), nn.Linear(400, 784)
+
+        def forward(self, pixels):  # type: ignore[no-untyped-def]
+            hidden = torch.relu(self.fc1(pixels))
+            mean, log_variance = self.fc21(hidden), self.fc22(hidden)
+            z = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
+            return self.fc4(torch.relu(self.fc3(z))), mean, log_variance
+
+    whole = {"lstm": LSTM, "transformer": Transformer, "vae": VAE}
+    if name in whole:
+        return whole[name]()
 
     def block(channels_in: int, channels_out: int) -> list[nn.Module]:
         convolution = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)

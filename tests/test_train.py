@@ -19,7 +19,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dlcourse.config import RunConfig
 from dlcourse.data import DATASETS
 from dlcourse.features import FEATURES
-from dlcourse.models import MODELS
 from dlcourse.optim import OPTIMIZERS, SCHEDULERS
 from dlcourse.registry import Choice
 from lab import Lab, report
@@ -147,39 +146,6 @@ def test_augmentation_subset_classes_and_noise_work_together(lab: Lab) -> None:
     found = report(lab.train(*words, "data.resize=16", "data.augment.flip=true", "trainer.epochs=1"))
     assert found["data"]["train"] + found["data"]["val"] == 200
     assert set(found["classes"]) == {"star", "circle"}
-
-
-OFFLINE = [name for name in DATASETS if name not in ("mnist", "fashion_mnist", "kmnist", "cifar10")]
-
-
-@pytest.mark.parametrize("data", OFFLINE)
-def test_every_offline_data_set_trains(lab: Lab, data: str) -> None:
-    small = ["data.train_size=300", "data.test_size=100"] if data in ("glyphs", "shapes") else []
-    assert report(lab.train("model=mlp", f"data={data}", "trainer.epochs=1", *small))["epochs"] == 1
-
-
-FITS = {
-    "linreg": ["line"],
-    "logreg": ["wine", "digits"],
-    "softmax": ["wine", "digits"],
-    "mlp": ["line", "wine", "digits"],
-    "cnn": ["digits"],
-}
-
-
-@pytest.mark.parametrize("model", list(MODELS))
-def test_every_model_trains_on_some_data_and_says_clearly_no_to_the_rest(lab: Lab, model: str) -> None:
-    trained = []
-    for data in ("line", "wine", "digits"):
-        if lab.attempt(f"model={model}", f"data={data}", "trainer.epochs=1") == 0:
-            trained.append(data)
-        else:
-            assert lab.err.startswith(f"dlcourse: error: model '{model}' ")
-            assert f"data '{data}'" in lab.err
-            assert lab.err.count("\n") == 1
-    assert trained
-    assert FITS.get(model, trained) == trained
-    assert {path.name for path in (lab.folder / "outputs").iterdir()} == {f"{data}-{model}" for data in trained}
 
 
 @pytest.mark.parametrize("optimizer", list(OPTIMIZERS))

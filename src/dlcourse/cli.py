@@ -18,6 +18,7 @@ dlcourse: a command-line lab bench for learning deep learning
 
   dlcourse train [GROUP=NAME ...] [OPTION=VALUE ...]   train a model, measure it on held-out data
   dlcourse sample RUN [--label ... | --prompt ...]     images or text made up by a trained model
+  dlcourse count [NAME]                                count the parameters of GPT-1, GPT-2 and smaller ones
   dlcourse list [GROUP | NAME]                         print the models, data sets, ... and their options
 
 Examples:
@@ -100,6 +101,12 @@ def _sample(words: list[str]) -> int:
     return sample.main(words)
 
 
+def _count(words: list[str]) -> int:
+    from dlcourse.commands import count
+
+    return count.main(words)
+
+
 def _list(words: list[str]) -> int:
     from dlcourse.commands import listing
 
@@ -112,5 +119,5 @@ def _complete(words: list[str]) -> int:
     return completion.main(words, list(VERBS))
 
 
-VERBS: dict[str, Callable[[list[str]], int]] = {"train": _train, "sample": _sample, "list": _list}
+VERBS: dict[str, Callable[[list[str]], int]] = {"train": _train, "sample": _sample, "count": _count, "list": _list}
 """What each verb runs with the words behind it."""

@@ -152,7 +152,8 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
 def say_end(console: Console, folder: RunFolder, setup: Setup, history: History, test: Report) -> None:
     """The last lines on the console: what was reached, where it lies, and the command that opens it."""
     console.say("test", f"{test.headline}   {_kept(setup, history)}", *test.highlights)
-    console.say("saved", "  ".join(["report.txt", *(f"{name}.png" for name in test.pictures), "metrics.jsonl"]))
+    texts, pictures = [f"{name}.txt" for name in test.texts], [f"{name}.png" for name in test.pictures]
+    console.say("saved", "  ".join(["report.txt", *texts, *pictures, "metrics.jsonl"]))
     place = folder.path if setup.config.run.dir else folder.path.parent
     console.say("look", f"tensorboard --logdir {shlex.quote(str(place))}")
 

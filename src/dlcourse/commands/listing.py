@@ -11,6 +11,7 @@ from shutil import get_terminal_size
 from dlcourse.commands import config_files
 from dlcourse.commands.config_files import GROUPS
 from dlcourse.commands.entry_files import Entry, read_entry
+from dlcourse.commands.fits import fits
 from dlcourse.errors import ConfigError
 from dlcourse.options import suggestion
 
@@ -18,6 +19,7 @@ HELP = """\
 dlcourse list                all models, data sets, tasks, optimizers, ... and their options
 dlcourse list optimizers     the entries of one group: each option with type, default and meaning
 dlcourse list model=cnn      one entry; `dlcourse list cnn` finds it by its name alone
+dlcourse list fits           which model trains on which data set
   --config-dir DIR           list the YAML files in DIR/model, DIR/data, ... too
 """
 
@@ -110,7 +112,9 @@ def _overview(places: Sequence[Path], page: Page) -> list[str]:
             lines += ["", page.bold(_TITLES[group]) + page.dim(f"   {group}=NAME")]
             for entry in entries:
                 lines += _in_short(entry, page, max(len(entry.name) for entry in entries) + 4)
-    hint = "dlcourse list model, or model=cnn: each option with its type, default and meaning"
+    hint = (
+        "dlcourse list model, or model=cnn: each option with its type, default and meaning; fits: what goes with what"
+    )
     return [*lines, "", *page.wrap(hint, 0)]
 
 
@@ -131,8 +135,20 @@ def _in_short(entry: Entry, page: Page, indent: int) -> list[str]:
     return lines
 
 
+def _fits(page: Page) -> list[str]:
+    """The data sets of each model, a paragraph each."""
+    table = fits()
+    width = max(map(len, table)) + 4
+    lines = ["", page.bold("models and the data sets they train on")]
+    for model, names in table.items():
+        lines += page.wrap(" ".join(names), width, f"  {model}".ljust(width))
+    return lines
+
+
 def _chosen(name: str, places: Sequence[Path], page: Page) -> list[str]:
     """The details of a whole group, of `group=name`, or of every entry with that name."""
+    if name == "fits":
+        return _fits(page)
     word, equals, entry_name = name.partition("=")
     if not equals and word in _WORDS:
         entries = _entries(_WORDS[word], places)
@@ -165,4 +181,6 @@ def _in_full(entry: Entry, page: Page) -> list[str]:
         wrapped = page.wrap(option.meaning, 4 + names + 2 + defaults + 2 + types + 2, start)
         wrapped[0] = wrapped[0].replace(name, page.bold(name), 1)
         lines += wrapped
+    if entry.group == "model" and entry.name in fits():
+        lines += page.wrap(" ".join(fits()[entry.name]), 14, "    trains on ")
     return lines

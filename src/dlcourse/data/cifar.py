@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcourse.data.download import check_file, fetch, one_line
+from dlcourse.data.download import check_file, fetch, lies_there, one_line
 from dlcourse.data.idx import check_labels
-from dlcourse.data.image_files import ImageFiles, lies_there
+from dlcourse.data.image_files import ImageFiles
 from dlcourse.data.source import Tables
 from dlcourse.data.transforms import Augment
 from dlcourse.errors import DataError

@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,37 @@ class _MirrorError(Exception):
 def default_root() -> Path:
     """The folder for data files: `$DLCOURSE_DATA`, or else `~/.cache/dlcourse`."""
     return user_path(os.environ.get("DLCOURSE_DATA") or "~/.cache/dlcourse", "DLCOURSE_DATA")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFiles:
+    """The options of a data set in files.
+
+    `root` is the folder of data files, null for `$DLCOURSE_DATA` or else `~/.cache/dlcourse`. Missing files are
+    downloaded where `download` allows; files with published checksums must match them unless `verify` is false.
+    """
+
+    root: str | None = None
+    download: bool = True
+    verify: bool = True
+
+    @property
+    def root_folder(self) -> Path:
+        """The root folder, `~` expanded."""
+        return default_root() if self.root is None else user_path(self.root, "data.root")
+
+    def require_download(self, missing: str, folder: Path) -> None:
+        """Raise DataError, naming the missing file and its folder, unless downloading is allowed."""
+        if not self.download:
+            raise DataError(
+                f"{missing} is not in {folder}; type data.root=FOLDER for the folder that holds it, "
+                "or data.download=true"
+            )
+
+
+def lies_there(path: Path) -> bool:
+    """Whether the folder has an entry of that name, a broken link included: it is to be reported, not written over."""
+    return path.is_symlink() or path.exists()
 
 
 def check_file(path: Path, checksum: str | None = None) -> None:

@@ -10,9 +10,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from dlcourse.data.download import check_file, fetch
+from dlcourse.data.download import check_file, fetch, lies_there
 from dlcourse.data.idx import read_pictures
-from dlcourse.data.image_files import ImageFiles, lies_there
+from dlcourse.data.image_files import ImageFiles
 from dlcourse.data.source import Tables
 from dlcourse.errors import DataError
 

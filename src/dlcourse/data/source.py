@@ -1,5 +1,6 @@
 """What data sets share: their options, and the way from raw tables to a training, validation and test split."""
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from dlcourse.data.split import TensorSplit, seeded_generator
 from dlcourse.data.transforms import Augment, ImageTransform, resize_images
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.options import Count, Probability, ProperFraction, suggestion
-from dlcourse.spec import Data, DataSpec
+from dlcourse.spec import Data, DataSpec, Split
 
 
 @dataclass
@@ -29,6 +30,9 @@ class Tables:
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
+    val_inputs: Tensor | None = None
+    val_targets: Tensor | None = None
+    """Validation, where the data set comes with its own; otherwise it is carved from the training tables."""
 
 
 class DataSet(ABC):
@@ -60,32 +64,35 @@ class Source(DataSet):
         if self.subset is not None and self.subset > available:
             raise ConfigError(f"data.subset={self.subset} is more than the {available:,} training examples of '{name}'")
         kept = self._pick(tables.train_targets, self.subset or available, seeded_generator("subset", seed))
+        if len(tables.test_targets) == 0:
+            raise ConfigError(f"no example is left in the test set of '{name}'; use other data.classes or more data")
+        train, val_inputs, val_targets = self._hold_out(tables, kept, seed)
+        noise = seeded_generator("label noise", seed)
+        train_targets = self._disturb(tables.train_targets[train], len(tables.class_names), noise)
+        train_inputs = self._finish(tables.train_inputs[train])
+        transform = self._transform(train_inputs)
+        return Data(
+            spec=self._spec(name, tables, train_inputs.shape[1:], transform),
+            train=self._split(train_inputs, train_targets, seed, transform),
+            val=self._split(self._finish(val_inputs), val_targets, seed, transform),
+            test=self._split(self._finish(tables.test_inputs), tables.test_targets, seed, transform),
+        )
+
+    def _hold_out(self, tables: Tables, kept: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Those of the `kept` indices that stay for training, and validation's inputs and targets."""
+        if tables.val_inputs is not None and tables.val_targets is not None:
+            return kept, tables.val_inputs, tables.val_targets
         held_out = round(self.val_fraction * len(kept))
         if held_out < 1 or held_out >= len(kept):
             raise ConfigError(
                 f"data.val_fraction={self.val_fraction} of {len(kept)} training examples leaves training or validation "
                 "empty; use more data"
             )
-        if len(tables.test_targets) == 0:
-            raise ConfigError(f"no example is left in the test set of '{name}'; use other data.classes or more data")
         chosen = self._pick(tables.train_targets[kept], held_out, seeded_generator("validation", seed))
         is_val = torch.zeros(len(kept), dtype=torch.bool)
         is_val[chosen] = True
-        train, val = kept[~is_val], kept[is_val]
-        noise = seeded_generator("label noise", seed)
-        train_targets = self._disturb(tables.train_targets[train], len(tables.class_names), noise)
-        train_inputs = self._finish(tables.train_inputs[train])
-        transform = self._transform(train_inputs)
-
-        def split(inputs: Tensor, targets: Tensor) -> TensorSplit:
-            return TensorSplit(inputs, targets, seed, transform)
-
-        return Data(
-            spec=self._spec(name, tables, train_inputs.shape[1:], transform),
-            train=split(train_inputs, train_targets),
-            val=split(self._finish(tables.train_inputs[val]), tables.train_targets[val]),
-            test=split(self._finish(tables.test_inputs), tables.test_targets),
-        )
+        val = kept[is_val]
+        return kept[~is_val], tables.train_inputs[val], tables.train_targets[val]
 
     def _select(self, tables: Tables) -> Tables:
         return tables
@@ -103,6 +110,9 @@ class Source(DataSet):
 
     def _transform(self, train_inputs: Tensor) -> ImageTransform | None:
         return None
+
+    def _split(self, inputs: Tensor, targets: Tensor, seed: int, transform: ImageTransform | None) -> Split:
+        return TensorSplit(inputs, targets, seed, transform)
 
     def _spec(self, name: str, tables: Tables, shape: torch.Size, transform: ImageTransform | None) -> DataSpec:
         pixel_mean, pixel_std = transform.moments if transform else ((), ())
@@ -122,7 +132,7 @@ class Source(DataSet):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassSource(Source):
-    """A data set with classes.
+    """A data set with classes, or one from a file that may turn out to hold values, to which these options mean nothing.
 
     `classes` keeps these, by name or number, renumbered in the order given. `label_noise` gives that share of the
     training labels (never validation's or the test's) another class at random; `stratify` keeps the share of each
@@ -136,6 +146,10 @@ class ClassSource(Source):
     def _select(self, tables: Tables) -> Tables:
         if self.classes is None:
             return tables
+        if not tables.class_names:
+            raise ConfigError(
+                f"data.classes={list(self.classes)} needs classes, and the targets are numbers; leave it out"
+            )
         chosen = [_class_index(wanted, tables.class_names) for wanted in self.classes]
         if len(set(chosen)) < max(2, len(chosen)):
             raise ConfigError(f"data.classes={list(self.classes)} must name at least two different classes")
@@ -143,16 +157,30 @@ class ClassSource(Source):
         new_index[torch.tensor(chosen)] = torch.arange(len(chosen))
         train_inputs, train_targets = _keep_classes(tables.train_inputs, tables.train_targets, new_index)
         test_inputs, test_targets = _keep_classes(tables.test_inputs, tables.test_targets, new_index)
-        names = tuple(tables.class_names[index] for index in chosen)
-        return Tables(
-            train_inputs, train_targets, test_inputs, test_targets, names, tables.feature_names, tables.vocabulary
+        selected = dataclasses.replace(
+            tables,
+            train_inputs=train_inputs,
+            train_targets=train_targets,
+            test_inputs=test_inputs,
+            test_targets=test_targets,
+            class_names=tuple(tables.class_names[index] for index in chosen),
         )
+        if tables.val_inputs is not None and tables.val_targets is not None:
+            selected.val_inputs, selected.val_targets = _keep_classes(tables.val_inputs, tables.val_targets, new_index)
+        return selected
 
     def _pick(self, targets: Tensor, count: int, generator: torch.Generator) -> Tensor:
-        return (_pick_by_class if self.stratify else _pick_at_random)(targets, count, generator)
+        has_classes = targets.ndim == 1
+        return (_pick_by_class if self.stratify and has_classes else _pick_at_random)(targets, count, generator)
 
     def _disturb(self, targets: Tensor, num_classes: int, generator: torch.Generator) -> Tensor:
         count = round(self.label_noise * len(targets))
+        if num_classes == 0 and self.label_noise > 0:
+            raise ConfigError(
+                f"data.label_noise={self.label_noise} needs classes, and the targets are numbers; leave it out"
+            )
+        if count == 0:
+            return targets
         noisy = torch.randperm(len(targets), generator=generator)[:count]
         shift = torch.randint(1, num_classes, (count,), generator=generator)
         disturbed = targets.clone()
@@ -205,7 +233,7 @@ class ImageSource(ClassSource):
     def _finish(self, inputs: Tensor) -> Tensor:
         return inputs if self.resize is None else resize_images(inputs, self.resize)
 
-    def _transform(self, train_inputs: Tensor) -> ImageTransform:
+    def _transform(self, train_inputs: Tensor) -> ImageTransform | None:
         return ImageTransform.fit(train_inputs, rgb=self.rgb, augment=self.augment)
 
 

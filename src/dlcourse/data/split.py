@@ -36,7 +36,7 @@ class TensorSplit:
                 yield Batch(self._prepare(self.inputs[chosen], None), self.targets[chosen])
             return
         order = torch.randperm(len(self), generator=seeded_generator("order", self.seed, epoch)).to(self.inputs.device)
-        for step, indices in enumerate(_chunks(order, batch_size)):
+        for step, indices in enumerate(chunks(order, batch_size)):
             inputs = self.inputs.index_select(0, indices)
             yield Batch(self._prepare(inputs, (epoch, step)), self.targets.index_select(0, indices))
 
@@ -60,13 +60,13 @@ class TensorSplit:
         return self.transform(inputs, seeded_generator("augment", self.seed, *epoch_and_step))
 
 
-def _chunks(order: Tensor, size: int) -> list[Tensor]:
+def chunks(order: Tensor, size: int) -> list[Tensor]:
     """Pieces of `size`; a last piece of one example joins the one before, as batch norm cannot average over one."""
-    chunks = list(torch.split(order, size))
-    if size > 1 and len(chunks) > 1 and len(chunks[-1]) == 1:
-        last = chunks.pop()
-        chunks[-1] = torch.cat([chunks[-1], last])
-    return chunks
+    pieces = list(torch.split(order, size))
+    if size > 1 and len(pieces) > 1 and len(pieces[-1]) == 1:
+        last = pieces.pop()
+        pieces[-1] = torch.cat([pieces[-1], last])
+    return pieces
 
 
 def seeded_generator(purpose: str, *seeds: int) -> torch.Generator:

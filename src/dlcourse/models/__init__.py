@@ -2,9 +2,16 @@
 
 from torch import nn
 
+from dlcourse.models.autoencoder import VAE, Autoencoder
+from dlcourse.models.bag import BagOfWords
 from dlcourse.models.cnn import CNN
+from dlcourse.models.diffusion import Denoiser
+from dlcourse.models.gan import GAN
 from dlcourse.models.linear import LinearRegression, LogisticRegression, SoftmaxRegression
 from dlcourse.models.mlp import MLP
+from dlcourse.models.recurrent import gru, lstm, rnn
+from dlcourse.models.resnet import ResNet, ResNet9
+from dlcourse.models.transformer import Transformer
 from dlcourse.registry import Registry
 
 MODELS: Registry[nn.Module] = Registry(
@@ -15,6 +22,17 @@ MODELS: Registry[nn.Module] = Registry(
         "softmax": SoftmaxRegression,
         "mlp": MLP,
         "cnn": CNN,
+        "gan": GAN,
+        "resnet": ResNet,
+        "resnet9": ResNet9,
+        "autoencoder": Autoencoder,
+        "vae": VAE,
+        "transformer": Transformer,
+        "rnn": rnn,
+        "gru": gru,
+        "lstm": lstm,
+        "bag": BagOfWords,
+        "diffusion": Denoiser,
     },
     run_time=("spec",),
 )

@@ -4,19 +4,34 @@ Fields take numpy arrays, lists or detached CPU tensors. K is a number of classe
 one axis; images are `(n, channels, height, width)`. matplotlib is imported at the first drawing, its pyplot never.
 """
 
+from dlcourse.plots.attention import AccuracyByLength, AttentionMap
 from dlcourse.plots.classes import ConfusionMatrix, DecisionBoundary
 from dlcourse.plots.curves import FittedCurve, LearningCurve, PredictedVsTrue
+from dlcourse.plots.diffusion import PointStrip
 from dlcourse.plots.images import ImageGrid, WeightImages
+from dlcourse.plots.language import LossByPosition
+from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
 from dlcourse.plots.picture import Picture, save_png, to_image
+from dlcourse.plots.samples import SampledPoints
+from dlcourse.plots.sequences import Forecast
 
 __all__ = [
+    "AccuracyByLength",
+    "AttentionMap",
     "ConfusionMatrix",
     "DecisionBoundary",
     "FittedCurve",
+    "Forecast",
     "ImageGrid",
+    "ImageSheet",
+    "KLPerDimension",
+    "LatentScatter",
     "LearningCurve",
+    "LossByPosition",
     "Picture",
+    "PointStrip",
     "PredictedVsTrue",
+    "SampledPoints",
     "WeightImages",
     "save_png",
     "to_image",

@@ -33,7 +33,7 @@ class Classification(LossTask):
     """One class for each example: cross-entropy on K logits, or binary cross-entropy where the model has one logit."""
 
     takes_features: ClassVar[bool] = True
-    main_metric: ClassVar[str] = "accuracy"
+    main_metric = "accuracy"
 
     def __init__(
         self,

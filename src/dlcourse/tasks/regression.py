@@ -14,10 +14,10 @@ from dlcourse.descent import DescentMaker
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.models.linear import LinearRegression
-from dlcourse.plots import FittedCurve, PredictedVsTrue
+from dlcourse.plots import FittedCurve, Forecast, PredictedVsTrue
 from dlcourse.spec import Batch, DataSpec, Report, Split
 from dlcourse.tasks.scores import regression_scores
-from dlcourse.tasks.task import LossTask, Scalars, output_shape
+from dlcourse.tasks.task import LossTask, Scalars, output_shape, target_words, usual_task
 
 _LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": functional.mse_loss,
@@ -26,12 +26,14 @@ _LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 _GRID = 200
 _MAX_TERMS = 10
+_SHOWN_SERIES = 4
 
 
 class Regression(LossTask):
     """Numbers for each example: squared, absolute or Huber loss."""
 
-    main_metric: ClassVar[str] = "r2"
+    takes_features: ClassVar[bool] = True
+    main_metric = "r2"
     monitor = "mse"
     mode = "min"
 
@@ -45,8 +47,8 @@ class Regression(LossTask):
     ) -> None:
         if spec.target != "value":
             raise ConfigError(
-                f"task 'regression' (loss {loss}) needs numbers, and the targets of data '{spec.name}' are classes; "
-                "use task=classification"
+                f"task 'regression' (loss {loss}) needs numbers, and data '{spec.name}' has {target_words(spec)}; "
+                f"use task={usual_task(spec)}"
             )
         shape = output_shape(model, spec, device)
         if shape != (spec.num_outputs,):
@@ -72,10 +74,20 @@ class Regression(LossTask):
             )
             if isinstance(self.model, LinearRegression) and self.spec.num_features <= _MAX_TERMS:
                 report.highlights.append(self.model.formula(self.spec.feature_labels))
-            report.pictures["predicted_vs_true"] = PredictedVsTrue(targets[:, 0].numpy(), predicted[:, 0].numpy())
-            if self.spec.input_shape == (1,):
-                report.pictures["fit"] = self._fitted_curve(self.inputs(split, batch_size), targets, batch_size)
+            self._draw(report, self.inputs(split, batch_size), predicted, targets, batch_size)
         return report
+
+    def _draw(self, report: Report, inputs: Tensor, predicted: Tensor, targets: Tensor, batch_size: int) -> None:
+        """Add the pictures; of several numbers for each example, the first is compared with the true one."""
+        quantity = "value" if self.spec.num_outputs == 1 else "first value"
+        report.pictures["predicted_vs_true"] = PredictedVsTrue(targets[:, 0].numpy(), predicted[:, 0].numpy(), quantity)
+        if self.spec.input_shape == (1,):
+            report.pictures["fit"] = self._fitted_curve(inputs, targets, batch_size)
+        elif len(self.spec.input_shape) == 2 and self.spec.input_shape[1] == 1:  # (N, T, 1)
+            few = slice(_SHOWN_SERIES)
+            report.pictures["forecast"] = Forecast(
+                inputs[few, :, 0].numpy(), targets[few].numpy(), predicted[few].numpy()
+            )
 
     def _fitted_curve(self, inputs: Tensor, targets: Tensor, batch_size: int) -> FittedCurve:
         grid = torch.linspace(float(inputs.min()), float(inputs.max()), _GRID)[:, None]  # (G, 1)

@@ -49,7 +49,7 @@ class Task(ABC):
     model: nn.Module
     monitor: str
     mode: Literal["max", "min"]
-    main_metric: ClassVar[str]
+    main_metric: str
     """The number of an evaluation that is shown beside the loss."""
 
     takes_features: ClassVar[bool] = False
@@ -131,6 +131,7 @@ def output_shape(model: nn.Module, spec: DataSpec, device: Device) -> tuple[int,
     with torch.no_grad():
         output = model(spec.zeros(1, device.torch_device))
     model.train(was_training)
+    output = output if isinstance(output, Tensor) else output[0]  # a vae has several
     return tuple(output.shape[1:])
 
 

@@ -1,0 +1,280 @@
+"""The user's own table in a CSV file: numbers stay numbers, text becomes one column of 0 and 1 for each of its values.
+
+Rows are numbered as an editor numbers lines: the header is row 1.
+"""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dlcourse.data.source import ClassSource, Tables, TableSource
+from dlcourse.errors import ConfigError, DataError
+from dlcourse.options import suggestion, user_path
+
+MAX_CLASSES_OF_NUMBERS = 20
+"""Whole numbers with more different values than this are taken as numbers to predict, not as names of classes."""
+
+MAX_ONE_HOT = 10_000
+_MISSING = {"", "na", "n/a", "nan", "null"}
+_MOSTLY = 0.9
+_BOM = b"\xef\xbb\xbf"
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+
+
+@dataclass
+class _Column:
+    """One column: its name, its cells as text, and the row that each stands in; `place` names the file."""
+
+    place: str
+    name: str
+    cells: list[str]
+    rows: list[int]
+
+    def numbers(self) -> NDArray[np.float64] | None:
+        """The cells as numbers, None where the column is text; raises DataError where it is a bit of both."""
+        values = [_number(cell) for cell in self.cells]
+        wrong = [index for index, value in enumerate(values) if value is None]
+        if wrong:
+            if len(wrong) > (1 - _MOSTLY) * len(values):
+                return None
+            raise self.error(wrong[0], "is text in a numeric column; correct it or remove the row")
+        numbers = np.array(values, np.float64)
+        for index in np.flatnonzero(~(np.abs(numbers) <= np.finfo(np.float32).max)):
+            raise self.error(int(index), "is not a number that fits into 32 bits; correct it or remove the row")
+        return numbers
+
+    def require_complete(self, remedy: str) -> None:
+        """Raise DataError, saying the remedy, where a value is missing."""
+        for index, cell in enumerate(self.cells):
+            if cell.lower() in _MISSING:
+                shown = f"'{cell}'" if cell else "empty"
+                raise DataError(
+                    f"{self.place}, row {self.rows[index]}, column '{self.name}': the value is missing ({shown}); {remedy}"
+                )
+
+    def error(self, index: int, complaint: str) -> DataError:
+        return DataError(
+            f"{self.place}, row {self.rows[index]}, column '{self.name}': '{shorten(self.cells[index])}' {complaint}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvFile(TableSource, ClassSource):
+    """Rows of a CSV file with a header; the column `target` is predicted from all others, less those to `drop`.
+
+    A column is numeric where every cell is a number. A target is a class where it is text, or whole numbers with at
+    most 20 different values, and otherwise a value; `kind` overrules that.
+    """
+
+    file: str | None = None
+    target: str | None = None
+    separator: str = ","
+    kind: Literal["auto", "class", "value"] = "auto"
+    drop: tuple[str, ...] = ()
+
+    def load(self) -> Tables:
+        if self.file is None:
+            raise ConfigError("data.file is missing; type data=csv data.file=FILE data.target=COLUMN")
+        columns = read_columns(user_path(self.file, "data.file"), self._separator())
+        target = self._take_target(columns)
+        inputs, feature_names = _features(self._kept(columns))
+        targets, class_names = self._targets(target)
+        return self.divide(inputs, targets, class_names, feature_names)
+
+    def _separator(self) -> str:
+        separator = {"tab": "\t", "\\t": "\t"}.get(self.separator, self.separator)
+        if len(separator) != 1 or separator in '"\r\n ':
+            raise ConfigError(f"data.separator='{self.separator}' must be one character such as , or ; or the word tab")
+        return separator
+
+    def _take_target(self, columns: dict[str, _Column]) -> _Column:
+        """The target column, removed from the others."""
+        if self.target is None:
+            raise ConfigError(
+                f"data.target is missing; type data.target=COLUMN; the columns are: {shorten(', '.join(columns), 200)}"
+            )
+        if self.target not in columns:
+            raise ConfigError(
+                f"data.target: {self.file} has no column '{self.target}'{suggestion(self.target, columns)}"
+            )
+        if self.target in self.drop:
+            raise ConfigError(f"data.drop={list(self.drop)} has the target '{self.target}' in it; leave that in")
+        column = columns.pop(self.target)
+        column.require_complete("fill it in or remove the row")
+        return column
+
+    def _kept(self, columns: dict[str, _Column]) -> list[_Column]:
+        for name in self.drop:
+            if name not in columns:
+                raise ConfigError(f"data.drop: {self.file} has no column '{name}'{suggestion(name, columns)}")
+        kept = [column for name, column in columns.items() if name not in self.drop]
+        if not kept:
+            raise DataError(f"{self.file} has no column besides the target '{self.target}'; it needs at least one")
+        for column in kept:
+            if not column.name:
+                raise DataError(
+                    f"{self.file}, row 1: a column has no name (a row index?); write one, or leave the column out with "
+                    "\"data.drop=['']\""
+                )
+            column.require_complete(f"fill it in, remove the row, or leave the column out: 'data.drop=[{column.name}]'")
+        return kept
+
+    def _targets(self, column: _Column) -> tuple[Tensor, tuple[str, ...]]:
+        """Classes `(N,)` with their names, or values `(N, 1)` and no names."""
+        numbers = None if self.kind == "class" and not _all_numbers(column) else column.numbers()
+        if numbers is None and self.kind == "value":
+            index = next(index for index, cell in enumerate(column.cells) if _number(cell) is None)
+            raise column.error(index, "is no number, which data.kind=value needs; type data.kind=class")
+        if numbers is not None and (self.kind == "value" or (self.kind == "auto" and not _looks_like_classes(numbers))):
+            return torch.from_numpy(numbers).float().unsqueeze(1), ()
+        if numbers is None:
+            names, classes = np.unique(np.array(column.cells), return_inverse=True)
+            class_names = tuple(str(name) for name in names)
+        else:
+            values, classes = np.unique(numbers, return_inverse=True)
+            class_names = tuple(f"{value:.0f}" if value.is_integer() else str(value) for value in values.tolist())
+        if len(class_names) == 1:
+            raise DataError(
+                f"{column.place}: every row of the target '{column.name}' is '{class_names[0]}'; two classes are the least"
+            )
+        if len(class_names) > max(2, len(classes) / 2):
+            raise DataError(
+                f"{column.place}: the target '{column.name}' has {len(class_names):,} different values in "
+                f"{len(classes):,} rows, too many for classes; choose another data.target"
+                + (", or data.kind=value" if numbers is not None else "")
+            )
+        return torch.from_numpy(classes), class_names
+
+
+def read_columns(path: Path, separator: str) -> dict[str, _Column]:
+    """The columns of a CSV file by name, in order; raises DataError for a file that is no rectangular table."""
+    reader = csv.reader(
+        io.StringIO(_read_text(path), newline=""), delimiter=separator, skipinitialspace=True, strict=True
+    )
+    rows: list[int] = []
+    cells: list[list[str]] = []
+    start = 1  # the line that a row starts in; quoted cells may hold line ends
+    try:
+        for row in reader:
+            if row:
+                rows.append(start)
+                cells.append([cell.strip() for cell in row])
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{path}, row {start}: {error}; correct the row (are its quotes closed?)") from None
+    if not cells:
+        raise DataError(f"{path} is empty; it needs a header with the names of the columns, and rows")
+    header, *body = cells
+    _check_header(path, header, separator)
+    if not body:
+        raise DataError(f"{path} has a header but no rows below it")
+    for number, row in zip(rows[1:], body, strict=True):
+        if len(row) != len(header):
+            raise DataError(
+                f"{path}, row {number}: {len(row)} cells, but the header has {len(header)}; correct the row or remove it"
+            )
+    return {
+        name: _Column(str(path), name, list(column), rows[1:])
+        for name, column in zip(header, zip(*body, strict=True), strict=True)
+    }
+
+
+def shorten(text: str, length: int = 40) -> str:
+    """Text cut to at most `length` characters, so that it does not fill a line."""
+    return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"data.file={path} is not a file; type data.file=FILE for a CSV file")
+        content = path.read_bytes().removeprefix(_BOM)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; type data.file=FILE for a CSV file") from None
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        row = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path} is not UTF-8: byte {content[error.start]:#04x} at position {error.start}, in row {row}; "
+            "save it as UTF-8"
+        ) from None
+
+
+def _check_header(path: Path, header: Sequence[str], separator: str) -> None:
+    if all(_number(name) is not None for name in header):
+        raise DataError(
+            f"{path} has no header: row 1 is all numbers ({shorten(separator.join(header))}); "
+            "write the names of the columns there"
+        )
+    if len(header) == 1:
+        other = next((mark for mark in ",;\t|" if mark in header[0]), None)
+        if other is not None:
+            word = "tab" if other == "\t" else f"'{other}'"
+            raise DataError(f"{path}, row 1: one column '{shorten(header[0])}'; type \"data.separator={word}\"")
+    for name in header:
+        if header.count(name) > 1:
+            raise DataError(f"{path}, row 1: two columns are called '{name}'; rename one")
+
+
+def _features(columns: Sequence[_Column]) -> tuple[Tensor, tuple[str, ...]]:
+    """Inputs `(N, F)` as float32 and the name of each feature, `colour=red` for a value of a text column."""
+    numbers = [column.numbers() for column in columns]
+    values = [
+        np.unique(np.array(column.cells)) if number is None else None
+        for column, number in zip(columns, numbers, strict=True)
+    ]
+    _check_text_columns(columns, values)
+    names: list[str] = []
+    parts: list[NDArray[np.float32]] = []  # each (N, features of the column)
+    for column, number, categories in zip(columns, numbers, values, strict=True):
+        if number is not None:
+            names.append(column.name)
+            parts.append(number.astype(np.float32)[:, None])
+        elif categories is not None:
+            names.extend(f"{column.name}={category}" for category in categories)
+            parts.append((np.array(column.cells)[:, None] == categories).astype(np.float32))
+    return torch.from_numpy(np.concatenate(parts, axis=1)), tuple(names)
+
+
+def _check_text_columns(columns: Sequence[_Column], values: Sequence[NDArray[np.str_] | None]) -> None:
+    texts = [(len(names), column) for column, names in zip(columns, values, strict=True) if names is not None]
+    for _, column in texts:
+        if all(_DECIMAL_COMMA.fullmatch(cell) or _number(cell) is not None for cell in column.cells):
+            index = next(index for index, cell in enumerate(column.cells) if "," in cell)
+            raise column.error(index, "has a decimal comma; write points")
+    if sum(count for count, _ in texts) > MAX_ONE_HOT:
+        count, widest = max(texts, key=lambda pair: pair[0])
+        raise DataError(
+            f"{widest.place}: the text columns have {sum(count for count, _ in texts):,} different values, and at most "
+            f"{MAX_ONE_HOT:,} can become features; leave out '{widest.name}' ({count:,}): 'data.drop=[{widest.name}]'"
+        )
+
+
+def _number(cell: str) -> float | None:
+    """The number that a cell holds, None where it holds text; Python's `1_000` is text."""
+    if "_" in cell:
+        return None
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _all_numbers(column: _Column) -> bool:
+    return all(_number(cell) is not None for cell in column.cells)
+
+
+def _looks_like_classes(numbers: NDArray[np.float64]) -> bool:
+    whole = all(math.floor(number) == number for number in numbers)
+    return whole and len(np.unique(numbers)) <= MAX_CLASSES_OF_NUMBERS

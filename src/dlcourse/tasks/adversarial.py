@@ -1,0 +1,274 @@
+"""Adversarial training: a discriminator learns to tell made-up examples from real ones, a generator to mislead it.
+
+B is a batch size, N a number of examples, K the number of classes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dlcourse.descent import DescentMaker
+from dlcourse.device import Device
+from dlcourse.errors import ConfigError
+from dlcourse.models.gan import GAN
+from dlcourse.options import Count, Fraction, NonNegative, Range, suggestion
+from dlcourse.plots import ImageGrid, Picture, SampledPoints
+from dlcourse.spec import Batch, Data, DataSpec, Report, Split
+from dlcourse.tasks.generative import SampleScores
+from dlcourse.tasks.task import SampleRequest, Scalars, Task
+
+AdversarialLoss = Literal["nonsaturating", "wasserstein"]
+Several = Annotated[int, Range(ge=2)]
+
+_USUAL_PENALTY: dict[AdversarialLoss, float] = {"nonsaturating": 0.0, "wasserstein": 10.0}
+_IMAGES, _COLUMNS = 64, 8
+_NEAREST = 8
+_POINTS = 1000
+_BATCH_SIZE = 250
+_WORDS = {
+    "frechet": "Frechet {:.4g}",
+    "frechet_real": "real images {:.3g}",
+    "classes": "classes {:.0f}",
+    "energy_distance": "energy distance {:.3g}",
+    "modes": "modes {:.0f}",
+    "good": "good {:.1%}",
+    "recognised": "recognised {:.1%}",
+}
+
+
+class Adversarial(Task):
+    """Two losses and two optimizers, one for each network of a GAN.
+
+    `nonsaturating` is Goodfellow's (2014): cross-entropy for the discriminator, and the generator maximises the logarithm
+    of the probability that its examples pass for real. `wasserstein` is the critic of WGAN-GP (Gulrajani 2017). The
+    generator learns from every `critic_steps`-th batch.
+
+    `gradient_penalty` weighs (|gradient| - 1)^2 between real and made-up examples with `wasserstein`, and half of
+    |gradient|^2 at real ones with `nonsaturating` (R1, Mescheder 2018); None is 10 and 0. `label_smoothing` lowers the
+    discriminator's target for real examples from 1 (one-sided, Salimans 2016).
+
+    The `loss` that is shown is the discriminator's, without its penalty. It does not fall as the generator gets better: at
+    equilibrium it is 2 ln 2 = 1.386 (nonsaturating), and 0 (wasserstein), where its negative estimates a distance. `d_real`
+    and `d_fake` are mean probabilities of being real, and mean scores with `wasserstein`.
+    """
+
+    mode = "min"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: DataSpec,
+        device: Device,
+        descend: DescentMaker,
+        loss: AdversarialLoss = "nonsaturating",
+        critic_steps: Count = 1,
+        gradient_penalty: NonNegative | None = None,
+        label_smoothing: Fraction = 0.0,
+        samples: Several = 2000,
+    ) -> None:
+        if not isinstance(model, GAN):
+            raise ConfigError("task 'adversarial' needs a generator and a discriminator; use model=gan")
+        if loss == "wasserstein" and label_smoothing:
+            raise ConfigError(
+                f"task.label_smoothing={label_smoothing} needs probabilities, and task.loss=wasserstein has none; use 0"
+            )
+        self.model: GAN = model
+        self.spec = spec
+        self.device = device
+        self.monitor = SampleScores.monitor_for(spec)
+        self.main_metric = self.monitor
+        self._descent = descend(model.generator)
+        self._critic_descent = descend(model.discriminator)
+        self._loss = loss
+        self._critic_steps = critic_steps
+        self._penalty_weight = _USUAL_PENALTY[loss] if gradient_penalty is None else gradient_penalty
+        self._real_target = 1.0 - label_smoothing
+        self._samples = samples
+        self._steps = 0
+        self._loss_generator = torch.zeros((), device=device.torch_device)
+        self._scores: SampleScores | None = None
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the generator's latest update."""
+        return self._descent.rate
+
+    def prepare(self, data: Data) -> list[str]:
+        self._scores = SampleScores.prepare(data, self.device)
+        return self._scores.lines
+
+    def train_step(self, batch: Batch) -> Scalars:
+        labels = batch.targets if self.model.is_conditional else None
+        scalars = self._train_discriminator(batch.inputs, labels)
+        if self._steps % self._critic_steps == 0:
+            self._loss_generator = self._train_generator(len(batch.inputs), labels)
+        self._steps += 1
+        return scalars | {"loss_generator": self._loss_generator}
+
+    def _train_discriminator(self, real: Tensor, labels: Tensor | None) -> Scalars:
+        with self.device.autocast():
+            with torch.no_grad():
+                fake = self.model.generator(self.model.noise(len(real)), labels)
+            real_logits = self.model.discriminator(real, labels)
+            fake_logits = self.model.discriminator(fake, labels)
+        loss = self.discriminator_loss(real_logits, fake_logits)
+        penalty = self.penalty(real, fake, labels) if self._penalty_weight else torch.zeros_like(loss)
+        self._critic_descent.step(loss + penalty)
+        return self._critic_scalars(loss, real_logits, fake_logits) | {"penalty": penalty.detach()}
+
+    def _train_generator(self, count: int, labels: Tensor | None) -> Tensor:
+        with _fixed(self.model.discriminator):
+            with self.device.autocast():
+                logits = self.model.discriminator(self.model.generator(self.model.noise(count), labels), labels)
+            loss = self.generator_loss(logits)
+            self._descent.step(loss)
+        return loss.detach()
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """What the discriminator minimises, from its logits `(B,)` of real and of made-up examples."""
+        if self._loss == "wasserstein":
+            return fake_logits.float().mean() - real_logits.float().mean()
+        return _cross_entropy(real_logits, self._real_target) + _cross_entropy(fake_logits, 0.0)
+
+    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+        """What the generator minimises, from the discriminator's logits `(B,)` of its examples."""
+        if self._loss == "wasserstein":
+            return -fake_logits.float().mean()
+        return _cross_entropy(fake_logits, 1.0)
+
+    def penalty(self, real: Tensor, fake: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The weighted penalty on the gradient of the discriminator at its inputs `(B, ...)`, a mean over the batch."""
+        if self._loss == "nonsaturating":
+            norms = self._gradient_norms(real, labels)
+            return self._penalty_weight / 2 * norms.square().mean()
+        share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
+        norms = self._gradient_norms(share * real + (1 - share) * fake, labels)
+        return self._penalty_weight * (norms - 1).square().mean()
+
+    def _gradient_norms(self, places: Tensor, labels: Tensor | None) -> Tensor:
+        """The length `(B,)` of the discriminator's gradient at each of the places `(B, ...)`, to be descended itself."""
+        places = places.detach().requires_grad_()
+        logits = self.model.discriminator(places, labels)
+        (gradients,) = torch.autograd.grad(logits.sum(), places, create_graph=True)
+        return gradients.flatten(1).square().sum(1).add(1e-12).sqrt()  # the root has no gradient at 0
+
+    def _critic_scalars(self, loss: Tensor, real_logits: Tensor, fake_logits: Tensor) -> Scalars:
+        real, fake = real_logits.detach().float(), fake_logits.detach().float()
+        if self._loss == "nonsaturating":
+            real, fake = real.sigmoid(), fake.sigmoid()
+        loss = loss.detach()
+        return {"loss": loss, "loss_discriminator": loss, "d_real": real.mean(), "d_fake": fake.mean()}
+
+    def generate(self, count: int, labels: Tensor | None = None) -> Tensor:
+        """That many examples `(count, *input_shape)`, normalised as the data set's, of these classes where conditional."""
+        noise = torch.split(self.model.noise(count), _BATCH_SIZE)
+        parts = torch.split(labels, _BATCH_SIZE) if labels is not None else [None] * len(noise)
+        with self.device.autocast():
+            made = [self.model.generator(some, part).float() for some, part in zip(noise, parts, strict=True)]
+        return torch.cat(made)
+
+    def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
+        report = Report(self._losses(split, batch_size))
+        if self._scores is None:
+            report.scalars[self.monitor] = 0.0  # nothing is known of the real examples yet
+            return report
+        labels = self._labels(self._samples)
+        samples = self.generate(self._samples, labels)
+        report.scalars |= self._scores.scores(samples, labels)
+        report.pictures["samples"] = self._picture(samples, labels, self._real_points(split, batch_size))
+        if full:
+            self._add_details(report, samples)
+        return report
+
+    def _losses(self, split: Split, batch_size: int) -> dict[str, float]:
+        """Both losses on the split and as many made-up examples, means over all of them."""
+        real_logits, fake_logits = [], []
+        for inputs, targets in split.batches(batch_size):
+            labels = targets if self.model.is_conditional else None
+            fake = self.generate(len(inputs), labels)
+            with self.device.autocast():
+                real_logits.append(self.model.discriminator(inputs, labels).float())
+                fake_logits.append(self.model.discriminator(fake, labels).float())
+        real, fake = torch.cat(real_logits), torch.cat(fake_logits)  # (N,) both
+        scalars = self._critic_scalars(self.discriminator_loss(real, fake), real, fake)
+        scalars["loss_generator"] = self.generator_loss(fake)
+        return {name: float(value) for name, value in scalars.items()}
+
+    def _add_details(self, report: Report, samples: Tensor) -> None:
+        assert self._scores is not None
+        words = {name: _words(name, value) for name, value in report.scalars.items() if name in _WORDS}
+        report.headline = "   ".join([*words.values(), f"loss {report.scalars['loss']:.4g}"])
+        report.lines.append(f"{self._samples:,} samples; the discriminator takes real examples for real with")
+        report.lines.append(
+            f"{report.scalars['d_real']:.3f} on average, and made-up ones with {report.scalars['d_fake']:.3f}"
+        )
+        if self.spec.is_image:
+            made = samples[:_NEAREST]
+            pairs = torch.stack([made, self._scores.nearest(made)], dim=1).flatten(0, 1)  # (2 n, C, H, W)
+            report.pictures["nearest"] = ImageGrid(
+                self.spec.to_pixels(pairs).cpu().numpy(),
+                ["made up", "nearest"] * len(made),
+                "Samples, each with the training image nearest to it",
+                columns=_COLUMNS,
+            )
+
+    def sample(self, request: SampleRequest) -> Report:
+        request.refuse_all_but("count", *(["label"] if self.model.is_conditional else []))
+        count = request.count or (_IMAGES if self.spec.is_image else _POINTS)
+        labels = self._labels(count)
+        if labels is not None and request.label is not None:
+            labels.fill_(self._class_index(request.label))
+        samples = self.generate(count, labels)
+        return Report({}, pictures={"samples": self._picture(samples, labels, None, limit=count)})
+
+    def _class_index(self, label: str) -> int:
+        names = self.spec.class_names
+        if label not in names:
+            raise ConfigError(f"--label: no class '{label}'{suggestion(label, names)}")
+        return names.index(label)
+
+    def _labels(self, count: int) -> Tensor | None:
+        """The classes in turn, `(count,)`, where the model is conditional."""
+        if not self.model.is_conditional:
+            return None
+        return torch.arange(count, device=self.device.torch_device) % self.model.num_classes
+
+    def _real_points(self, split: Split, batch_size: int) -> Tensor | None:
+        if self.spec.is_image:
+            return None
+        return torch.cat([batch.inputs for batch in split.batches(batch_size)])
+
+    def _picture(self, samples: Tensor, labels: Tensor | None, real: Tensor | None, limit: int = _IMAGES) -> Picture:
+        if not self.spec.is_image:
+            points = samples.new_empty(0, 2) if real is None else real
+            return SampledPoints(points.cpu().numpy(), samples.cpu().numpy(), self.spec.centers)
+        captions = [] if labels is None else [self.spec.class_names[label] for label in labels[:limit].tolist()]
+        columns = _COLUMNS if labels is None else min(self.model.num_classes, 10)
+        images = self.spec.to_pixels(samples[:limit]).cpu().numpy()
+        return ImageGrid(images, captions, "Samples", columns=columns)
+
+
+def _cross_entropy(logits: Tensor, target: float) -> Tensor:
+    """The mean binary cross-entropy of logits `(B,)` against one probability."""
+    return functional.binary_cross_entropy_with_logits(logits.float(), torch.full_like(logits, target).float())
+
+
+@contextmanager
+def _fixed(module: nn.Module) -> Iterator[None]:
+    """Gradients pass through the module and none stay at its parameters."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+def _words(name: str, value: float) -> str:
+    return _WORDS[name].format(value).replace("%", " %")

@@ -1,0 +1,224 @@
+"""Tables in CSV files: what becomes a feature, what a class, and an error that names row and column for what does not."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from dlcourse.data.csv_file import CsvFile
+from dlcourse.data.source import Tables
+from dlcourse.errors import UserError
+from lab import Lab
+
+PETS = "size,colour,kind\n" + "1.5,red,dog\n2,blue,cat\n-3e1,red,dog\n4,green,cat\n5,red,dog\n"
+
+
+def write(folder: Path, content: str | bytes) -> str:
+    path = folder / "table.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return str(path)
+
+
+def load(folder: Path, content: str | bytes, target: str | None = "kind", **options: object) -> Tables:
+    return CsvFile(file=write(folder, content), target=target, **options).load()
+
+
+def all_rows(tables: Tables) -> list[tuple[float, ...]]:
+    inputs = torch.cat([tables.train_inputs, tables.test_inputs])
+    targets = torch.cat([tables.train_targets, tables.test_targets])
+    return sorted((*row, target) for row, target in zip(inputs.tolist(), targets.flatten().tolist(), strict=True))
+
+
+def test_text_becomes_a_feature_for_each_value_and_a_class(tmp_path: Path) -> None:
+    tables = load(tmp_path, PETS)
+    assert tables.feature_names == ("size", "colour=blue", "colour=green", "colour=red")
+    assert tables.class_names == ("cat", "dog")
+    assert tables.train_inputs.dtype == torch.float32
+    assert (len(tables.train_targets), len(tables.test_targets)) == (4, 1)
+    assert all_rows(tables) == [(-30, 0, 0, 1, 1), (1.5, 0, 0, 1, 1), (2, 1, 0, 0, 0), (4, 0, 1, 0, 0), (5, 0, 0, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        (PETS.replace(",", ";"), {"separator": ";"}),
+        (PETS.replace(",", "\t"), {"separator": "tab"}),
+        (b"\xef\xbb\xbf" + PETS.encode(), {}),
+        (PETS.replace("\n", "\r\n"), {}),
+        (PETS.replace(",", " , ").replace("\n", "\n\n"), {}),
+        (PETS.replace("red", '"red"'), {}),
+        ("n," + PETS.replace("\n", "\n7,").removesuffix("7,"), {"drop": ("n",)}),
+    ],
+)
+def test_dialects_of_the_same_table(tmp_path: Path, content: str | bytes, options: dict) -> None:
+    expected = all_rows(load(tmp_path, PETS))
+    assert all_rows(load(tmp_path, content, **options)) == expected
+
+
+def numbered(targets: list[str]) -> str:
+    return "x,y\n" + "".join(f"{index},{target}\n" for index, target in enumerate(targets))
+
+
+@pytest.mark.parametrize(
+    ("targets", "kind", "class_names"),
+    [
+        (["10", "9", "-1", "9.0"] * 2, "auto", ("-1", "9", "10")),
+        ([str(i % 20) for i in range(40)], "auto", tuple(map(str, range(20)))),
+        ([str(i % 21) for i in range(42)], "auto", ()),
+        ([str(i % 21) for i in range(42)], "class", tuple(map(str, range(21)))),
+        (["0.5", "1"] * 4, "auto", ()),
+        (["0.5", "1"] * 4, "class", ("0.5", "1")),
+        (["0", "1"] * 4, "value", ()),
+        (["a", "a", "a", "1"] * 3, "auto", ("1", "a")),
+        (["1"] * 19 + ["a"], "class", ("1", "a")),
+    ],
+)
+def test_what_a_target_is(tmp_path: Path, targets: list[str], kind: str, class_names: tuple[str, ...]) -> None:
+    tables = load(tmp_path, numbered(targets), "y", kind=kind)
+    assert tables.class_names == class_names
+    if class_names:
+        names = [class_names[int(label)] for _, label in all_rows(tables)]
+        assert names == [target.removesuffix(".0") for target in targets]
+    else:
+        assert tables.train_targets.ndim == 2
+        assert [value for _, value in all_rows(tables)] == [float(target) for target in targets]
+
+
+@pytest.mark.parametrize("kind", ["auto", "value"])
+def test_numbers_to_predict_are_split_without_classes(tmp_path: Path, kind: str) -> None:
+    file = write(tmp_path, numbered([str(i / 4) for i in range(40)]))
+    data = CsvFile(file=file, target="y", kind=kind, val_fraction=0.25).build(name="csv", seed=0)
+    assert (len(data.train), len(data.val), len(data.test)) == (24, 8, 8)
+    assert (data.spec.target, data.spec.num_outputs, data.spec.feature_names) == ("value", 1, ("x",))
+    for options in ({"classes": (0, 1)}, {"label_noise": 0.5}):
+        with pytest.raises(UserError, match="needs classes, and the targets are numbers; leave it out"):
+            CsvFile(file=file, target="y", kind=kind, **options).build(name="csv", seed=0)
+
+
+MANY = "x,y\n" + "".join(f"{i}.5,{'ab'[i % 2]}\n" for i in range(20))
+DECIMAL_COMMAS = MANY.replace(",", ";").replace(".", ",")
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (
+            PETS,
+            {"target": None},
+            "data.target is missing; type data.target=COLUMN; the columns are: size, colour, kind",
+        ),
+        (PETS, {"target": "kimd"}, "has no column 'kimd'; did you mean 'kind'?"),
+        (PETS, {"drop": ("color",)}, "has no column 'color'; did you mean 'colour'?"),
+        (PETS, {"drop": ("kind",)}, "data.drop=['kind'] has the target 'kind' in it; leave that in"),
+        (PETS, {"drop": ("size", "colour")}, "has no column besides the target 'kind'; it needs at least one"),
+        (PETS, {"separator": ";;"}, "data.separator=';;' must be one character such as , or ; or the word tab"),
+        (PETS.replace(",", ";"), {}, "row 1: one column 'size;colour;kind'; type \"data.separator=';'\""),
+        (
+            PETS.replace("2,", ","),
+            {},
+            "row 3, column 'size': the value is missing (empty); fill it in, remove the row, or",
+        ),
+        (
+            PETS.replace("2,", "NA,"),
+            {},
+            "('NA'); fill it in, remove the row, or leave the column out: 'data.drop=[size]'",
+        ),
+        (PETS.replace("2,", "nan,"), {}, "table.csv, row 3, column 'size': the value is missing ('nan')"),
+        (
+            PETS.replace("-3e1,red,dog", "1,red,"),
+            {},
+            "row 4, column 'kind': the value is missing (empty); fill it in or",
+        ),
+        (PETS.replace("4,", "inf,"), {}, "row 5, column 'size': 'inf' is not a number that fits into 32 bits"),
+        (PETS.replace("4,", "1e300,"), {}, "row 5, column 'size': '1e300' is not a number that fits into 32 bits"),
+        (MANY.replace("3.5,", "oops,", 1), {"target": "y"}, "row 5, column 'x': 'oops' is text in a numeric column"),
+        (
+            DECIMAL_COMMAS,
+            {"target": "y", "separator": ";"},
+            "row 2, column 'x': '0,5' has a decimal comma; write points",
+        ),
+        (numbered(["1"] * 19 + ["a"]), {"target": "y"}, "row 21, column 'y': 'a' is text in a numeric column"),
+        (
+            PETS,
+            {"kind": "value"},
+            "row 2, column 'kind': 'dog' is no number, which data.kind=value needs; type data.kind=",
+        ),
+        (PETS.replace("cat", "dog"), {}, "every row of the target 'kind' is 'dog'; two classes are the least"),
+        (
+            PETS,
+            {"target": "size", "kind": "class"},
+            "the target 'size' has 5 different values in 5 rows, too many for cla",
+        ),
+        (PETS.replace("4,green", "4"), {}, "row 5: 2 cells, but the header has 3; correct the row or remove it"),
+        (PETS.replace("4,", "4,4,"), {}, "row 5: 4 cells, but the header has 3; correct the row or remove it"),
+        (PETS.replace("red", '"re\nd"').replace("4,", "4,4,"), {}, "row 7: 4 cells, but the header has 3"),
+        (PETS.replace("size", "kind"), {}, "row 1: two columns are called 'kind'; rename one"),
+        (
+            PETS.replace("size", ""),
+            {},
+            "row 1: a column has no name (a row index?); write one, or leave the column out",
+        ),
+        (PETS.replace("blue", '"blue'), {}, "row 3: unexpected end of data; correct the row (are its quotes closed?)"),
+        ("", {}, "is empty; it needs a header with the names of the columns, and rows"),
+        ("\n\n", {}, "is empty; it needs a header with the names of the columns, and rows"),
+        ("size,colour,kind\n", {}, "has a header but no rows below it"),
+        ("1,2,3\n4,5,6\n", {}, "has no header: row 1 is all numbers (1,2,3); write the names of the columns there"),
+        (
+            PETS.encode().replace(b"blue", b"bl\xfce"),
+            {},
+            "is not UTF-8: byte 0xfc at position 33, in row 3; save it as UTF-8",
+        ),
+    ],
+)
+def test_a_bad_table_is_one_line(tmp_path: Path, content: str | bytes, options: dict, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, content, **({"target": "kind"} | options))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_ten_thousand_values_of_text_are_the_limit(tmp_path: Path) -> None:
+    def table(count: int) -> str:
+        return "name,kind\n" + "".join(f"n{i},{i % 2}\n" for i in range(count))
+
+    assert load(tmp_path, table(100)).train_inputs.shape == (80, 100)
+    message = (
+        r"10,001 different values, and at most 10,000 can become features; leave out 'name' \(10,001\): 'data.drop="
+    )
+    with pytest.raises(UserError, match=message):
+        load(tmp_path, table(10_001))
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        (None, "data.file is missing; type data=csv data.file=FILE data.target=COLUMN"),
+        ("nowhere.csv", "cannot read nowhere.csv: No such file or directory; type data.file=FILE for a CSV file"),
+        (".", "data.file=. is not a file; type data.file=FILE for a CSV file"),
+    ],
+)
+def test_a_file_that_is_not_there(file: str | None, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        CsvFile(file=file, target="y").load()
+    assert str(caught.value) == message
+
+
+def test_training_on_a_table(lab: Lab) -> None:
+    rows = [f"{index},{index % 7},{'yes' if index >= 50 else 'no'}\n" for index in range(100)]
+    file = write(lab.folder, ",week day,late\n" + "".join(rows))
+    words = ["data=csv", f"data.file={file}", "data.target=late", "model=logreg", "trainer.epochs=5"]
+    lab.train(*words, code=2)
+    assert "a column has no name" in lab.err
+    lab.train(*words, "data.drop=['']")
+    assert "1 feature   2 classes" in lab.out
+    lab.train(*words[:2], "data.target='week day'", "data.drop=['']", "task=regression", code=2)
+    assert "task 'regression' (loss mse) needs numbers, and data 'csv' has classes for targets" in lab.err
+
+
+def test_training_on_numbers(lab: Lab) -> None:
+    file = write(lab.folder, "x,y\n" + "".join(f"{i},{2 * i + 0.5}\n" for i in range(60)))
+    words = ["data=csv", f"data.file={file}", "data.target=y", "trainer.epochs=2"]
+    lab.train(*words, code=2)
+    assert "task 'classification' needs classes, and data 'csv' has numbers for targets; use task=regression" in lab.err
+    lab.train(*words, "model=linreg")
+    assert "1 target value" in lab.out

@@ -1,0 +1,236 @@
+"""The language task against closed forms, references in plain Python, and models whose answers are known."""
+
+import math
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dlcourse.data.text import TextSplit
+from dlcourse.device import cpu
+from dlcourse.errors import ConfigError
+from dlcourse.plots import LossByPosition, to_image
+from dlcourse.registry import Choice
+from dlcourse.spec import Batch, Data, DataSpec, Report
+from dlcourse.tasks import TASKS
+from dlcourse.tasks.language import Language, generate
+from dlcourse.tasks.ngrams import NGrams
+from dlcourse.tasks.task import SampleRequest
+from dlcourse.tokens import learn_byte_pairs
+from dlcourse.trainer import evaluate
+from lab import Lab, report
+
+CONTEXT = 8
+VOCABULARY = ("\n", "a", "b", "c")
+SPEC = DataSpec("toy", (CONTEXT,), 4, "next", vocabulary=VOCABULARY, tokenizer="characters")
+
+
+class Table(nn.Module):
+    """Logits that depend on the last token alone; keeps the shapes it was asked with."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(logits)
+        self.shapes: list[tuple[int, ...]] = []
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        self.shapes.append(tuple(tokens.shape))
+        return self.logits[tokens]  # (B, T, V)
+
+
+def random_table(size: int = 4) -> Table:
+    return Table(torch.randn(size, size, generator=torch.Generator().manual_seed(0)))
+
+
+def random_tokens(count: int, seed: int = 0, size: int = 4) -> Tensor:
+    return torch.randint(0, size, (count,), generator=torch.Generator().manual_seed(seed), dtype=torch.int32)
+
+
+def build(model: nn.Module, spec: DataSpec = SPEC) -> Language:
+    return TASKS.build(Choice("language"), model=model, spec=spec, device=cpu(), descend=lambda module: None)
+
+
+def toy_data(spec: DataSpec = SPEC) -> Data:
+    return Data(spec, *(TextSplit(random_tokens(500, seed), CONTEXT) for seed in range(3)))
+
+
+def test_uniform_predictions_cost_the_logarithm_of_the_vocabulary() -> None:
+    found = evaluate(build(Table(torch.zeros(4, 4))), toy_data().val, 7, cpu()).scalars
+    assert found == pytest.approx({"loss": math.log(4), "bits_per_character": 2.0, "perplexity": 4.0})
+
+
+@pytest.mark.parametrize("limit", [2**25, 100])
+def test_the_loss_is_the_mean_over_all_tokens(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlcourse.tasks.language._MAX_LOGITS", limit)
+    model, split = random_table(), toy_data().test
+    tokens = split.tokens.long()
+    probabilities = model.logits.detach().double().softmax(1)
+    steps = (len(tokens) - 1) // CONTEXT * CONTEXT
+    nats = -probabilities[tokens[:steps], tokens[1 : steps + 1]].log()
+    found = evaluate(build(model), split, 7, cpu(), full=True)
+    assert found.scalars["loss"] == pytest.approx(float(nats.mean()), rel=1e-6)
+    assert found.details["loss_by_position"] == pytest.approx(nats.view(-1, CONTEXT).mean(0).tolist(), rel=1e-6)
+    assert found.texts == {}
+
+
+def test_the_training_loss_is_that_of_the_evaluation() -> None:
+    task = build(random_table())
+    (batch,) = toy_data().val.batches(1000)
+    expected = evaluate(task, toy_data().val, 1000, cpu()).scalars["loss"]
+    assert float(task.losses(batch)["loss"].detach()) == pytest.approx(expected, rel=1e-6)
+
+
+def test_bits_per_character_count_characters_not_byte_pairs() -> None:
+    text = "die Straße ist naß\n" * 60
+    serialized, symbols = learn_byte_pairs(text, 280)
+    spec = DataSpec("pairs", (CONTEXT,), len(symbols), "next", vocabulary=symbols, tokenizer=serialized)
+    task = build(Table(torch.zeros(len(symbols), len(symbols))), spec)
+    line = task._tokenizer.encode("die Straße ist naß\n")
+    tokens = torch.tensor(line * 8 * 8, dtype=torch.int32)  # a whole number of lines in the windows
+    found = evaluate(task, TextSplit(torch.cat([tokens, tokens[:1]]), CONTEXT), 16, cpu()).scalars
+    bits = math.log2(len(symbols)) * len(line) / len("die Straße ist naß\n")
+    assert len(line) < 10
+    assert found["bits_per_character"] == pytest.approx(bits, rel=1e-6)
+    assert found["perplexity"] == pytest.approx(len(symbols))
+
+
+def test_baselines_against_counting_by_hand() -> None:
+    train, text = random_tokens(300, 1).tolist(), random_tokens(200, 2).tolist()
+    found = count(train, 4).losses(batches(text))
+    seconds, firsts, pairs = Counter(train[1:]), Counter(train[:-1]), Counter(pairwise(train))
+    unigram = [math.log((seconds[b] + 1) / (299 + 4)) for b in text[1:]]
+    bigram = [math.log((pairs[a, b] + 1) / (firsts[a] + 4)) for a, b in pairwise(text)]
+    assert found == pytest.approx({"unigram": -np.mean(unigram), "bigram": -np.mean(bigram)}, rel=1e-5)
+
+
+def batches(tokens: list[int]) -> list[Batch]:
+    return [Batch(torch.tensor([tokens[:-1]]), torch.tensor([tokens[1:]]))]
+
+
+def count(tokens: list[int], vocab_size: int) -> NGrams:
+    return NGrams.fit(batches(tokens), vocab_size)
+
+
+def test_baselines_approach_the_entropies_of_a_markov_chain() -> None:
+    """A token is followed by itself with probability 0.9: the entropy of a token is ln 2, of a step H(0.9)."""
+    stays = np.random.default_rng(0).random((2, 100_000)) < 0.9
+    train, text = (np.cumsum(~row) % 2 for row in stays)
+    found = count(train.tolist(), 2).losses(batches(text.tolist()))
+    step = -0.9 * math.log(0.9) - 0.1 * math.log(0.1)
+    assert found == pytest.approx({"unigram": math.log(2), "bigram": step}, abs=0.01)
+
+
+def test_pairs_of_a_large_vocabulary_take_no_table() -> None:
+    assert count([0, 49_999, 7, 0], 50_000).losses(batches([0, 49_999]))["bigram"] == pytest.approx(
+        math.log(50_001 / 2)
+    )
+    assert count([0, 1], 50_000).losses(batches([49_999, 49_998]))["bigram"] == pytest.approx(math.log(50_000))
+
+
+def test_after_preparing_there_are_baselines_and_samples() -> None:
+    task, data = build(random_table()), toy_data()
+    (line,) = task.prepare(data)
+    assert line == "to beat on validation   unigram 1.39, bigram 1.41 nats"
+    found = evaluate(task, data.val, 50, cpu())
+    assert set(found.texts) == {"samples"}
+    assert [line for line in found.texts["samples"].splitlines() if line.startswith("---")] == [
+        f"--- temperature {temperature} ---" for temperature in (0.5, 0.8, 1.0)
+    ]
+    full = evaluate(task, data.test, 50, cpu(), full=True)
+    scalars = full.scalars
+    assert full.headline == (
+        f"{scalars['loss']:.2f} nats   {scalars['bits_per_character']:.2f} bits/character   "
+        f"perplexity {scalars['perplexity']:.1f}   (unigram 1.39, bigram 1.41 nats)"
+    )
+    assert full.details["baselines"] == task._ngrams.losses(data.test.batches(9))
+    assert len(full.texts["samples"]) > 2 * len(found.texts["samples"])
+    assert isinstance(full.pictures["loss_by_position"], LossByPosition)
+
+
+def test_generation_without_warmth_takes_the_likeliest() -> None:
+    model, prompt = random_table(), torch.tensor([[0], [2]])
+    expected, best = prompt, model.logits.argmax(1)
+    for _ in range(30):
+        expected = torch.cat([expected, best[expected[:, -1:]]], dim=1)
+    assert torch.equal(generate(model, prompt, 30, CONTEXT, temperature=0), expected)
+    assert torch.equal(generate(model, prompt, 30, CONTEXT, temperature=1.5, top_k=1), expected)
+    assert {shape[1] for shape in model.shapes} == set(range(1, CONTEXT + 1))
+
+
+@pytest.mark.parametrize(("temperature", "top_k"), [(1.0, None), (0.5, None), (2.0, 3), (1.0, 99)])
+def test_tokens_are_drawn_with_their_probabilities(temperature: float, top_k: int | None) -> None:
+    torch.manual_seed(0)
+    model = random_table()
+    logits = model.logits[1].detach() / temperature
+    if top_k == 3:
+        logits[logits.argmin()] = -math.inf
+    drawn = generate(model, torch.ones(40_000, 1, dtype=torch.int64), 1, CONTEXT, temperature, top_k)[:, 1]
+    shares = torch.bincount(drawn, minlength=4) / len(drawn)
+    assert shares.tolist() == pytest.approx(logits.softmax(0).tolist(), abs=0.015)
+
+
+def test_each_row_has_its_own_temperature() -> None:
+    torch.manual_seed(0)
+    model, prompt = random_table(), torch.tensor([[1], [1]])
+    found = generate(model, prompt, 60, CONTEXT, temperature=torch.tensor([[0.0], [5.0]]))
+    assert torch.equal(found[:1], generate(model, prompt[:1], 60, CONTEXT, temperature=0.0))
+    assert set(found[1].tolist()) == {0, 1, 2, 3}
+
+
+def sampled(**wishes: object) -> Report:
+    torch.manual_seed(0)
+    with torch.no_grad():
+        return build(random_table()).sample(SampleRequest(**wishes))
+
+
+def test_a_sample_goes_on_from_the_prompt() -> None:
+    text = sampled(prompt="abc", length=20).texts["samples"]
+    assert text.startswith("abc")
+    assert len(text) == 23
+    assert text == sampled(prompt="abc", length=20).texts["samples"]
+    assert sampled(length=20).texts["samples"].startswith("\n")
+    cold = sampled(prompt="a", length=9, temperature=0.0, count=3).texts["samples"].split("\n\n")
+    assert len(set(cold)) == 1
+
+
+def test_what_a_sample_refuses() -> None:
+    with pytest.raises(ConfigError, match=r"^the training data have no '\?' 'z'; write the text without$"):
+        sampled(prompt="abz?")
+    with pytest.raises(ConfigError, match="--label has no meaning for this run; it takes --prompt, --length"):
+        sampled(label="cat")
+
+
+def test_models_and_data_that_do_not_fit() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^task 'language' needs outputs of shape \(8, 4\) .* shape \(4,\); use model"
+    ):
+        build(nn.Sequential(nn.Embedding(4, 1), nn.Flatten(), nn.Linear(8, 4)))
+    with pytest.raises(ConfigError, match=r"^task 'language' needs text to continue, and data 'iris' has classes"):
+        build(nn.Linear(4, 3), DataSpec("iris", (4,), 3, "class", ("a", "b", "c")))
+
+
+def test_the_picture_shows_model_and_baselines() -> None:
+    picture = LossByPosition(np.linspace(3, 2, CONTEXT), {"unigram": 2.9, "bigram": 2.5})
+    figure = picture.draw()
+    axes = figure.axes[0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["model", "unigram: 2.90", "bigram: 2.50"]
+    assert axes.lines[0].get_xdata().tolist() == list(range(1, CONTEXT + 1))
+    assert to_image(picture).std() > 5
+
+
+def test_a_whole_run_learns_the_text(lab: Lab, tmp_path: Path) -> None:
+    """A text that repeats itself: far better than pairs, for a model that remembers."""
+    (tmp_path / "song.txt").write_text("row row row your boat\n" * 400, encoding="utf-8")
+    words = ["model=lstm", "data=text", "data.file=song.txt", "data.context=24", "trainer.epochs=3"]
+    run = lab.train(*words, "data.windows=800", "trainer.batch_size=16", "optimizer.lr=0.01", "model.hidden=32")
+    found = report(run)
+    assert found["test"]["loss"] < found["baselines"]["bigram"] / 2
+    assert "row row" in (run / "samples.txt").read_text()
+    assert (run / "progress" / "samples_0001.txt").is_file()
+    assert (run / "loss_by_position.png").stat().st_size > 10_000
+    assert "to beat on validation   unigram" in lab.out
+    assert lab.train("model=mlp", "data=text", "data.file=song.txt", code=2) is None
