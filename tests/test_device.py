@@ -46,7 +46,7 @@ def test_mixed_precision_computes_in_bfloat16_and_learns_in_float32() -> None:
     inputs = torch.randn(64, 8)
     targets = (inputs.sum(1) > 0).long()
 
-    def descend(module: nn.Module) -> Descent:
+    def descend(module: nn.Module, *, every: int = 1) -> Descent:
         return Descent(torch.optim.SGD(module.parameters(), lr=1.0), lambda update: 1.0, device)
 
     task = Classification(model, SPEC, device, descend, top_k=1)

@@ -38,7 +38,7 @@ def task_for(spec: DataSpec, *, rate: float = 0.05, conditional: bool = False, *
     torch.manual_seed(0)
     device = DEVICES.build(Choice("cpu"))
 
-    def descend(module: nn.Module) -> Descent:
+    def descend(module: nn.Module, *, every: int = 1) -> Descent:
         return Descent(torch.optim.SGD(module.parameters(), lr=rate), lambda step: 1.0, device)
 
     model = Denoiser(spec, conditional=conditional, **SMALL)

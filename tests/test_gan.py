@@ -25,7 +25,7 @@ def images(height, width, channels=1, **changes):
     return DataSpec("toy", (channels, height, width), 3, class_names=("a", "b", "c"), **moments, **changes)
 
 
-def descend(module, rate=0.01, accumulate=1):
+def descend(module, rate=0.01, accumulate=1, every=1):
     return Descent(torch.optim.SGD(module.parameters(), lr=rate), lambda update: 1.0, cpu(), accumulate=accumulate)
 
 
@@ -154,7 +154,7 @@ def test_usual_penalties():
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_each_optimizer_moves_its_own_network_by_its_own_gradient(accumulate):
     torch.manual_seed(0)
-    adversarial = task(make=lambda module: descend(module, accumulate=accumulate))
+    adversarial = task(make=lambda module, every: descend(module, accumulate=accumulate))
     model = adversarial.model
     real = batch(POINTS).inputs
     generator, discriminator = weights(model.generator), weights(model.discriminator)

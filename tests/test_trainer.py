@@ -38,7 +38,7 @@ def fit(folder: Path, lr: float = 0.1, data: Data | None = None, **options: obje
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 2))
 
-    def descend(module: nn.Module) -> Descent:
+    def descend(module: nn.Module, *, every: int = 1) -> Descent:
         return Descent(torch.optim.SGD(module.parameters(), lr=lr), lambda update: 1.0, cpu())
 
     task = Classification(model, SPEC, cpu(), descend, top_k=1)

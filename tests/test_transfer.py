@@ -23,13 +23,13 @@ def test_fine_tuning_starts_from_the_kept_weights_and_leaves_frozen_ones_alone(l
 
 
 def test_transfer_to_other_classes_leaves_out_the_last_layer(lab: Lab) -> None:
-    lab.train(*TINY, "model.hidden=[16]")
+    run = lab.train(*TINY, "model.hidden=[16]")
     words = [*TINY, "model.hidden=[16]", "data.classes=[3,5]", "init_from=outputs"]
     assert lab.attempt(*words) == 2
     assert lab.err == (
         "dlcourse: error: init_from=outputs: 2 tensors do not fit: layers.3.weight ((10, 16) there, (2, 16) here), "
-        "layers.3.bias ((10,) there, (2,) here); give the model that run's options, or leave them out with "
-        "init_skip=[layers.3.weight, ...]\n"
+        f"layers.3.bias ((10,) there, (2,) here); choose the model and the options in {run.relative_to(lab.folder)}"
+        "/config.yaml, or leave tensors out by name, as init_skip=[layers.3.*] does\n"
     )
     lab.train(*words, "init_skip=[layers.3.*]")
     assert "start  2 of 4 tensors from outputs/digits-mlp/" in lab.out
@@ -53,6 +53,7 @@ def test_frozen_batch_norm_keeps_its_running_statistics(lab: Lab) -> None:
         (["init_from=damaged"], "init_from=damaged: cannot read damaged/weights.safetensors"),
         (["freeze=[laers.*]"], "freeze: no parameter matches 'laers.*'; there are layers.1.weight"),
         (["freeze=[*]"], "leaves nothing to train"),
+        (["init_skip=[a]"], "init_skip=['a'] needs init_from=RUN"),
     ],
 )
 def test_mistakes(lab: Lab, words: list[str], message: str) -> None:

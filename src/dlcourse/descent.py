@@ -1,8 +1,7 @@
 """One gradient step, written once: zero_grad, backward, unscale, clip, schedule, step."""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -42,8 +41,8 @@ class Descent:
         """The learning rate of the latest update."""
         return float(self._optimizer.param_groups[0]["lr"])
 
-    def step(self, loss: Tensor) -> None:
-        """Go one step down the gradient of `loss`, or add to the gradients until enough are there."""
+    def step(self, loss: Tensor) -> bool:
+        """Go one step down the gradient of `loss`, or add to the gradients until enough are there; whether it went."""
         if self._device.reads_are_free:
             require_finite(loss.item())
         if self._backwards % self._accumulate == 0:
@@ -54,8 +53,10 @@ class Descent:
             loss = self._scaler.scale(loss)
         torch.autograd.backward(loss)
         self._backwards += 1
-        if self._backwards % self._accumulate == 0:
-            self._update()
+        if self._backwards % self._accumulate:
+            return False
+        self._update()
+        return True
 
     def _update(self) -> None:
         factor = self._schedule(self._backwards // self._accumulate - 1)
@@ -73,7 +74,10 @@ class Descent:
             self._scaler.update()
 
 
-DescentMaker = Callable[[nn.Module], Descent]
+class DescentMaker(Protocol):
+    """Makes the descent of a module that learns from every `every`-th batch."""
+
+    def __call__(self, module: nn.Module, *, every: int = 1) -> Descent: ...
 
 
 def require_finite(loss: float) -> None:

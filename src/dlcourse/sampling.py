@@ -40,6 +40,8 @@ def write(report: Report, folder: Path, out: Path | None) -> list[Path]:
     texts = "\n".join(report.texts.values())
     if out is not None and len(report.pictures) + bool(texts) > 1:
         raise ConfigError(f"--out {out} names one file, and there is more than one; leave it out")
+    if out is not None and not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: the folder {out.parent} does not exist; make it first, or name another")
     if out is not None and out.exists():
         raise ConfigError(f"--out {out} exists already; name a file that does not")
     written = []
@@ -70,7 +72,7 @@ def _open_task(folder: Path, config: RunConfig) -> Task:
         raise ConfigError(f"the model of {folder} predicts, it makes nothing up")
     make_optimizer = OPTIMIZERS.build(config.optimizer)
 
-    def descend(module: nn.Module) -> Descent:
+    def descend(module: nn.Module, *, every: int = 1) -> Descent:
         return Descent(make_optimizer(module), lambda update: 1.0, device)
 
     model = MODELS.build(config.model, spec=spec).to(device.torch_device)

@@ -39,7 +39,8 @@ class _Symbols:
         unseen = sorted({symbol for symbol in symbols if symbol not in self._index})
         if unseen:
             shown = " ".join(repr(symbol) for symbol in unseen[:10])
-            raise ConfigError(f"the training data have no {shown}; write the text without")
+            hint = "put a blank between symbols" if self._glue else "write the text without"
+            raise ConfigError(f"the training data have no {shown}; {hint}")
         return [self._index[symbol] for symbol in symbols]
 
     def decode(self, tokens: Sequence[int]) -> str:

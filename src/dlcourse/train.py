@@ -149,14 +149,17 @@ def _build_task(config: RunConfig, data: Data, device: Device, console: Console)
         raise ConfigError(
             f"trainer.accumulate={accumulate} is more than the {config.trainer.epochs * batches} batches of this training"
         )
-    schedule = SCHEDULERS.build(config.scheduler)(updates, batches / accumulate)
+    make_schedule = SCHEDULERS.build(config.scheduler)
 
-    def descend(module: nn.Module) -> Descent:
+    def descend(module: nn.Module, *, every: int = 1) -> Descent:
+        schedule = make_schedule(max(1, updates // every), batches / accumulate / every)
         optimizer = make_optimizer(module)
         return Descent(optimizer, schedule, device, accumulate=accumulate, clip_norm=config.trainer.clip_norm)
 
     try:
         model = _build_model(config, data, device)
+        if config.init_skip and config.init_from is None:
+            raise ConfigError(f"init_skip={list(config.init_skip)} needs init_from=RUN")
         if config.init_from is not None:
             console.say("start", start_from(model, config.init_from, config.init_skip))
         if config.freeze:

@@ -136,14 +136,15 @@ class Trainer:
     def _evaluate_epoch(self, epoch: int, train_scalars: dict[str, float]) -> None:
         history, task = self.history, self._task
         report = evaluate(task, self._data.val, self._config.eval_batch_size, self._device)
+        try:
+            require_finite(report.scalars["loss"])
+        except DivergedError as error:
+            self._logger.scalars("val", history.steps, epoch, report.scalars)
+            raise self._diverged(error, history.steps, epoch, "validation after step") from None
         self._logger.report("val", history.steps, epoch, report)
         values = {f"train/{name}": value for name, value in train_scalars.items()}
         values |= {f"val/{name}": value for name, value in report.scalars.items()}
         history.add(epoch, values)
-        try:
-            require_finite(report.scalars["loss"])
-        except DivergedError as error:
-            raise self._diverged(error, history.steps, epoch, "validation after step") from None
         score = _score(report.scalars, task)
         is_best = history.best_score is None or score > history.best_score
         history.since_best = 0 if is_best else history.since_best + 1

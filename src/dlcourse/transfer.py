@@ -25,14 +25,19 @@ def start_from(model: nn.Module, folder: str, skip: Iterable[str]) -> str:
     except (OSError, safetensors.SafetensorError) as error:
         raise DataError(f"init_from={folder}: cannot read {run / WEIGHTS}: {error}") from None
     patterns = tuple(skip)
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in theirs):
+            raise ConfigError(f"init_skip: no tensor matches '{pattern}'; there are {_few(list(theirs))}")
     theirs = {name: tensor for name, tensor in theirs.items() if not _matches(name, patterns)}
+    if not theirs:
+        raise ConfigError(f"init_skip={list(patterns)} leaves nothing of init_from={folder}")
     ours = {name: tensor for name, tensor in model.state_dict().items() if not _matches(name, patterns)}
     misfits = _misfits(ours, theirs)
     if misfits:
-        named = ", ".join(misfits[:_MOST_NAMED]) + (", ..." if len(misfits) > _MOST_NAMED else "")
+        pattern = misfits[0].partition(" ")[0].rpartition(".")[0] + ".*"
         raise ConfigError(
-            f"init_from={folder}: {len(misfits)} tensors do not fit: {named}; "
-            f"give the model that run's options, or leave them out with init_skip=[{misfits[0].partition(' ')[0]}, ...]"
+            f"init_from={folder}: {len(misfits)} tensors do not fit: {_few(misfits)}; choose the model and the options "
+            f"in {run / 'config.yaml'}, or leave tensors out by name, as init_skip=[{pattern}] does"
         )
     model.load_state_dict(theirs, strict=False)
     return f"{len(theirs)} of {len(model.state_dict())} tensors from {run}"
@@ -46,8 +51,7 @@ def freeze(model: nn.Module, patterns: tuple[str, ...]) -> str:
     names = [name for name, _ in model.named_parameters()]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            shown = ", ".join(names[:_MOST_NAMED])
-            raise ConfigError(f"freeze: no parameter matches '{pattern}'; there are {shown}, ...")
+            raise ConfigError(f"freeze: no parameter matches '{pattern}'; there are {_few(names)}")
     frozen = [parameter for name, parameter in model.named_parameters() if _matches(name, patterns)]
     if len(frozen) == len(names):
         raise ConfigError(f"freeze={list(patterns)} leaves nothing to train")
@@ -58,6 +62,10 @@ def freeze(model: nn.Module, patterns: tuple[str, ...]) -> str:
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and own and not any(p.requires_grad for p in own):
             module.momentum = 0.0  # the running statistics stay as they are
     return f"{sum(parameter.numel() for parameter in frozen):,} parameters frozen"
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:

@@ -25,8 +25,8 @@ MAX_CLASSES_OF_NUMBERS = 20
 """Whole numbers with more different values than this are taken as numbers to predict, not as names of classes."""
 
 MAX_ONE_HOT = 10_000
-_MISSING = {"", "na", "n/a", "nan", "null"}
-_MOSTLY = 0.9
+_MISSING = {"", "?", "-", "na", "n/a", "#n/a", "nan", "none", "null"}
+_MOSTLY = 0.5
 _BOM = b"\xef\xbb\xbf"
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 

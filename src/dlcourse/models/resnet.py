@@ -103,12 +103,11 @@ class ResNet9(nn.Module):
             *(_conv_norm_relu(128, 256), nn.MaxPool2d(2)),  # (B, 256, H/4, W/4)
             *(_conv_norm_relu(256, 512), nn.MaxPool2d(2), _Residual(512)),  # (B, 512, H/8, W/8)
         )
-        self.pool = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())  # (B, 512)
         self.head = nn.Linear(512, spec.num_outputs, bias=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        outputs: Tensor = self.head(self.pool(self.layers(inputs)))
-        return outputs * _FAST_SCALE  # (B, K)
+        outputs: Tensor = self.head(self.layers(inputs).amax((2, 3)))  # (B, 512, H, W) -> (B, K)
+        return outputs * _FAST_SCALE
 
 
 class _Residual(nn.Module):

@@ -3,6 +3,7 @@
 B is a batch size, N a number of examples, K the number of classes.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Literal
@@ -45,7 +46,7 @@ class Adversarial(Task):
 
     `nonsaturating` is Goodfellow's (2014): cross-entropy for the discriminator, and the generator maximises the logarithm
     of the probability that its examples pass for real. `wasserstein` is the critic of WGAN-GP (Gulrajani 2017). The
-    generator learns from every `critic_steps`-th batch.
+    generator learns from the first batch and from every `critic_steps`-th after it.
 
     `gradient_penalty` weighs (|gradient| - 1)^2 between real and made-up examples with `wasserstein`, and half of
     |gradient|^2 at real ones with `nonsaturating` (R1, Mescheder 2018); None is 10 and 0. `label_smoothing` lowers the
@@ -76,12 +77,15 @@ class Adversarial(Task):
             raise ConfigError(
                 f"task.label_smoothing={label_smoothing} needs probabilities, and task.loss=wasserstein has none; use 0"
             )
+        for name, network in (("generator", model.generator), ("discriminator", model.discriminator)):
+            if not any(parameter.requires_grad for parameter in network.parameters()):
+                raise ConfigError(f"freeze leaves nothing of the {name} to train, and task 'adversarial' trains both")
         self.model: GAN = model
         self.spec = spec
         self.device = device
         self.monitor = SampleScores.monitor_for(spec)
         self.main_metric = self.monitor
-        self._descent = descend(model.generator)
+        self._descent = descend(model.generator, every=critic_steps)
         self._critic_descent = descend(model.discriminator)
         self._loss = loss
         self._critic_steps = critic_steps
@@ -173,7 +177,7 @@ class Adversarial(Task):
 
     def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
         report = Report(self._losses(split, batch_size))
-        if self._scores is None:
+        if self._scores is None or not math.isfinite(report.scalars["loss"]):
             report.scalars[self.monitor] = 0.0  # nothing is known of the real examples yet
             return report
         labels = self._labels(self._samples)

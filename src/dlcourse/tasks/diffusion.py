@@ -3,6 +3,9 @@
 B is a batch size, N a number of examples, T of the steps from data to noise, K of classes.
 """
 
+import math
+from collections import deque
+from collections.abc import Iterator
 from typing import Annotated
 
 import torch
@@ -106,8 +109,7 @@ class Diffusion(Task):
         with self.device.autocast():
             predicted = self._network(self._noising.add_noise(clean, times, noise), times, labels)
         loss = functional.mse_loss(predicted.float(), noise)
-        self._descent.step(loss)
-        if self._average is not None:
+        if self._descent.step(loss) and self._average is not None:
             self._average.update()
         return {"loss": loss}
 
@@ -118,7 +120,7 @@ class Diffusion(Task):
 
     def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
         report = Report({"loss": self._loss(split, batch_size)})
-        if self._scores is None:
+        if self._scores is None or not math.isfinite(report.scalars["loss"]):
             return report
         on_the_way = (_IMAGES_ON_THE_WAY, min(_STEPS_ON_THE_WAY, self._sample_steps))
         is_short = self.spec.is_image and not full
@@ -167,7 +169,8 @@ class Diffusion(Task):
         for chosen in torch.split(torch.arange(count, device=self.device.torch_device), _BATCH_SIZE):
             noise = torch.randn(len(chosen), *self.spec.input_shape, device=chosen.device)
             part_labels = None if labels is None else labels[chosen]
-            parts.append(self._trajectory(noise, part_labels, steps or self._sample_steps, guidance)[-1])
+            way = self._trajectory(noise, part_labels, steps or self._sample_steps, guidance)
+            parts.append(deque(way, maxlen=1)[0])
         return self._unscaled(torch.cat(parts))
 
     def predict_noise(self, noisy: Tensor, times: Tensor, labels: Tensor | None, guidance: float) -> Tensor:
@@ -183,11 +186,11 @@ class Diffusion(Task):
         with_class, without = both.chunk(2)
         return (1 + guidance) * with_class - guidance * without
 
-    def _trajectory(self, noise: Tensor, labels: Tensor | None, steps: int, guidance: float) -> list[Tensor]:
+    def _trajectory(self, noise: Tensor, labels: Tensor | None, steps: int, guidance: float) -> Iterator[Tensor]:
         def predict(noisy: Tensor, times: Tensor) -> Tensor:
             return self.predict_noise(noisy, times, labels, guidance)
 
-        return list(self._noising.denoise(predict, noise, steps, sampler=self._sampler, limit=self._limit))
+        return self._noising.denoise(predict, noise, steps, sampler=self._sampler, limit=self._limit)
 
     @property
     def _limit(self) -> float:
@@ -222,14 +225,24 @@ class Diffusion(Task):
         total, seen = 0.0, 0
         for batch in split.batches(batch_size):
             clean = self._scaled(batch.inputs)
-            places = torch.arange(seen, seen + len(clean), device=clean.device, dtype=torch.float64)
-            times = ((places * _GOLDEN) % 1 * self._noising.steps).long()  # (B,)
+            self._require_unit_size(clean)
+            places = torch.arange(seen, seen + len(clean), dtype=torch.float64)
+            times = ((places * _GOLDEN) % 1 * self._noising.steps).long().to(clean.device)  # (B,)
             noise = torch.randn_like(clean)
             labels = batch.targets if self.model.is_conditional else None
             predicted = self.predict_noise(self._noising.add_noise(clean, times, noise), times, labels, 0.0)
             total += float((predicted - noise).square().flatten(1).mean(1).sum())
             seen += len(clean)
         return total / seen
+
+    def _require_unit_size(self, points: Tensor) -> None:
+        """Sampling cuts coordinates off at a limit, which no real point may exceed."""
+        largest = float(points.abs().max())
+        if not self.spec.is_image and largest > self._limit:
+            raise ConfigError(
+                f"task 'diffusion' takes points with coordinates within {self._limit:g}, and data '{self.spec.name}' has "
+                f"{largest:.4g}; scale the columns to about unit size"
+            )
 
     def _steps_table(self) -> list[list[object]]:
         """Scores by the number of sampling steps, each for the same noise."""
@@ -254,6 +267,7 @@ class Diffusion(Task):
             found[:_COLUMNS]
             for found in (samples[labels == index] for index in range(min(len(self.spec.class_names), _MOST_ROWS)))
         ]
+        shown = [row for row in shown if len(row)]
         columns = min(len(row) for row in shown)
         images = torch.cat([row[:columns] for row in shown])
         return ImageGrid(self._pixels(images), title="Samples, a class in each row", columns=columns)

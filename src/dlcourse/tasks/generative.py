@@ -12,14 +12,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from dlcourse.device import Device
+from dlcourse.errors import ConfigError
 from dlcourse.spec import Data, DataSpec, Split
 from dlcourse.tasks.judge import Judge
 
 _MOST_REFERENCES = 10_000
 _BATCH_SIZE = 250
 _PIXEL_SIDE = 8
-_LEAST_SHARE_OF_A_CLASS = 0.01
-_LEAST_SHARE_OF_A_MODE = 0.1
+_LEAST_SHARE = 0.1  # of its fair share, for a class or a mode to count as found
 _GOOD = 3.0  # standard deviations; a round Gaussian in the plane has 98.9 % of its points within
 
 
@@ -96,8 +96,8 @@ class SampleScores(ABC):
 class _ImageScores(SampleScores):
     """`frechet` to real images and, with a judge, `classes` and `recognised`.
 
-    `frechet_real` is what as many real images score that are not among the reference: a sampler of the true distribution
-    could do no better.
+    `frechet_real` is what as many real images (or all there are) score that are not among the reference: a sampler of the
+    true distribution could do no better. The reference is taken from the training set, in tests too.
     """
 
     monitor: ClassVar[str] = "frechet"
@@ -108,7 +108,9 @@ class _ImageScores(SampleScores):
         self._num_classes = data.spec.num_outputs
         real = self._features(_evenly(data.train, 2 * _MOST_REFERENCES))
         self._reference = _moments(real[::2])
-        self._others = torch.cat([self._features(_evenly(data.val, _MOST_REFERENCES)), real[1::2]])
+        others = torch.cat([self._features(_evenly(data.val, _MOST_REFERENCES)), real[1::2]])
+        order = torch.randperm(len(others), generator=torch.Generator().manual_seed(0))  # they may lie class by class
+        self._others = others[order.to(others.device)]
         self._frechet_real: dict[int, float] = {}
         self.lines = [self._line(len(real[::2]))]
 
@@ -120,7 +122,7 @@ class _ImageScores(SampleScores):
         if self._judge is not None:
             judged = self._judge.classes(samples)
             shares = torch.bincount(judged, minlength=self._num_classes) / len(judged)
-            found["classes"] = float((shares >= _LEAST_SHARE_OF_A_CLASS).sum())
+            found["classes"] = float((shares >= _LEAST_SHARE / self._num_classes).sum())
             if labels is not None:
                 found["recognised"] = float((judged == labels).float().mean())
         return found
@@ -144,7 +146,7 @@ class _ImageScores(SampleScores):
 
 
 class _PointScores(SampleScores):
-    """`energy_distance` to held-out points; of a mixture of Gaussians, `modes` found and the share of `good` points.
+    """`energy_distance` to validation points, in tests too; of a mixture of Gaussians, `modes` found and `good` points.
 
     A point is good within 3 standard deviations of a mode; a mode is found where it gets a tenth of its fair share of all
     samples, all of them good.
@@ -155,6 +157,11 @@ class _PointScores(SampleScores):
     def __init__(self, data: Data) -> None:
         super().__init__(data)
         self._held_out = _evenly(data.val, _MOST_REFERENCES).flatten(1)
+        if len(self._held_out) < 2:
+            raise ConfigError(
+                f"data '{data.spec.name}' has {len(self._held_out)} validation point, and an energy distance needs two; "
+                "use a larger data.val_fraction"
+            )
         self._centers = self._held_out.new_tensor(data.spec.centers)  # (K, 2)
         self._spread = data.spec.spread
         self.lines = [f"samples are compared with {len(self._held_out):,} held-out points"]
@@ -167,7 +174,7 @@ class _PointScores(SampleScores):
             is_good = distances <= _GOOD * self._spread
             counts = torch.bincount(modes[is_good], minlength=len(self._centers))
             fair = len(samples) / len(self._centers)
-            found["modes"] = float((counts >= _LEAST_SHARE_OF_A_MODE * fair).sum())
+            found["modes"] = float((counts >= _LEAST_SHARE * fair).sum())
             found["good"] = float(is_good.float().mean())
             if labels is not None:
                 found["recognised"] = float((is_good & (modes == labels)).float().mean())

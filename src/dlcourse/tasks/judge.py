@@ -23,8 +23,8 @@ _RATE = 3e-3
 class Judge:
     """A convolutional network and its accuracy on validation, which says how far its judgement goes.
 
-    It is trained anew in each run, by the same recipe and from the same seed, so that runs on the same data have the same
-    judge; the random state that training goes on with is left alone.
+    It is trained anew in each run, by the same recipe and from the same seed, so that runs with one seed on the same data
+    have the same judge; the random state that training goes on with is left alone.
     """
 
     def __init__(self, body: nn.Module, head: nn.Module, accuracy: float) -> None:

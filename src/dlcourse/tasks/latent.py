@@ -38,10 +38,10 @@ class View:
         """Take mean and deviation of a table's numbers from the training set; a number that never varies is only moved."""
         if self.is_image:
             return
-        inputs = torch.cat([batch.inputs for batch in split.batches(len(split))])  # (N, D)
+        inputs = torch.cat([batch.inputs for batch in split.batches(len(split))]).cpu()  # (N, D)
         deviation = inputs.double().std(0, correction=0)
-        self._model.center.copy_(inputs.double().mean(0))
-        self._model.scale.copy_(torch.where(deviation > 0, deviation, 1.0))
+        self._model.center.copy_(inputs.double().mean(0).float())
+        self._model.scale.copy_(torch.where(deviation > 0, deviation, 1.0).float())
 
 
 def code_picture(codes: Tensor, targets: Tensor, spec: DataSpec) -> Picture | None:

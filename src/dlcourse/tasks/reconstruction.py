@@ -3,7 +3,6 @@
 N is a number of examples, B a batch size, D the numbers of one example.
 """
 
-
 import torch
 from torch import nn
 from torch.nn import functional

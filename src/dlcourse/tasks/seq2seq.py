@@ -99,7 +99,8 @@ class SequenceToSequence(LossTask):
         previous[:, 0] = START
         ended = torch.zeros(len(inputs), dtype=torch.bool, device=inputs.device)
         for step in range(length):
-            tokens = self.model(inputs, previous[:, :length])[:, step].argmax(-1)  # (B, T, V) -> (B,)
+            with self.device.autocast():
+                tokens = self.model(inputs, previous[:, :length])[:, step].argmax(-1)  # (B, T, V) -> (B,)
             previous[:, step + 1] = tokens.masked_fill(ended, PAD)
             ended |= tokens == END
             if bool(ended.all()):

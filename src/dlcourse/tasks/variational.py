@@ -118,8 +118,8 @@ class Variational(LossTask):
             seen = self._view(batch.inputs)
             with self.device.autocast():
                 outputs, mean, log_variance = self.model(seen)
-            total += float(self.surprise(outputs, seen).double().sum())
-            divergences += kl_per_dimension(mean, log_variance).double().sum(0).cpu()
+            total += float(self.surprise(outputs, seen).cpu().double().sum())
+            divergences += kl_per_dimension(mean, log_variance).cpu().double().sum(0)
             codes.append(mean.float().cpu())
             targets.append(batch.targets.cpu())
         means = torch.cat(codes)  # (N, L)
@@ -176,7 +176,7 @@ class Variational(LossTask):
         seen_before, examples, total = 0, 0, 0.0
         for batch in split.batches(max(1, _CHUNK // self.samples) * step):
             chosen = self._view(batch.inputs[-seen_before % step :: step])
-            total += float(self.importance_bound(chosen, self.samples).double().sum())
+            total += float(self.importance_bound(chosen, self.samples).cpu().double().sum())
             examples += len(chosen)
             seen_before += len(batch.inputs)
         bound, scalars = total / examples, report.scalars
@@ -244,7 +244,7 @@ class Variational(LossTask):
             ",".join(self.spec.feature_labels),
             *(",".join(f"{value:.6g}" for value in row) for row in made.tolist()),
         ]
-        return Report({}, texts={"samples": "\n".join(rows) + "\n"})
+        return Report({}, texts={"samples": "\n".join(rows)})
 
 
 def kl_per_dimension(mean: Tensor, log_variance: Tensor) -> Tensor:
