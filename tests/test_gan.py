@@ -125,14 +125,14 @@ def linear_critic(loss, weight):
 
 
 def test_penalty_of_a_linear_critic():
-    found, weight = linear_critic("wasserstein", 10.0)
-    assert float(found.detach()) == pytest.approx(10 * (5 - 1) ** 2)
+    found, weight = linear_critic("wasserstein", 10.0)  # points are stretched by 4: the gradient is 4 w, of length 20
+    assert float(found.detach()) == pytest.approx(10 * (20 - 1) ** 2)
     (gradient,) = torch.autograd.grad(found, weight)
-    assert gradient[0].tolist() == pytest.approx([10 * 2 * 4 * 0.6, 10 * 2 * 4 * 0.8])
+    assert gradient[0].tolist() == pytest.approx([10 * 2 * 19 * 4 * 0.6, 10 * 2 * 19 * 4 * 0.8])
     found, weight = linear_critic("nonsaturating", 3.0)
-    assert float(found.detach()) == pytest.approx(1.5 * 25)
+    assert float(found.detach()) == pytest.approx(1.5 * 400)
     (gradient,) = torch.autograd.grad(found, weight)
-    assert gradient[0].tolist() == pytest.approx([9.0, 12.0])
+    assert gradient[0].tolist() == pytest.approx([16 * 9.0, 16 * 12.0])
 
 
 def test_penalty_against_finite_differences():
@@ -154,7 +154,7 @@ def test_usual_penalties():
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_each_optimizer_moves_its_own_network_by_its_own_gradient(accumulate):
     torch.manual_seed(0)
-    adversarial = task(make=lambda module, every: descend(module, accumulate=accumulate))
+    adversarial = task(make=lambda module, every=1: descend(module, accumulate=accumulate))
     model = adversarial.model
     real = batch(POINTS).inputs
     generator, discriminator = weights(model.generator), weights(model.discriminator)

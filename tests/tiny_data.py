@@ -53,7 +53,7 @@ def _write_text(folder: Path, option: str, name: str) -> list[str]:
 
 def _write_csv(folder: Path) -> list[str]:
     path = folder / "table.csv"
-    rows = [f"{row % 7},{row % 3},{'yes' if row % 2 else 'no'}" for row in range(60)]
+    rows = [f"{row % 4},{row % 3},{'yes' if row % 2 else 'no'}" for row in range(60)]
     path.write_text("\n".join(["a,b,answer", *rows]) + "\n", encoding="utf-8")
     return [f"data.file={path}", "data.target=answer"]
 
