@@ -120,14 +120,15 @@ def two_players(name: str, batch_size: int, root: str | None) -> float:
     from dlcourse.spec import DataSpec
 
     images = torch.from_numpy(read_mnist(root)[0])[: TRAIN_SIZE[name], None]
-    gan = MODELS.build(Choice("gan"), spec=DataSpec("mnist", (1, 28, 28), 10))
+    spec = DataSpec("mnist", (1, 28, 28), 10, pixel_mean=(0.1307,), pixel_std=(0.3081,))
+    gan = MODELS.build(Choice("gan"), spec=spec)
     generator, discriminator = gan.generator, gan.discriminator
     optimizers = [torch.optim.Adam(player.parameters(), lr=1e-3) for player in (discriminator, generator)]
     for _ in range(EPOCHS):
         started = time.perf_counter()
         running_loss = 0.0
         for chosen in torch.randperm(len(images)).split(batch_size):
-            real = images[chosen].float() / 127.5 - 1
+            real = (images[chosen].float() / 255 - 0.1307) / 0.3081
             fake = generator(torch.randn(len(real), gan.latent))
             loss = softplus(-discriminator(real)).mean() + softplus(discriminator(fake.detach())).mean()
             optimizers[0].zero_grad()
