@@ -4,6 +4,7 @@ B is the batch size, D the numbers of one example, L those of its code, H units 
 height and width of feature maps.
 """
 
+from abc import ABC, abstractmethod
 from itertools import pairwise
 from typing import Literal
 
@@ -17,7 +18,7 @@ from dlcourse.spec import DataSpec
 Arch = Literal["mlp", "conv"]
 
 
-class LatentModel(nn.Module):
+class LatentModel(nn.Module, ABC):
     """Abstract: a model with codes, for images with pixels in [0, 1] and for tables with numbers of mean 0 and deviation 1.
 
     What the numbers of a table were before stands in `center` and `scale` `(D,)`, which the task fits to the training set
@@ -42,9 +43,9 @@ class LatentModel(nn.Module):
         outputs: Tensor = self.decoder(codes)
         return outputs
 
+    @abstractmethod
     def represent(self, inputs: Tensor) -> Tensor:
         """The one code `(B, L)` that stands for an input."""
-        raise NotImplementedError
 
 
 class Autoencoder(LatentModel):

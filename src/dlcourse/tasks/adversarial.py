@@ -6,7 +6,7 @@ B is a batch size, N a number of examples, K the number of classes.
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +16,12 @@ from dlcourse.descent import DescentMaker
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.models.gan import GAN
-from dlcourse.options import Count, Fraction, NonNegative, Range, suggestion
+from dlcourse.options import Count, Fraction, NonNegative, Range
 from dlcourse.plots import ImageGrid, Picture, SampledPoints
-from dlcourse.spec import Batch, Data, DataSpec, Report, Split
+from dlcourse.spec import Batch, DataSpec, Report, Split
 from dlcourse.tasks.generative import SampleScores
-from dlcourse.tasks.task import SampleRequest, Scalars, Task
+from dlcourse.tasks.making import MakingTask
+from dlcourse.tasks.task import SampleRequest, Scalars
 
 AdversarialLoss = Literal["nonsaturating", "wasserstein"]
 Several = Annotated[int, Range(ge=2)]
@@ -30,18 +31,9 @@ _IMAGES, _COLUMNS = 64, 8
 _NEAREST = 8
 _POINTS = 1000
 _BATCH_SIZE = 250
-_WORDS = {
-    "frechet": "Frechet {:.4g}",
-    "frechet_real": "real images {:.3g}",
-    "classes": "classes {:.0f}",
-    "energy_distance": "energy distance {:.3g}",
-    "modes": "modes {:.0f}",
-    "good": "good {:.1%}",
-    "recognised": "recognised {:.1%}",
-}
 
 
-class Adversarial(Task):
+class Adversarial(MakingTask):
     """Two losses and two optimizers, one for each network of a GAN.
 
     `nonsaturating` is Goodfellow's (2014): cross-entropy for the discriminator, and the generator maximises the logarithm
@@ -58,6 +50,10 @@ class Adversarial(Task):
     """
 
     mode = "min"
+    words: ClassVar[dict[str, str]] = MakingTask.words | {
+        "frechet": "Frechet {:.4g}",
+        "energy_distance": "energy distance {:.3g}",
+    }
 
     def __init__(
         self,
@@ -94,16 +90,11 @@ class Adversarial(Task):
         self._samples = samples
         self._steps = 0
         self._loss_generator = torch.zeros((), device=device.torch_device)
-        self._scores: SampleScores | None = None
 
     @property
     def rate(self) -> float:
         """The learning rate of the generator's latest update."""
         return self._descent.rate
-
-    def prepare(self, data: Data) -> list[str]:
-        self._scores = SampleScores.prepare(data, self.device)
-        return self._scores.lines
 
     def train_step(self, batch: Batch) -> Scalars:
         labels = batch.targets if self.model.is_conditional else None
@@ -204,8 +195,8 @@ class Adversarial(Task):
 
     def _add_details(self, report: Report, samples: Tensor) -> None:
         assert self._scores is not None
-        words = {name: _words(name, value) for name, value in report.scalars.items() if name in _WORDS}
-        report.headline = "   ".join([*words.values(), f"loss {report.scalars['loss']:.4g}"])
+        words = [self.say(name, value) for name, value in report.scalars.items() if name in self.words]
+        report.headline = "   ".join([*words, f"loss {report.scalars['loss']:.4g}"])
         report.lines.append(f"{self._samples:,} samples; the discriminator takes real examples for real with")
         report.lines.append(
             f"{report.scalars['d_real']:.3f} on average, and made-up ones with {report.scalars['d_fake']:.3f}"
@@ -225,21 +216,15 @@ class Adversarial(Task):
         count = request.count or (_IMAGES if self.spec.is_image else _POINTS)
         labels = self._labels(count)
         if labels is not None and request.label is not None:
-            labels.fill_(self._class_index(request.label))
+            labels.fill_(self.class_index(request.label))
         samples = self.generate(count, labels)
         return Report({}, pictures={"samples": self._picture(samples, labels, None, limit=count)})
-
-    def _class_index(self, label: str) -> int:
-        names = self.spec.class_names
-        if label not in names:
-            raise ConfigError(f"--label: no class '{label}'{suggestion(label, names)}")
-        return names.index(label)
 
     def _labels(self, count: int) -> Tensor | None:
         """The classes in turn, `(count,)`, where the model is conditional."""
         if not self.model.is_conditional:
             return None
-        return torch.arange(count, device=self.device.torch_device) % self.model.num_classes
+        return self.classes_in_turn(count)
 
     def _real_points(self, split: Split, batch_size: int) -> Tensor | None:
         if self.spec.is_image:
@@ -272,7 +257,3 @@ def _fixed(module: nn.Module) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
-
-
-def _words(name: str, value: float) -> str:
-    return _WORDS[name].format(value).replace("%", " %")

@@ -6,7 +6,7 @@ B is a batch size, N a number of examples, T of the steps from data to noise, K 
 import math
 from collections import deque
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -16,13 +16,14 @@ from dlcourse.descent import DescentMaker
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.models.diffusion import Denoiser
-from dlcourse.options import Count, Fraction, NonNegative, Probability, Range, suggestion
+from dlcourse.options import Count, Fraction, NonNegative, Probability, Range
 from dlcourse.plots import ImageGrid, Picture, PointStrip, SampledPoints
-from dlcourse.spec import Batch, Data, DataSpec, Report, Split
+from dlcourse.spec import Batch, DataSpec, Report, Split
 from dlcourse.tasks.averaging import MovingAverage
 from dlcourse.tasks.generative import SampleScores
+from dlcourse.tasks.making import MakingTask
 from dlcourse.tasks.noising import Noising, Sampler, Schedule
-from dlcourse.tasks.task import SampleRequest, Scalars, Task
+from dlcourse.tasks.task import SampleRequest, Scalars
 
 Several = Annotated[int, Range(ge=2)]
 
@@ -34,19 +35,9 @@ _IMAGES_PER_STEPS, _STEPS_COMPARED = 250, (5, 10, 25)
 _COLUMNS, _MOST_ROWS = 8, 10
 _STRIP = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 _POINT_LIMIT = 4.0
-_WORDS = {
-    "loss": "loss {:.4f}",
-    "frechet": "Frechet {:.3g}",
-    "frechet_real": "real images {:.3g}",
-    "energy_distance": "energy distance {:.2g}",
-    "modes": "modes {:.0f}",
-    "good": "good {:.1%}",
-    "classes": "classes {:.0f}",
-    "recognised": "recognised {:.1%}",
-}
 
 
-class Diffusion(Task):
+class Diffusion(MakingTask):
     """Denoising diffusion with a predicted epsilon and the plain squared error (Ho 2020), for images and points.
 
     Conditional models are steered by classifier-free guidance: while training, `drop_label` of the labels are left out;
@@ -56,6 +47,11 @@ class Diffusion(Task):
 
     monitor = "loss"
     mode = "min"
+    words: ClassVar[dict[str, str]] = MakingTask.words | {
+        "loss": "loss {:.4f}",
+        "frechet": "Frechet {:.3g}",
+        "energy_distance": "energy distance {:.2g}",
+    }
 
     def __init__(
         self,
@@ -91,15 +87,10 @@ class Diffusion(Task):
         self._guidance = guidance
         self._drop_label = drop_label
         self._samples = samples
-        self._scores: SampleScores | None = None
 
     @property
     def rate(self) -> float:
         return self._descent.rate
-
-    def prepare(self, data: Data) -> list[str]:
-        self._scores = SampleScores.prepare(data, self.device)
-        return self._scores.lines
 
     def train_step(self, batch: Batch) -> Scalars:
         clean = self._scaled(batch.inputs)
@@ -130,7 +121,7 @@ class Diffusion(Task):
         report.scalars |= self._scores.scores(samples, labels)
         report.pictures["samples"] = self._samples_picture(samples, labels, split)
         if full:
-            report.headline = "   ".join(_words(name, value) for name, value in report.scalars.items())
+            report.headline = "   ".join(self.say(name, value) for name, value in report.scalars.items())
             report.tables["steps"] = self._steps_table()
             report.lines += _steps_lines(report.tables["steps"])
             report.pictures["noising"] = self._noising_picture(split)
@@ -147,7 +138,7 @@ class Diffusion(Task):
         count = request.count or usual
         labels = self._labels(count)
         if request.label is not None:
-            labels = torch.full((count,), self._class_index(request.label), device=self.device.torch_device)
+            labels = torch.full((count,), self.class_index(request.label), device=self.device.torch_device)
         samples = self.generate(count, labels, steps=request.steps, guidance=request.guidance)
         what = f" of class {request.label}" if request.label is not None else ""
         if self.spec.is_image:
@@ -213,12 +204,7 @@ class Diffusion(Task):
         """Each class in turn, where the model is conditional."""
         if not self.model.is_conditional:
             return None
-        return torch.arange(count, device=self.device.torch_device) % len(self.spec.class_names)
-
-    def _class_index(self, name: str) -> int:
-        if name not in self.spec.class_names:
-            raise ConfigError(f"--label: no class '{name}'{suggestion(name, self.spec.class_names)}")
-        return self.spec.class_names.index(name)
+        return self.classes_in_turn(count)
 
     def _loss(self, split: Split, batch_size: int) -> float:
         """The mean over the examples, at times that are spread evenly over them and the same in every evaluation."""
@@ -301,10 +287,6 @@ class Diffusion(Task):
         assert self._scores is not None
         images = torch.cat([self._pixels(samples), self._pixels(self._scores.nearest(samples))])
         return ImageGrid(images, title="Samples, and below each the nearest training image", columns=len(samples))
-
-
-def _words(name: str, value: float) -> str:
-    return _WORDS.get(name, name + " {:.4g}").format(value).replace("%", " %")
 
 
 def _steps_lines(table: list[list[object]]) -> list[str]:
