@@ -91,6 +91,9 @@ ALLOWED = {
     "console": WORDS,
     "summary": WORDS,
     "report": WORDS | {"config", "console", "device", "run", "summary", "tasks", "trainer", "__version__"},
+    "building": WORDS
+    | {"config", "console", "data", "descent", "device", "features", "models", "optim", "tasks"}
+    | {"trainer", "transfer"},
     "trainer": WORDS | {"config", "checkpoint", "console", "descent", "device", "logger", "tasks"},
 }
 

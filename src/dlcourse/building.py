@@ -1,0 +1,144 @@
+"""From a checked config to what a run is made of: the data, the model and the task, tried before anything is written."""
+
+import copy
+import itertools
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlcourse.config import RunConfig, TrainerConfig
+from dlcourse.console import Console
+from dlcourse.data import DATASETS
+from dlcourse.descent import Descent
+from dlcourse.device import DEVICES, Device
+from dlcourse.errors import ConfigError
+from dlcourse.features import FEATURES
+from dlcourse.models import MODELS
+from dlcourse.optim import OPTIMIZERS, SCHEDULERS
+from dlcourse.registry import Choice, Registry
+from dlcourse.spec import Batch, Data, Split
+from dlcourse.tasks import TASKS
+from dlcourse.tasks.task import Task
+from dlcourse.trainer import batch_size, evaluate, steps_per_epoch
+from dlcourse.transfer import freeze, start_from
+
+_MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)
+"""What torch and NumPy raise for shapes that do not fit and sizes that no memory holds."""
+
+
+def check_entries(config: RunConfig) -> None:
+    """Check every name and option of the config against the registries; raises ConfigError."""
+    entries: list[tuple[Registry[Any], Choice]] = [
+        (DEVICES, config.device),
+        (DATASETS, config.data),
+        (FEATURES, config.features),
+        (MODELS, config.model),
+        (TASKS, config.task),
+        (OPTIMIZERS, config.optimizer),
+        (SCHEDULERS, config.scheduler),
+    ]
+    for registry, choice in entries:
+        registry.check(choice)
+    task: Any = TASKS[config.task.name]
+    if config.features.name != "none" and not task.takes_features:
+        raise ConfigError(
+            f"features={config.features.name} does not go with task '{config.task.name}'; use features=none, "
+            "or a model for task classification or regression"
+        )
+
+
+def check_batch_size(config: TrainerConfig, data: Data) -> None:
+    """Raise ConfigError where the training set does not fill one batch."""
+    if config.batch_size != "full" and config.batch_size > len(data.train):
+        raise ConfigError(
+            f"trainer.batch_size={config.batch_size} is larger than the training set ({len(data.train):,} examples); "
+            "use a smaller one, such as trainer=small_data, or trainer.batch_size=full"
+        )
+
+
+def build_task(config: RunConfig, data: Data, device: Device, console: Console) -> Task:
+    """The task with its model and optimizer, tried on a first batch of validation data."""
+    make_optimizer = OPTIMIZERS.build(config.optimizer)
+    batches = steps_per_epoch(config.trainer, data)
+    accumulate = config.trainer.accumulate
+    updates = config.trainer.epochs * batches // accumulate
+    if updates == 0:
+        raise ConfigError(
+            f"trainer.accumulate={accumulate} is more than the {config.trainer.epochs * batches} batches of this training"
+        )
+    make_schedule = SCHEDULERS.build(config.scheduler)
+
+    def descend(module: nn.Module, *, every: int = 1) -> Descent:
+        schedule = make_schedule(max(1, updates // every), batches / accumulate / every)
+        optimizer = make_optimizer(module)
+        return Descent(optimizer, schedule, device, accumulate=accumulate, clip_norm=config.trainer.clip_norm)
+
+    try:
+        model = _build_model(config, data, device)
+        if config.init_skip and config.init_from is None:
+            raise ConfigError(f"init_skip={list(config.init_skip)} needs init_from=RUN")
+        if config.init_from is not None:
+            console.say("start", start_from(model, config.init_from, config.init_skip))
+        if config.freeze:
+            console.say("freeze", freeze(model, config.freeze))
+        task = TASKS.build(config.task, model=model, spec=data.spec, device=device, descend=descend)
+        evaluate(task, _FirstBatch(data.val), config.trainer.eval_batch_size, device)
+        _try_training_mode(model, data, min(2, batch_size(config.trainer, data)), device)
+    except _MISFITS as error:
+        raise ConfigError(
+            f"model '{config.model.name}' with task '{config.task.name}' cannot take data '{config.data.name}' "
+            f"(examples of shape {data.spec.input_shape}): {_first_line(error)}"
+        ) from error
+    return task
+
+
+def _try_training_mode(model: nn.Module, data: Data, size: int, device: Device) -> None:
+    """Run a small training batch through a copy of the model: batch norm, for one, cannot average over one example."""
+    with torch.no_grad(), device.forked_random_state():
+        copy.deepcopy(model).train()(next(data.train.batches(size, epoch=1)).inputs)
+
+
+def build_data(config: RunConfig, device: Device) -> Data:
+    """The data set, on the device; raises ConfigError, DataError."""
+    try:
+        return DATASETS.build(config.data).build(name=config.data.name, seed=config.seed).to(device.torch_device)
+    except _MISFITS as error:
+        raise ConfigError(
+            f"data '{config.data.name}' cannot be made with these options: {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _build_model(config: RunConfig, data: Data, device: Device) -> nn.Module:
+    """The model, behind its feature map where there is one."""
+    features = FEATURES.build(config.features, spec=data.spec)
+    if features is None:
+        return MODELS.build(config.model, spec=data.spec).to(device.torch_device)
+    features.fit(torch.cat([batch.inputs for batch in data.train.batches(len(data.train))]).cpu())
+    model = MODELS.build(config.model, spec=features.spec(data.spec))
+    return nn.Sequential(OrderedDict(features=features, model=model)).to(device.torch_device)
+
+
+class _FirstBatch:
+    """A split cut down to its first batch."""
+
+    def __init__(self, split: Split) -> None:
+        self._split = split
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def batches(self, batch_size: int, *, epoch: int | None = None) -> Iterator[Batch]:
+        return itertools.islice(self._split.batches(batch_size, epoch=epoch), 1)
+
+    def to(self, device: torch.device) -> "_FirstBatch":
+        return _FirstBatch(self._split.to(device))
+
+    def pictures(self, indices: torch.Tensor) -> torch.Tensor | None:
+        return self._split.pictures(indices)
