@@ -1,5 +1,6 @@
 """Tables in CSV files: what becomes a feature, what a class, and an error that names row and column for what does not."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -179,14 +180,61 @@ def test_a_bad_table_is_one_line(tmp_path: Path, content: str | bytes, options: 
 
 def test_ten_thousand_values_of_text_are_the_limit(tmp_path: Path) -> None:
     def table(count: int) -> str:
-        return "name,kind\n" + "".join(f"n{i},{i % 2}\n" for i in range(count))
+        return "name,kind\n" + "".join(f"n{i // 2},{i % 2}\n" for i in range(2 * count))
 
-    assert load(tmp_path, table(100)).train_inputs.shape == (80, 100)
+    assert load(tmp_path, table(100)).train_inputs.shape == (160, 100)
     message = (
         r"10,001 different values, and at most 10,000 can become features; leave out 'name' \(10,001\): 'data.drop="
     )
     with pytest.raises(UserError, match=message):
         load(tmp_path, table(10_001))
+
+
+def texts(different: int, rows: int) -> str:
+    return "a,name,b,kind\n" + "".join(f"{i},n{i % different},m{i % different},{'yn'[i % 2]}\n" for i in range(rows))
+
+
+@pytest.mark.parametrize(("different", "rows"), [(20, 20), (20, 21), (21, 42), (50, 100)])
+def test_text_that_repeats_or_has_few_values_becomes_features(tmp_path: Path, different: int, rows: int) -> None:
+    assert len(load(tmp_path, texts(different, rows)).feature_names) == 1 + 2 * different
+
+
+@pytest.mark.parametrize(("different", "rows"), [(21, 21), (21, 41), (51, 100), (1_000, 1_000)])
+def test_text_of_which_most_rows_differ_is_refused(tmp_path: Path, different: int, rows: int) -> None:
+    values = f"has {different:,} different values"
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, texts(different, rows), drop=("a",))
+    assert str(caught.value).endswith(
+        f"table.csv: too many to become features: 'name' {values}, 'b' {values} in {rows:,} rows of text; "
+        "write numbers, or leave out what is a name: 'data.drop=[a,name,b]'"
+    )
+    with pytest.raises(UserError, match=f": 'b' {values} in"):
+        load(tmp_path, texts(different, rows), drop=("name",))
+    assert load(tmp_path, texts(different, rows), drop=("name", "b")).feature_names == ("a",)
+
+
+NAMES = ("height, cm", "a,b", "it's", 'say "hi"', "true", "7", "week day", "größe", "x=y", "(m)", "[c", "a:b", "$x")
+
+
+def test_what_a_message_says_to_type_drops_columns_of_any_name(lab: Lab) -> None:
+    header = ",".join('"' + column.replace('"', '""') + '"' for column in (*NAMES, "size", "kind"))
+    rows = (",".join([f"n{i}"] * len(NAMES)) + f",{i},{'ab'[i % 2]}\n" for i in range(60))
+    words = ["data=csv", f"data.file={write(lab.folder, header + chr(10) + ''.join(rows))}", "data.target=kind"]
+    lab.train(*words, "model=logreg", code=2)
+    shown = lab.err.rsplit("leave out what is a name: ", 1)[1].strip()
+    lab.train(*words, *shlex.split(shown), "model=logreg", "trainer.epochs=1")
+    assert "1 feature   2 classes" in lab.out
+
+
+@pytest.mark.parametrize("drop", ["[size,height, cm]", "[size,height,cm]", "[height, cm,size]"])
+def test_a_name_with_a_comma_is_shown_in_quotes(lab: Lab, drop: str) -> None:
+    file = write(lab.folder, '"height, cm",size,weight,kind\n' + "".join(f"7,1,{i},{'ab'[i % 2]}\n" for i in range(60)))
+    words = ["data=csv", f"data.file={file}", "data.target=kind", "model=logreg", "trainer.epochs=1"]
+    lab.train(*words, f"data.drop={drop}", code=2)
+    message = "has no column 'height'; for the column 'height, cm' type 'data.drop=[size,\"height, cm\"]'"
+    assert lab.err.strip().endswith(message)
+    lab.train(*words, *shlex.split(message.rpartition(" type ")[2]))
+    assert "1 feature   2 classes" in lab.out
 
 
 @pytest.mark.parametrize(
@@ -209,6 +257,7 @@ def test_training_on_a_table(lab: Lab) -> None:
     words = ["data=csv", f"data.file={file}", "data.target=late", "model=logreg", "trainer.epochs=5"]
     lab.train(*words, code=2)
     assert "a column has no name" in lab.err
+    assert lab.err.strip().endswith("leave the column out: 'data.drop=[\"\"]'")
     lab.train(*words, "data.drop=['']")
     assert "1 feature   2 classes" in lab.out
     lab.train(*words[:2], "data.target='week day'", "data.drop=['']", "task=regression", code=2)

@@ -1,7 +1,12 @@
+import re
+from contextlib import nullcontext
+from dataclasses import replace
+
 import pytest
 import torch
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
+from dlcourse.data import DATASETS
 from dlcourse.errors import ConfigError
 from dlcourse.features import FEATURES
 from dlcourse.models import MODELS
@@ -61,10 +66,27 @@ def test_a_model_says_which_data_it_cannot_take(name: str, spec: DataSpec, messa
 
 
 def test_a_cnn_that_pools_everything_away_says_what_to_change() -> None:
-    with pytest.raises(ConfigError, match=r"nothing is left of 28x28 images; use fewer model\.channels"):
-        build("cnn", MNIST, channels=[4] * 6)
+    with pytest.raises(ConfigError) as caught:
+        build("cnn", MNIST, channels=[4] * 6, pool=[3, 2])
+    assert str(caught.value).endswith(
+        f"nothing is left of the 28x28 images of data '{MNIST.name}'; use fewer model.channels, model.pool=[1], or "
+        "data.resize=96"
+    )
+    for side, fits in ((96, True), (95, False)):
+        with nullcontext() if fits else pytest.raises(ConfigError, match=r"data\.resize=96"):
+            build("cnn", replace(MNIST, input_shape=(1, side, side)), channels=[1] * 6, pool=[3, 2])
     with pytest.raises(ConfigError, match=r"model\.kernel must be odd"):
         build("cnn", MNIST, kernel=4)
+
+
+@pytest.mark.parametrize("data", [name for name in DATASETS if "augment" in DATASETS.schema(name)])
+@pytest.mark.parametrize("model", ["cnn", "resnet9"])
+def test_too_small_images_are_enlarged_by_an_option_that_their_data_set_has(model: str, data: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(model, replace(MNIST, name=data, input_shape=(1, 7, 7)))
+    found = re.search(r"data\.(\w+)=(\d+)", str(caught.value))
+    assert found
+    DATASETS.check(Choice(data, {found[1]: int(found[2])}))
 
 
 def test_logistic_regression_has_one_logit_for_two_classes_and_k_for_more() -> None:

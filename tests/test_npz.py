@@ -75,7 +75,17 @@ def test_labels_become_classes(
     np.testing.assert_array_equal(torch.cat([tables.train_targets, tables.test_targets]), encoded)
 
 
-@pytest.mark.parametrize(("targets", "kind"), [(FEATURES[:, 0], "auto"), (FEATURES, "auto"), (LABELS, "value")])
+@pytest.mark.parametrize(
+    ("targets", "kind"),
+    [
+        (FEATURES[:, 0], "auto"),
+        (FEATURES, "auto"),
+        (LABELS, "value"),
+        (np.eye(4)[LABELS], "value"),
+        (np.eye(4)[LABELS] * 2, "auto"),
+        (np.eye(4)[LABELS] + np.eye(4)[3 - LABELS], "auto"),
+    ],
+)
 def test_floats_are_values(tmp_path: Path, targets: np.ndarray, kind: str) -> None:
     tables = load(tmp_path, y=targets, kind=kind)
     assert tables.class_names == ()
@@ -125,7 +135,7 @@ def with_bad_value(value: float) -> np.ndarray:
             COLOUR / 255,
             LABELS,
             {},
-            "but is float64; images must be uint8 from 0 to 255, for values in [0, 1]: (x_train * 2",
+            "but is float64; images must be uint8 from 0 to 255; for values in [0, 1] save (255 * x_train).round().astype(",
         ),
         (COLOUR[None].swapaxes(0, 1), LABELS, {}, "x_train has shape (30, 1, 6, 5, 3); at most 4 axes have a meaning"),
         (FEATURES.astype(complex), LABELS, {}, "x_train is an array of complex128; it must be one of numbers"),
@@ -145,6 +155,12 @@ def with_bad_value(value: float) -> np.ndarray:
             np.eye(4, dtype=int)[LABELS],
             {},
             "y_train has shape (30, 4), and classes have shape (N,); for one-hot",
+        ),
+        (
+            FEATURES,
+            np.eye(4, dtype=np.float32)[LABELS],
+            {},
+            "y_train of shape (30, 4) is one-hot rows, and classes have shape (N,); save y_train.argmax(1), or type data.k",
         ),
         (FEATURES, COLOUR, {}, "y_train has shape (30, 6, 5, 3); targets have shape (N,) or (N, O)"),
         (
@@ -266,3 +282,17 @@ def test_training_on_arrays(lab: Lab) -> None:
     file = write(lab.folder, x=FEATURES, y=FEATURES[:, 0])
     lab.train(*words, "model=linreg")
     assert "3 features   1 target value" in lab.out
+
+
+@pytest.mark.parametrize("model", ["cnn", "resnet", "vae", "gan", "diffusion"])
+def test_a_model_for_images_says_how_to_save_them(lab: Lab, model: str) -> None:
+    pixels = (GREY / 255).astype(np.float32)
+    words = [f"model={model}", "data=npz", "trainer.batch_size=8"]
+    assert lab.attempt(*words, f"data.file={write(lab.folder, x=pixels, y=LABELS)}") == 2
+    advice = "save images as uint8, those in [0, 1] as (255 * x).round().astype('uint8'); or use "
+    assert f"model '{model}' " in lab.err and advice in lab.err
+    as_advised = NpzFile(file=write(lab.folder, x=(255 * pixels).round().astype("uint8"), y=LABELS)).load()
+    assert as_advised.train_inputs.dtype == torch.uint8
+    assert {image.numpy().tobytes() for image in as_advised.train_inputs} <= {image.tobytes() for image in GREY}
+    assert lab.attempt(*words, f"data.file={write(lab.folder, x=FEATURES[:, 0], y=LABELS)}") == 2
+    assert "uint8" not in lab.err

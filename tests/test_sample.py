@@ -44,8 +44,8 @@ def test_text_goes_on_from_a_prompt(lab: Lab) -> None:
     assert text.startswith("The ") and len(text) == len("The ") + 30 + 1
     assert sample(lab, str(run), "--prompt", "The ", "--length", "30", "--top-k", "1", "--out", "text.txt") == 0
     assert (lab.folder / "text.txt").read_text(encoding="utf-8") == text
-    assert sample(lab, str(run), "--prompt", "名") == 2
-    assert "the training data have no '名'" in lab.err
+    assert sample(lab, str(run), "--prompt", "The 名") == 2
+    assert "--prompt: the training data have no '名' (character 5); write the text without" in lab.err
 
 
 @pytest.mark.parametrize(

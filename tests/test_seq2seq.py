@@ -141,7 +141,7 @@ def test_a_prompt_is_decoded() -> None:
     [
         (SampleRequest(), r"--prompt is missing: the input sequence, such as --prompt '0 1 2'"),
         (SampleRequest(prompt="0 1 2 3 4 0 1"), r"--prompt has 7 tokens, and the model reads at most 6"),
-        (SampleRequest(prompt="0 x"), r"the training data have no 'x'"),
+        (SampleRequest(prompt="0 x"), r"^--prompt: the training data have no 'x' \(symbol 2\); put a blank"),
         (SampleRequest(prompt="0 <pad> 1"), r"added by the program"),
         (SampleRequest(prompt="0", temperature=1.0), r"--temperature has no meaning for this run; it takes --prompt"),
     ],

@@ -30,10 +30,12 @@ def test_words() -> None:
 
 
 def test_unseen_symbols_are_named() -> None:
-    with pytest.raises(ConfigError, match=r"^the training data have no '\\t' 'z'; write the text without$"):
+    with pytest.raises(
+        ConfigError, match=r"^the training data have no 'z' \(character 3\), '\\t' \(character 5\); write"
+    ):
         of("characters", ("a", "b")).encode("abzz\tb")
-    with pytest.raises(ConfigError, match="no 'dog'"):
-        of("words", ("cat",)).encode("cat dog")
+    with pytest.raises(ConfigError, match=r"no 'dog' \(symbol 2\); put a blank between symbols$"):
+        of("words", ("cat",)).encode("cat dog cat dog")
 
 
 def test_byte_pairs_bring_back_any_text() -> None:

@@ -36,10 +36,12 @@ class _Symbols:
 
     def encode(self, text: str) -> list[int]:
         symbols = text.split() if self._glue else list(text)
-        unseen = sorted({symbol for symbol in symbols if symbol not in self._index})
+        unseen = [symbol for symbol in dict.fromkeys(symbols) if symbol not in self._index]
         if unseen:
-            shown = " ".join(repr(symbol) for symbol in unseen[:10])
-            hint = "put a blank between symbols" if self._glue else "write the text without"
+            kind, hint = (
+                ("symbol", "put a blank between symbols") if self._glue else ("character", "write the text without")
+            )
+            shown = ", ".join(f"{symbol!r} ({kind} {symbols.index(symbol) + 1})" for symbol in unseen[:10])
             raise ConfigError(f"the training data have no {shown}; {hint}")
         return [self._index[symbol] for symbol in symbols]
 
@@ -65,6 +67,14 @@ def tokenizer_of(spec: "DataSpec") -> Tokenizer:
     if spec.tokenizer in ("characters", "words"):
         return _Symbols(spec.vocabulary, " " if spec.tokenizer == "words" else "")
     return _BytePairs(spec.tokenizer)
+
+
+def encode_prompt(prompt: str, tokenizer: Tokenizer) -> list[int]:
+    """The tokens of what was given as `--prompt`; raises ConfigError for symbols that are not in the vocabulary."""
+    try:
+        return tokenizer.encode(prompt)
+    except ConfigError as error:
+        raise ConfigError(f"--prompt: {error}") from None
 
 
 def learn_byte_pairs(text: str, vocab_size: int) -> tuple[str, tuple[str, ...]]:

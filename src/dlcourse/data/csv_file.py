@@ -7,7 +7,8 @@ import csv
 import io
 import math
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,10 +26,14 @@ MAX_CLASSES_OF_NUMBERS = 20
 """Whole numbers with more different values than this are taken as numbers to predict, not as names of classes."""
 
 MAX_ONE_HOT = 10_000
+MAX_SELDOM_REPEATED = 20
+"""Different values of a text column that may be more than half as many as its rows: further ones are names, not kinds."""
+
 _MISSING = {"", "?", "-", "na", "n/a", "#n/a", "nan", "none", "null"}
 _MOSTLY = 0.5
 _BOM = b"\xef\xbb\xbf"
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_PLAIN = re.compile(r"(?!(?:true|false|null|nan|inf)$)[^\W\d](?:[\w -]*\w)?", re.IGNORECASE)
 
 
 @dataclass
@@ -72,8 +77,9 @@ class _Column:
 class CsvFile(TableSource, ClassSource):
     """Rows of a CSV file with a header; the column `target` is predicted from all others, less those to `drop`.
 
-    A column is numeric where every cell is a number. A target is a class where it is text, or whole numbers with at
-    most 20 different values, and otherwise a value; `kind` overrules that.
+    A column is numeric where every cell is a number. A column of text is refused where it has more than 20 different
+    values, and more than half as many as there are rows, as names do. A target is a class where it is text, or whole
+    numbers with at most 20 different values, and otherwise a value; `kind` overrules that.
     """
 
     file: str | None = None
@@ -87,7 +93,7 @@ class CsvFile(TableSource, ClassSource):
             raise ConfigError("data.file is missing; type data=csv data.file=FILE data.target=COLUMN")
         columns = read_columns(user_path(self.file, "data.file"), self._separator())
         target = self._take_target(columns)
-        inputs, feature_names = _features(self._kept(columns))
+        inputs, feature_names = _features(self._kept(columns), self.drop)
         targets, class_names = self._targets(target)
         return self.divide(inputs, targets, class_names, feature_names)
 
@@ -116,18 +122,28 @@ class CsvFile(TableSource, ClassSource):
     def _kept(self, columns: dict[str, _Column]) -> list[_Column]:
         for name in self.drop:
             if name not in columns:
-                raise ConfigError(f"data.drop: {self.file} has no column '{name}'{suggestion(name, columns)}")
+                raise ConfigError(f"data.drop: {self.file} has no column '{name}'{self._meant(name, columns)}")
         kept = [column for name, column in columns.items() if name not in self.drop]
         if not kept:
             raise DataError(f"{self.file} has no column besides the target '{self.target}'; it needs at least one")
         for column in kept:
             if not column.name:
                 raise DataError(
-                    f"{self.file}, row 1: a column has no name (a row index?); write one, or leave the column out with "
-                    "\"data.drop=['']\""
+                    f"{self.file}, row 1: a column has no name (a row index?); write one, or leave the column out: "
+                    f"{_drop_word(*self.drop, '')}"
                 )
-            column.require_complete(f"fill it in, remove the row, or leave the column out: 'data.drop=[{column.name}]'")
+            column.require_complete(
+                f"fill it in, remove the row, or leave the column out: {_drop_word(*self.drop, column.name)}"
+            )
         return kept
+
+    def _meant(self, name: str, columns: Iterable[str]) -> str:
+        """What to type instead of a name to drop that is none, which may be a part of a name with commas."""
+        whole = next((column for column in columns if name in re.split(r"\s*,\s*", column)), None)
+        if whole is None:
+            return suggestion(name, columns)
+        others = (other for other in self.drop if other in columns and other != whole)
+        return f"; for the column '{whole}' type {_drop_word(*others, whole)}"
 
     def _targets(self, column: _Column) -> tuple[Tensor, tuple[str, ...]]:
         """Classes `(N,)` with their names, or values `(N, 1)` and no names."""
@@ -227,14 +243,20 @@ def _check_header(path: Path, header: Sequence[str], separator: str) -> None:
             raise DataError(f"{path}, row 1: two columns are called '{name}'; rename one")
 
 
-def _features(columns: Sequence[_Column]) -> tuple[Tensor, tuple[str, ...]]:
+def _drop_word(*names: str) -> str:
+    """`data.drop` with these names, as a shell takes it; names that Hydra would read otherwise are in quotes."""
+    quoted = (name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '\\"') + '"' for name in names)
+    return shlex.quote(f"data.drop=[{','.join(quoted)}]")
+
+
+def _features(columns: Sequence[_Column], dropped: Sequence[str]) -> tuple[Tensor, tuple[str, ...]]:
     """Inputs `(N, F)` as float32 and the name of each feature, `colour=red` for a value of a text column."""
     numbers = [column.numbers() for column in columns]
     values = [
         np.unique(np.array(column.cells)) if number is None else None
         for column, number in zip(columns, numbers, strict=True)
     ]
-    _check_text_columns(columns, values)
+    _check_text_columns(columns, values, dropped)
     names: list[str] = []
     parts: list[NDArray[np.float32]] = []  # each (N, features of the column)
     for column, number, categories in zip(columns, numbers, values, strict=True):
@@ -247,17 +269,27 @@ def _features(columns: Sequence[_Column]) -> tuple[Tensor, tuple[str, ...]]:
     return torch.from_numpy(np.concatenate(parts, axis=1)), tuple(names)
 
 
-def _check_text_columns(columns: Sequence[_Column], values: Sequence[NDArray[np.str_] | None]) -> None:
+def _check_text_columns(
+    columns: Sequence[_Column], values: Sequence[NDArray[np.str_] | None], dropped: Sequence[str]
+) -> None:
     texts = [(len(names), column) for column, names in zip(columns, values, strict=True) if names is not None]
     for _, column in texts:
         if all(_DECIMAL_COMMA.fullmatch(cell) or _number(cell) is not None for cell in column.cells):
             index = next(index for index, cell in enumerate(column.cells) if "," in cell)
             raise column.error(index, "has a decimal comma; write points")
+    seldom = [(count, column) for count, column in texts if count > max(MAX_SELDOM_REPEATED, len(column.cells) / 2)]
+    if seldom:
+        shown = ", ".join(f"'{column.name}' has {count:,} different values" for count, column in seldom)
+        raise DataError(
+            f"{seldom[0][1].place}: too many to become features: {shown} in {len(seldom[0][1].cells):,} rows of text; "
+            f"write numbers, or leave out what is a name: {_drop_word(*dropped, *(column.name for _, column in seldom))}"
+        )
     if sum(count for count, _ in texts) > MAX_ONE_HOT:
         count, widest = max(texts, key=lambda pair: pair[0])
         raise DataError(
             f"{widest.place}: the text columns have {sum(count for count, _ in texts):,} different values, and at most "
-            f"{MAX_ONE_HOT:,} can become features; leave out '{widest.name}' ({count:,}): 'data.drop=[{widest.name}]'"
+            f"{MAX_ONE_HOT:,} can become features; leave out '{widest.name}' ({count:,}): "
+            f"{_drop_word(*dropped, widest.name)}"
         )
 
 

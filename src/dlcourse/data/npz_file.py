@@ -86,6 +86,12 @@ class NpzFile(TableSource, ImageSource):
         flat = {name: _column(path, name, array) for name, array in arrays.items()}
         first = next(iter(flat.values()))
         if self.kind == "value" or (self.kind == "auto" and first.dtype.kind == "f"):
+            if self.kind == "auto" and _is_one_hot(first):
+                name = next(iter(flat))
+                raise DataError(
+                    f"{path}: {name} of shape {first.shape} is one-hot rows, and classes have shape (N,); save "
+                    f"{name}.argmax(1), or type data.kind=value to predict its numbers"
+                )
             return {name: _values(path, name, array) for name, array in flat.items()}, ()
         return _classes(path, flat)
 
@@ -155,8 +161,8 @@ def _inputs(path: Path, name: str, array: Array) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(_channels_first(path, name, array)))
     if array.ndim == 4:
         raise DataError(
-            f"{path}: {name} has shape {array.shape} but is {array.dtype}; images must be uint8 from 0 to 255, for values "
-            f"in [0, 1]: ({name} * 255).astype('uint8')"
+            f"{path}: {name} has shape {array.shape} but is {array.dtype}; images must be uint8 from 0 to 255; for values "
+            f"in [0, 1] save (255 * {name}).round().astype('uint8')"
         )
     if array.ndim > 4:
         raise DataError(f"{path}: {name} has shape {array.shape}; at most 4 axes have a meaning")
@@ -239,6 +245,10 @@ def _classes(path: Path, arrays: Mapping[str, Array]) -> tuple[dict[str, Tensor]
             )
         encoded[name] = torch.from_numpy(np.searchsorted(known, array))
     return encoded, names
+
+
+def _is_one_hot(array: Array) -> bool:
+    return array.ndim == 2 and bool(np.isin(array, (0, 1)).all() and (array.sum(1) == 1).all())
 
 
 def _is_images(tensor: Tensor) -> bool:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse.errors import ConfigError
+from dlcourse.models.layers import image_advice
 from dlcourse.options import Count
 from dlcourse.spec import DataSpec
 
@@ -134,7 +135,7 @@ def _require_examples(spec: DataSpec, name: str, arch: Arch) -> None:
         kind = "tokens" if spec.is_tokens else f"examples of shape {spec.input_shape}"
         raise ConfigError(
             f"model '{name}' needs images, or tables of two numbers or more, and data '{spec.name}' has {kind}; "
-            "use data=mnist or data=moons"
+            f"{image_advice(spec, 'use data=mnist or data=moons')}"
         )
     if arch == "conv" and not spec.is_image:
         raise ConfigError(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 
 from dlcourse.errors import ConfigError
-from dlcourse.models.layers import Activation, activation_layer
+from dlcourse.models.layers import Activation, activation_layer, image_advice, side_option
 from dlcourse.options import Count, Fraction, Range
 from dlcourse.spec import DataSpec
 
@@ -38,13 +38,15 @@ class CNN(nn.Module):
         super().__init__()
         if not spec.is_image:
             raise ConfigError(
-                f"model 'cnn' needs images, and an example of data '{spec.name}' has shape {spec.input_shape}; use model=mlp"
+                f"model 'cnn' needs images, and an example of data '{spec.name}' has shape {spec.input_shape}; "
+                f"{image_advice(spec, 'use model=mlp')}"
             )
         if not channels or not pool:
             raise ConfigError("model.channels and model.pool must each name at least one layer")
         if kernel % 2 == 0:
             raise ConfigError(f"model.kernel must be odd so that a convolution keeps the size, got {kernel}")
         in_channels, height, width = spec.input_shape
+        pooled = 1  # pixels of a side that become one
         blocks: list[nn.Module] = []
         for layer, out_channels in enumerate(channels):
             factor = pool[min(layer, len(pool) - 1)]
@@ -55,11 +57,12 @@ class CNN(nn.Module):
             blocks.append(activation_layer(activation))
             if factor > 1:
                 blocks.append((nn.MaxPool2d if pooling == "max" else nn.AvgPool2d)(factor))
-            in_channels, height, width = out_channels, height // factor, width // factor
+            in_channels, pooled = out_channels, pooled * factor
+        height, width = height // pooled, width // pooled
         if height < 1 or width < 1:
             raise ConfigError(
-                f"model 'cnn' pools until nothing is left of {spec.input_shape[1]}x{spec.input_shape[2]} "
-                f"images; use fewer model.channels, model.pool=[1], or data.resize"
+                f"model 'cnn' pools until nothing is left of the {spec.input_shape[1]}x{spec.input_shape[2]} images of "
+                f"data '{spec.name}'; use fewer model.channels, model.pool=[1], or {side_option(spec, pooled)}"
             )
         self.blocks = nn.Sequential(*blocks)
         self.head = _head(in_channels * height * width, head, spec.num_outputs, activation, dropout)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlcourse.errors import ConfigError
+from dlcourse.models.layers import image_advice
 from dlcourse.models.unet import UNet
 from dlcourse.options import Count
 from dlcourse.spec import DataSpec
@@ -107,5 +108,5 @@ def _require_images_or_points(spec: DataSpec) -> None:
         what = "tokens" if spec.is_tokens else f"examples of shape {spec.input_shape}"
         raise ConfigError(
             f"model 'diffusion' makes images or points in the plane, and data '{spec.name}' has {what}; "
-            "use data=mnist or data=moons"
+            f"{image_advice(spec, 'use data=mnist or data=moons')}"
         )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from dlcourse.errors import ConfigError
+from dlcourse.models.layers import image_advice
 from dlcourse.options import Count
 from dlcourse.spec import DataSpec
 
@@ -119,7 +120,7 @@ def _check(spec: DataSpec, arch: str, conditional: bool) -> None:
         what = "tokens" if spec.is_tokens else f"examples of shape {spec.input_shape}"
         raise ConfigError(
             f"model 'gan' makes images or points in the plane, and data '{spec.name}' has {what}; "
-            "use data=mnist or data=ring"
+            f"{image_advice(spec, 'use data=mnist or data=ring')}"
         )
     if conditional and spec.target != "class":
         raise ConfigError(

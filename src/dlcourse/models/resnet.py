@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlcourse.errors import ConfigError
+from dlcourse.models.layers import image_advice, side_option
 from dlcourse.options import Count
 from dlcourse.spec import DataSpec
 
@@ -95,7 +96,7 @@ class ResNet9(nn.Module):
         if min(spec.input_shape[1:]) < _FAST_SMALLEST:
             raise ConfigError(
                 f"model 'resnet9' needs images of {_FAST_SMALLEST}x{_FAST_SMALLEST} pixels or more, and data '{spec.name}' "
-                f"has {spec.input_shape[1]}x{spec.input_shape[2]}; use data.resize=32 or model=cnn"
+                f"has {spec.input_shape[1]}x{spec.input_shape[2]}; use {side_option(spec, 32)} or model=cnn"
             )
         self.layers = nn.Sequential(
             _conv_norm_relu(spec.input_shape[0], 64),  # (B, 64, H, W)
@@ -144,5 +145,5 @@ def _require_images(spec: DataSpec, name: str) -> None:
     if not spec.is_image or spec.target not in ("class", "value"):
         raise ConfigError(
             f"model '{name}' needs images with classes or numbers, and data '{spec.name}' has examples of shape "
-            f"{spec.input_shape}; use model=mlp"
+            f"{spec.input_shape}; {image_advice(spec, 'use model=mlp')}"
         )

@@ -16,7 +16,7 @@ from dlcourse.plots import LossByPosition
 from dlcourse.spec import Batch, Data, DataSpec, Report, Split
 from dlcourse.tasks.ngrams import NGrams
 from dlcourse.tasks.task import LossTask, SampleRequest, Scalars, output_shape, target_words, usual_task
-from dlcourse.tokens import tokenizer_of
+from dlcourse.tokens import encode_prompt, tokenizer_of
 
 _TEMPERATURES = (0.5, 0.8, 1.0)
 _SHORT, _LONG = 200, 500  # tokens of the samples of an evaluation, and of a full report
@@ -73,7 +73,7 @@ class Language(LossTask):
     def sample(self, request: SampleRequest) -> Report:
         """Texts that go on from the prompt, or else from the start of a line."""
         request.refuse_all_but("prompt", "length", "temperature", "top_k", "count")
-        tokens = self._tokenizer.encode(request.prompt) if request.prompt else self._start()
+        tokens = encode_prompt(request.prompt, self._tokenizer) if request.prompt else self._start()
         written = self._write(
             tokens,
             _LONG if request.length is None else request.length,

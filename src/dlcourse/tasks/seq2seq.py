@@ -18,7 +18,7 @@ from dlcourse.models.attention import CrossAttention, record_attention
 from dlcourse.plots import AccuracyByLength, AttentionMap
 from dlcourse.spec import Batch, DataSpec, Report, Split
 from dlcourse.tasks.task import LossTask, SampleRequest, Scalars, output_shape, target_words, usual_task
-from dlcourse.tokens import END, PAD, SPECIAL, START, tokenizer_of
+from dlcourse.tokens import END, PAD, SPECIAL, START, encode_prompt, tokenizer_of
 
 _NUM_EXAMPLES = 8
 
@@ -83,7 +83,7 @@ class SequenceToSequence(LossTask):
         words = request.prompt.split()
         if set(words) & set(SPECIAL):
             raise ConfigError(f"--prompt: {', '.join(SPECIAL)} are added by the program; write the input without")
-        tokens = tokenizer_of(self.spec).encode(request.prompt)
+        tokens = encode_prompt(request.prompt, tokenizer_of(self.spec))
         longest = self.spec.input_shape[0]
         if len(tokens) > longest:
             raise ConfigError(f"--prompt has {len(tokens)} tokens, and the model reads at most {longest}; use fewer")
