@@ -1,13 +1,47 @@
 """Fixtures shared by all tests."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab import Lab
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+_connections: list[str] = []
+_sockets: list[str] = []
+
+
+def _watch_sockets(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.__new__":
+        _sockets.append(repr(arguments))
+    elif event == "socket.connect":
+        address = arguments[1]
+        if isinstance(address, tuple) and str(address[0]) not in ("127.0.0.1", "localhost", "::1"):
+            _connections.append(repr(address))
+            raise AssertionError(f"connects to {address!r}")
+
+
+sys.addaudithook(_watch_sockets)
+
+
+@pytest.fixture(autouse=True)
+def connections() -> Iterator[list[str]]:
+    """The addresses beyond this machine that a test tried to reach: none, or it fails, even where the error was caught."""
+    _connections.clear()
+    yield _connections
+    assert _connections == [], "a test reaches for the network"
+
+
+@pytest.fixture
+def opened_sockets() -> list[str]:
+    """The sockets that this test has opened so far."""
+    _sockets.clear()
+    return _sockets
 
 
 @pytest.fixture(scope="session")

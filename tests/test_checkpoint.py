@@ -1,101 +1,227 @@
+import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
-import torch
-from torch import nn
 
-from dlcourse.checkpoint import load_weights, save_weights
+from dlcourse.checkpoint import MANIFEST, Checkpoint, Checkpoints, Stretch
 from dlcourse.errors import DataError
 
 
-def network(width: int = 5, seed: int = 0) -> nn.Module:
-    """Layers with float parameters, float buffers and a whole number that counts batches."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = nn.Sequential(nn.Conv2d(1, width, 3), nn.BatchNorm2d(width), nn.Flatten(), nn.Linear(width * 4, 2))
-        model(torch.randn(8, 1, 4, 4))  # moves the buffers away from their defaults
-    return model
+@pytest.fixture
+def saves(tmp_path: Path) -> Checkpoints:
+    (tmp_path / "log").write_bytes(b"")
+    return Checkpoints(tmp_path / "checkpoints", tmp_path / "log")
 
 
-def bits(model: nn.Module) -> dict[str, tuple[torch.dtype, tuple[int, ...], bytes]]:
-    return {
-        name: (tensor.dtype, tuple(tensor.shape), tensor.numpy().tobytes())
-        for name, tensor in model.state_dict().items()
-    }
+def save(saves: Checkpoints, step: int, content: bytes | None = None, **links: Path) -> None:
+    """Save one file that says which step it is, after a line of the log."""
+    with saves.log.open("ab") as log:
+        log.write(b"%d\n" % step)
+    saves.save(step, {"state.json": content or b'{"step": %d}' % step}, Stretch.of(saves.log.read_bytes()), links)
 
 
-def assert_refused(path: Path, model: nn.Module, reason: str) -> None:
-    """Loading raises a DataError of one line that names the file and the reason."""
-    with pytest.raises(DataError) as caught:
-        load_weights(model, path)
-    message = str(caught.value)
-    assert message.startswith(f"cannot read weights from {path}: ")
-    assert reason in message
-    assert "\n" not in message
+def found(saves: Checkpoints) -> Checkpoint:
+    checkpoint, damaged = saves.newest()
+    assert checkpoint is not None and damaged == []
+    return checkpoint
 
 
-def test_weights_come_back_bit_equal(tmp_path: Path) -> None:
-    model, other = network(seed=1), network(seed=2)
-    with torch.no_grad():
-        model[3].bias.copy_(torch.tensor([float("nan"), -0.0]))
-    assert bits(model) != bits(other)
-    save_weights(model, tmp_path / "weights.safetensors")
-    load_weights(other, tmp_path / "weights.safetensors")
-    assert bits(other) == bits(model)
-    assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
-def test_tensors_that_are_views_of_others_are_kept(tmp_path: Path) -> None:
-    model, other = nn.Linear(3, 2), nn.Linear(3, 2)
-    model.weight = nn.Parameter(torch.arange(6.0).reshape(3, 2).T)
-    save_weights(model, tmp_path / "weights.safetensors")
-    load_weights(other, tmp_path / "weights.safetensors")
-    assert torch.equal(other.weight, torch.tensor([[0.0, 2, 4], [1, 3, 5]]))
+def forge(saves: Checkpoints, step: int, changes: dict[str, object]) -> None:
+    """Put other values into a manifest, written as dlcourse writes it."""
+    path = saves.folder / f"step-{step:08d}" / MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | changes, indent=1) + "\n")
 
 
-def test_saving_replaces_the_file_that_was_there(tmp_path: Path) -> None:
-    path = tmp_path / "weights.safetensors"
-    save_weights(network(seed=1), path)
-    save_weights(network(seed=2), path)
-    model = network(seed=3)
-    load_weights(model, path)
-    assert bits(model) == bits(network(seed=2))
+def test_what_was_saved_comes_back(saves: Checkpoints) -> None:
+    save(saves, 3)
+    checkpoint = found(saves)
+    assert (checkpoint.step, dict(checkpoint.contents)) == (3, {"state.json": b'{"step": 3}'})
+    assert checkpoint.json("state.json") == {"step": 3}
+    assert checkpoint.log == Stretch.of(b"3\n")
 
 
-def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_there_is_none_before_the_first(saves: Checkpoints) -> None:
+    assert saves.newest() == (None, []) and saves.saved_step is None
+
+
+def test_the_newest_are_kept_and_counted_by_step(saves: Checkpoints) -> None:
+    for step in (5, 50, 500):
+        save(saves, step)
+        assert saves.saved_step == step
+    assert names(saves.folder) == ["step-00000050", "step-00000500"]
+    assert found(saves).step == 500
+
+
+def test_a_step_may_be_saved_again_and_the_last_time_counts(saves: Checkpoints) -> None:
+    for content in (b"0", b"1", b"2"):
+        save(saves, 7, content)
+    assert names(saves.folder) == ["step-00000007.1", "step-00000007.2"]
+    assert found(saves).contents["state.json"] == b"2"
+
+
+def test_a_link_shares_the_file_until_that_is_replaced(saves: Checkpoints, tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"old")
+    save(saves, 1, kept=weights)
+    assert (saves.folder / "step-00000001" / "kept").samefile(weights)
+    (tmp_path / "new").write_bytes(b"new")
+    (tmp_path / "new").replace(weights)
+    assert found(saves).contents["kept"] == b"old"
+
+
+def test_where_links_cannot_be_made_the_file_is_copied(
+    saves: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "weights.safetensors"
-    path.write_bytes(b"old")
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(1, "Operation not permitted")
 
-    def fill_up(tensors: dict[str, torch.Tensor], target: Path) -> None:
-        target.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("safetensors.torch.save_file", fill_up)
-    with pytest.raises(OSError, match="No space left"):
-        save_weights(network(), path)
-    assert path.read_bytes() == b"old"
-    assert [found.name for found in tmp_path.iterdir()] == ["weights.safetensors"]
-
-
-@pytest.mark.parametrize("kept", [0, 4, 100, -1])
-def test_a_truncated_file_is_refused_in_one_line(tmp_path: Path, kept: int) -> None:
-    path = tmp_path / "weights.safetensors"
-    save_weights(network(seed=1), path)
-    path.write_bytes(path.read_bytes()[:kept])
-    assert_refused(path, network(), "Error while deserializing header")
-
-
-def test_a_missing_file_is_refused_in_one_line(tmp_path: Path) -> None:
-    assert_refused(tmp_path / "weights.safetensors", network(), "No such file")
+    monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "weights").write_bytes(b"kept")
+    save(saves, 1, kept=tmp_path / "weights")
+    assert found(saves).contents["kept"] == b"kept"
+    assert not (saves.folder / "step-00000001" / "kept").samefile(tmp_path / "weights")
 
 
 @pytest.mark.parametrize(
-    ("other", "reason"),
-    [(network(width=6), "size mismatch"), (nn.Linear(20, 2), "Missing key")],
-    ids=["other width", "other layers"],
+    ("content", "reason"),
+    [
+        (b'{"step": 2}!', "state.json has 12 bytes, expected 11"),
+        (b'{"step": 1}', "the sha256 of state.json is another one"),
+        (None, "state.json: no such file or directory"),
+    ],
 )
-def test_weights_of_another_architecture_are_refused_in_one_line(tmp_path: Path, other: nn.Module, reason: str) -> None:
-    save_weights(network(), tmp_path / "weights.safetensors")
-    assert_refused(tmp_path / "weights.safetensors", other, reason)
+def test_a_damaged_one_is_passed_over_and_named(saves: Checkpoints, content: bytes | None, reason: str) -> None:
+    save(saves, 1)
+    save(saves, 2)
+    file = saves.folder / "step-00000002" / "state.json"
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    checkpoint, damaged = saves.newest()
+    assert checkpoint is not None and checkpoint.step == saves.saved_step == 1
+    assert damaged == [f"checkpoint step-00000002 is damaged: {reason}"]
+
+
+@pytest.mark.parametrize(("log", "step"), [(b"1\n2\n3\n", 2), (b"1\n2", 1), (b"1\n9\n", 1), (b"", None)])
+def test_the_log_must_begin_as_it_did(saves: Checkpoints, log: bytes, step: int | None) -> None:
+    save(saves, 1)
+    save(saves, 2)
+    saves.log.write_bytes(log)
+    checkpoint, _ = saves.newest()
+    assert (checkpoint and checkpoint.step) == step
+
+
+def test_one_that_was_renamed_is_not_taken_for_another_step(saves: Checkpoints) -> None:
+    save(saves, 1)
+    save(saves, 2)
+    (saves.folder / "step-00000001").rename(saves.folder / "step-00000009")
+    checkpoint, damaged = saves.newest()
+    assert checkpoint is not None and checkpoint.step == 2 and len(damaged) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"step": 2.0},
+        {"step": float("inf")},
+        {"step": None},
+        {"format": 99},
+        {"format": 10**4000},
+        {"files": []},
+        {"files": None},
+        {"files": {"state.json": {"size": "11", "sha256": ""}}},
+        {"files": {"state.json": {"size": 11.0, "sha256": ""}}},
+        {"files": {"state.json": {"size": True, "sha256": ""}}},
+        {"files": {"state.json": {"size": -1, "sha256": ""}}},
+        {"files": {"state.json": {"size": 10**30, "sha256": ""}}},
+        {"files": {"state.json": {"size": 11, "sha256": [[]]}}},
+        {"files": {"state.json": {"size": 11}}},
+        {"files": {"..": {"size": 11, "sha256": ""}}},
+        {"files": {"../../log": {"size": 2, "sha256": ""}}},
+        {"files": {"a\0b": {"size": 1, "sha256": ""}}},
+        {"files": {"\ud800": {"size": 1, "sha256": ""}}},
+        {"files": {"x" * 5000: {"size": 1, "sha256": ""}}},
+        {"log": {"size": -1, "sha256": ""}},
+        {"log": {"size": None, "sha256": ""}},
+        {"more": 1},
+    ],
+    ids=lambda changes: str(changes)[:60].encode("ascii", "backslashreplace").decode(),
+)
+def test_odd_manifests_are_passed_over(saves: Checkpoints, changes: dict[str, object]) -> None:
+    save(saves, 1)
+    save(saves, 2)
+    forge(saves, 2, changes)
+    checkpoint, damaged = saves.newest()
+    assert checkpoint is not None and checkpoint.step == 1
+    assert len(damaged) == 1 and "\n" not in damaged[0]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{", b"\xff", b"[" * 10**5, b'{"step": 2, "step": 2}', b" " * 2**21], ids=range(7)
+)
+def test_manifests_that_are_none_are_passed_over(saves: Checkpoints, content: bytes) -> None:
+    save(saves, 1)
+    save(saves, 2)
+    (saves.folder / "step-00000002" / MANIFEST).write_bytes(content)
+    checkpoint, damaged = saves.newest()
+    assert checkpoint is not None and checkpoint.step == 1 and len(damaged) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("name", [MANIFEST, "state.json"])
+def test_a_pipe_is_not_waited_for_and_a_link_not_followed(saves: Checkpoints, name: str) -> None:
+    save(saves, 1)
+    save(saves, 2)
+    file = saves.folder / "step-00000002" / name
+    copy = file.rename(file.with_name("copy"))
+    os.mkfifo(file)
+    assert len(saves.newest()[1]) == 1
+    file.unlink()
+    file.symlink_to(copy)
+    assert len(saves.newest()[1]) == 1
+    file.unlink()
+    copy.rename(file)
+    assert found(saves).step == 2
+
+
+def test_damaged_ones_are_set_aside_and_their_names_are_free(saves: Checkpoints) -> None:
+    for _ in range(2):
+        save(saves, 1)
+        save(saves, 2)
+        (saves.folder / "step-00000002" / MANIFEST).unlink()
+        checkpoint, _ = saves.newest()
+        saves.set_aside_newer(checkpoint)
+    assert "damaged-step-00000002" in names(saves.folder) and "damaged-step-00000002-2" in names(saves.folder)
+    save(saves, 2)
+    assert found(saves).step == 2
+
+
+def test_what_a_killed_writer_of_the_same_number_left_is_no_hindrance(saves: Checkpoints) -> None:
+    """In a container each process may have the number of the one before."""
+    save(saves, 1)
+    for name in (f".step-00000002.{os.getpid()}.part", f".step-00000001.{os.getpid()}.old"):
+        shutil.copytree(saves.folder / "step-00000001", saves.folder / name)
+    save(saves, 2)
+    save(saves, 3)
+    assert names(saves.folder) == ["step-00000002", "step-00000003"]
+
+
+def test_a_failed_save_leaves_what_was_there(saves: Checkpoints, tmp_path: Path) -> None:
+    save(saves, 1)
+    with pytest.raises(FileNotFoundError):
+        save(saves, 2, kept=tmp_path / "missing")
+    assert names(saves.folder) == ["step-00000001"]
+    assert found(saves).step == saves.saved_step == 1
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{", b"[" * 10**5])
+def test_json_that_is_no_object_is_told(saves: Checkpoints, content: bytes) -> None:
+    save(saves, 1, content)
+    with pytest.raises(DataError, match=r"state\.json cannot be read$"):
+        found(saves).json("state.json")

@@ -16,7 +16,7 @@ from dlcourse.device import DEVICES
 from dlcourse.features import FEATURES
 from dlcourse.models import MODELS
 from dlcourse.optim import OPTIMIZERS, SCHEDULERS
-from dlcourse.options import Schema, describe, schema
+from dlcourse.options import Schema, check_options, describe, schema
 from dlcourse.registry import Choice, Registry
 from dlcourse.tasks import TASKS
 
@@ -59,7 +59,7 @@ def test_a_trainer_file_spells_out_every_option(name: str) -> None:
     written = {key: value for key, value in yaml.safe_load(text).items() if key != "defaults"}
     assert list(written) == list(schema(TrainerConfig))
     if name == "default":
-        assert TrainerConfig(**written) == TrainerConfig()
+        assert TrainerConfig(**check_options(TrainerConfig, written, where="trainer")) == TrainerConfig()
     check_comments(text, schema(TrainerConfig))
 
 
@@ -72,9 +72,9 @@ def check_comments(text: str, options: Schema, indent: str = "") -> None:
 
 
 # Each room may import the rooms to its right, and everyone the words they share.
-WORDS = {"errors", "files", "options", "registry", "spec", "tokens"}
+WORDS = {"errors", "files", "options", "registry", "spec", "state", "tokens", "yaml_file"}
 ALLOWED = {
-    "data": WORDS,
+    "data": WORDS | {"stopping"},
     "plots": WORDS,
     "models": WORDS,
     "features": WORDS,
@@ -85,16 +85,24 @@ ALLOWED = {
     "tasks": WORDS | {"models", "plots", "descent", "device"},
     "run": WORDS | {"config"},
     "checkpoint": WORDS,
+    "weights": WORDS,
+    "stopping": WORDS,
+    "tallies": WORDS,
+    "metrics": WORDS | {"checkpoint"},
+    "board": WORDS,
+    "saving": WORDS | {"checkpoint", "config", "logger", "run", "weights"},
+    "resuming": WORDS | {"checkpoint", "config", "metrics", "run"},
     "finished": WORDS | {"run"},
-    "transfer": WORDS | {"run", "finished"},
-    "logger": WORDS | {"run", "plots"},
+    "transfer": WORDS | {"run", "finished", "weights"},
+    "logger": WORDS | {"board", "checkpoint", "metrics", "run", "plots"},
     "console": WORDS,
     "summary": WORDS,
     "report": WORDS | {"config", "console", "device", "run", "summary", "tasks", "trainer", "__version__"},
     "building": WORDS
     | {"config", "console", "data", "descent", "device", "features", "models", "optim", "tasks"}
     | {"trainer", "transfer"},
-    "trainer": WORDS | {"config", "checkpoint", "console", "descent", "device", "logger", "tasks"},
+    "trainer": WORDS
+    | {"config", "console", "descent", "device", "logger", "saving", "stopping", "tallies", "tasks", "weights"},
 }
 
 

@@ -49,6 +49,12 @@ def records(folder: RunFolder) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+def shown(number: int) -> Report:
+    """A report of a number with a text and a picture."""
+    picture = ConfusionMatrix([[number]], ["a"])
+    return Report({"accuracy": number}, texts={"samples": f"{number} of\n{number}"}, pictures={"confusion": picture})
+
+
 def test_scalars_reach_metrics_jsonl_and_tensorboard_with_split_and_step(folder: RunFolder) -> None:
     with Logger(folder) as logger:
         logger.scalars("train", 10, 1, {"loss": 0.5, "accuracy": 0.75})
@@ -67,11 +73,77 @@ def test_scalars_reach_metrics_jsonl_and_tensorboard_with_split_and_step(folder:
     assert [(event.step, event.value) for event in events.Scalars("val/loss")] == [(20, 0.375)]
 
 
-def test_opening_again_adds_to_what_was_logged(folder: RunFolder) -> None:
+def test_going_on_shows_each_number_once_and_leaves_no_gap(folder: RunFolder) -> None:
+    """What was logged after the checkpoint is logged again by the run that goes on."""
+    with Logger(folder) as logger:
+        for step in (1, 2, 3):
+            logger.scalars("train", step, 1, {"loss": 1 / step})
+        logger.report("val", 3, 1, shown(3))
+        start = logger.sync()
+        for step in (4, 5):
+            logger.scalars("train", step, 2, {"loss": -1.0})
+        logger.report("val", 5, 2, shown(9))
+    with Logger(folder, start) as logger:
+        for step in (4, 5, 6):
+            logger.scalars("train", step, 2, {"loss": 1 / step})
+        logger.report("val", 6, 3, shown(6))
+    assert [record["step"] for record in records(folder) if "train/loss" in record] == [1, 2, 3, 4, 5, 6]
+    events = board(folder)
+    found = [(event.step, event.value) for event in events.Scalars("train/loss")]
+    assert found == [(step, pytest.approx(1 / step)) for step in (1, 2, 3, 4, 5, 6)]
+    assert [(event.step, event.value) for event in events.Scalars("val/accuracy")] == [(3, 3.0), (6, 6.0)]
+    assert [event.step for event in events.Images("val/confusion")] == [3, 6]
+    texts = events.Tensors("val/samples/text_summary")
+    assert [(event.step, event.tensor_proto.string_val[0]) for event in texts] == [
+        (3, b"    3 of\n    3"),
+        (6, b"    6 of\n    6"),
+    ]
+    times = [record["time"] for record in records(folder) if "train/loss" in record]
+    assert [event.wall_time for event in events.Scalars("train/loss")] == times
+
+
+def test_going_on_after_a_torn_line_cuts_it_off(folder: RunFolder) -> None:
+    with Logger(folder) as logger:
+        logger.scalars("train", 1, 1, {"loss": 0.5})
+        start = logger.sync()
+    with (folder / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"step": 2, "epo')
+    with Logger(folder, start) as logger:
+        logger.scalars("train", 2, 1, {"loss": 0.25})
+    assert [record["step"] for record in records(folder)] == [1, 2]
+    assert [event.step for event in board(folder).Scalars("train/loss")] == [1, 2]
+
+
+def test_a_run_that_begins_anew_shows_nothing_of_before(folder: RunFolder) -> None:
     for step in (1, 2):
         with Logger(folder) as logger:
             logger.scalars("train", step, 1, {"loss": 0.5})
-    assert [record["step"] for record in records(folder)] == [1, 2]
+    assert [record["step"] for record in records(folder)] == [2]
+    assert [event.step for event in board(folder).Scalars("train/loss")] == [2]
+
+
+def test_pictures_and_texts_stand_in_metrics_jsonl_by_file(folder: RunFolder) -> None:
+    with Logger(folder) as logger:
+        logger.report("val", 7, 2, shown(7))
+    stood = [{key: record[key] for key in record if key not in ("step", "epoch", "time")} for record in records(folder)]
+    assert stood == [
+        {"val/accuracy": 7},
+        {"text": "val/samples", "file": "progress/samples_0002.txt"},
+        {"picture": "val/confusion", "file": "progress/confusion_0002.png"},
+    ]
+
+
+def test_a_picture_that_has_gone_is_left_out_when_the_board_is_made_again(
+    folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Logger(folder) as logger:
+        logger.report("val", 1, 1, shown(1))
+        logger.scalars("train", 2, 1, {"loss": 0.5})
+        start = logger.sync()
+    (folder / "progress" / "confusion_0001.png").unlink()
+    with Logger(folder, start) as logger:
+        logger.scalars("train", 3, 1, {"loss": 0.25})
+    assert [event.step for event in board(folder).Scalars("train/loss")] == [2, 3]
 
 
 def test_a_report_leaves_numbers_tables_and_the_same_picture_in_the_folder_and_on_the_board(folder: RunFolder) -> None:
@@ -109,7 +181,7 @@ def test_a_picture_is_drawn_once(folder: RunFolder) -> None:
 
 def test_texts_are_shown(folder: RunFolder) -> None:
     with Logger(folder) as logger:
-        logger.text("command", "`dlcourse train model=mlp`")
+        logger.board.text("command", "`dlcourse train model=mlp`")
     (event,) = board(folder).Tensors("command/text_summary")
     assert event.tensor_proto.string_val[0].decode() == "`dlcourse train model=mlp`"
 
@@ -117,7 +189,7 @@ def test_texts_are_shown(folder: RunFolder) -> None:
 def test_hyperparameters_and_results_lie_in_the_runs_own_file(folder: RunFolder) -> None:
     with Logger(folder) as logger:
         logger.scalars("test", 30, 3, {"accuracy": 0.875})
-        logger.hyperparameters({"model": "mlp", "optimizer.lr": 0.1}, {"test/accuracy": 0.875})
+        logger.board.hyperparameters({"model": "mlp", "optimizer.lr": 0.1}, {"test/accuracy": 0.875})
     assert [path.name for path in folder.path.iterdir() if path.is_dir()] == []
     plugin = board(folder).summary_metadata
     experiment, session = (
@@ -147,7 +219,7 @@ def test_the_graph_is_shown_without_warnings_or_a_trace_on_the_model(folder: Run
     before = {name: value.clone() for name, value in model.state_dict().items()}
     random_state = torch.random.get_rng_state()
     with Logger(folder) as logger:
-        logger.graph(model, torch.randn(3, 4, generator=torch.Generator().manual_seed(0)))
+        logger.board.graph(model, torch.randn(3, 4, generator=torch.Generator().manual_seed(0)))
     operations = {node.op for node in GraphDef.FromString(board(folder).Graph().SerializeToString()).node}
     assert {"aten::linear", "aten::batch_norm"} <= operations
     assert model.training and model.drop.training
@@ -162,20 +234,20 @@ def test_the_models_own_warnings_are_not_hidden_by_drawing_its_graph(folder: Run
             return super().forward(inputs)
 
     with Logger(folder) as logger, pytest.warns(FutureWarning, match="old weights"):
-        logger.graph(Noisy(2, 2), torch.zeros(1, 2))
+        logger.board.graph(Noisy(2, 2), torch.zeros(1, 2))
 
 
 def test_a_refused_event_gives_one_warning_and_the_run_goes_on(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(writer: SummaryWriter, *arguments: object) -> None:
+    def refuse(writer: SummaryWriter, *arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(SummaryWriter, "add_scalar", refuse)
     with Logger(folder) as logger:
         for step in range(3):
             logger.scalars("train", step, 1, {"loss": 0.5})
-        logger.text("command", "dlcourse train")
+        logger.board.text("command", "dlcourse train")
     assert capsys.readouterr().err == WARNING
     assert [record["step"] for record in records(folder)] == [0, 1, 2]
 

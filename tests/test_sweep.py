@@ -69,7 +69,7 @@ def test_a_failed_run_stops_no_other(train):
             raise ConfigError("not this seed") if config.seed == 1 else KeyError("bug")
 
     train.trained.behave = fail
-    assert train("-m", "seed=0,1,2,3") == 1
+    assert train("-m", "seed=0,1,2,3") == 4
     assert [config.seed for config in train.trained.configs] == [0, 1, 2, 3]
     rows = _rows(_sweep_folder())
     assert [row["rank"] for row in rows] == ["1", "2", "", ""]

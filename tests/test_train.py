@@ -30,7 +30,7 @@ def test_a_run_leaves_everything_a_reader_needs(lab: Lab) -> None:
     names = {path.name for path in run.iterdir() if not path.name.startswith("events.")}
     assert names == {
         *("config.yaml", "overrides.yaml", "environment.json", "model.txt", "run.json", "metrics.jsonl"),
-        *("report.json", "report.txt", "spec.json", "weights.safetensors"),
+        *("report.json", "report.txt", "spec.json", "weights.safetensors", "checkpoints", ".lock"),
         *("confusion_matrix.csv", "confusion_matrix.png", "mistakes.png", "learning_curve.png"),
     }
     assert json.loads((run / "run.json").read_text())["status"] == "done"

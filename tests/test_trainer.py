@@ -12,8 +12,11 @@ from dlcourse.descent import Descent
 from dlcourse.device import cpu
 from dlcourse.errors import DivergedError
 from dlcourse.logger import Logger
+from dlcourse.resuming import checkpoints
 from dlcourse.run import RunFolder
+from dlcourse.saving import Saver
 from dlcourse.spec import Batch, Data, DataSpec
+from dlcourse.stopping import Stop
 from dlcourse.tasks.classification import Classification
 from dlcourse.trainer import History, Trainer, evaluate, steps_per_epoch
 
@@ -31,7 +34,13 @@ def make_data(size: int = 64) -> Data:
     return Data(SPEC, train, val, test)
 
 
-def fit(folder: Path, lr: float = 0.1, data: Data | None = None, **options: object) -> tuple[History, nn.Module]:
+def fit(
+    folder: Path,
+    lr: float = 0.1,
+    data: Data | None = None,
+    make_task: type[Classification] = Classification,
+    **options: object,
+) -> tuple[History, nn.Module]:
     """Train a small network with dropout; returns its history and itself."""
     folder.mkdir()
     config = TrainerConfig(**({"epochs": 4, "batch_size": 16, "eval_batch_size": 10} | options))
@@ -41,11 +50,11 @@ def fit(folder: Path, lr: float = 0.1, data: Data | None = None, **options: obje
     def descend(module: nn.Module, *, every: int = 1) -> Descent:
         return Descent(torch.optim.SGD(module.parameters(), lr=lr), lambda update: 1.0, cpu())
 
-    task = Classification(model, SPEC, cpu(), descend, top_k=1)
-    with Logger(RunFolder(folder)) as logger:
-        trainer = Trainer(
-            task, data or make_data(), config, cpu(), logger, Console(quiet=True), folder / "w.safetensors"
-        )
+    task = make_task(model, SPEC, cpu(), descend, top_k=1)
+    weights = folder / "w.safetensors"
+    with Logger(RunFolder(folder)) as logger, Stop() as stop:
+        saver = Saver(checkpoints(RunFolder(folder)), config.checkpoint, logger, weights, {})
+        trainer = Trainer(task, data or make_data(), config, cpu(), logger, Console(quiet=True), weights, saver, stop)
         return trainer.fit(), model
 
 
@@ -114,23 +123,17 @@ def test_divergence_names_step_rate_and_remedy(tmp_path: Path) -> None:
 
 
 def test_divergence_is_found_later_but_as_exactly_where_reading_is_not_free(tmp_path: Path) -> None:
-    class Late:
+    class Late(Classification):
         """A task whose device must not be read at each step, and whose loss turns NaN at step 6."""
 
-        model = nn.Linear(1, 1)
-        rate = 0.5
         steps = 0
 
         def train_step(self, batch: Batch) -> dict[str, torch.Tensor]:
             self.steps += 1
             return {"loss": torch.tensor(float("nan") if self.steps == 6 else 1.0)}
 
-    folder = RunFolder(tmp_path)
-    with Logger(folder) as logger, pytest.raises(DivergedError, match=r"at step 6 \(epoch 2, lr 0\.5\)"):
-        config = TrainerConfig(batch_size=16)
-        trainer = Trainer(Late(), make_data(), config, cpu(), logger, Console(quiet=True), folder / "w")
-        trainer._train_epoch(1)
-        trainer._train_epoch(2)
+    with pytest.raises(DivergedError, match=r"at step 6 \(epoch 2, lr 0\.5\)"):
+        fit(tmp_path / "run", lr=0.5, make_task=Late)
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_frozen_batch_norm_keeps_its_running_statistics(lab: Lab) -> None:
     [
         (["init_from=nowhere"], "init_from=nowhere does not exist; expected the folder of a run"),
         (["init_from=empty"], "init_from=empty: no weights.safetensors there"),
-        (["init_from=damaged"], "init_from=damaged: cannot read damaged/weights.safetensors"),
+        (["init_from=damaged"], "init_from=damaged: cannot read weights from damaged/weights.safetensors"),
         (["freeze=[laers.*]"], "freeze: no parameter matches 'laers.*'; there are layers.1.weight"),
         (["freeze=[*]"], "leaves nothing to train"),
         (["init_skip=[a]"], "init_skip=['a'] needs init_from=RUN"),

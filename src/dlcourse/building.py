@@ -25,7 +25,7 @@ from dlcourse.tasks.task import Task
 from dlcourse.trainer import batch_size, evaluate, steps_per_epoch
 from dlcourse.transfer import freeze, start_from
 
-_MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)
+MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)
 """What torch and NumPy raise for shapes that do not fit and sizes that no memory holds."""
 
 
@@ -59,6 +59,20 @@ def check_batch_size(config: TrainerConfig, data: Data) -> None:
         )
 
 
+def fingerprint(data: Data) -> list[str]:
+    """A checksum of each split, by which a run that goes on knows its data."""
+    return [split.fingerprint() for split in (data.train, data.val, data.test)]
+
+
+def planned_rate(config: RunConfig, data: Data, step: int) -> float:
+    """The learning rate of the optimizer's next update after so many steps; 1 for an optimizer without one."""
+    batches, accumulate = steps_per_epoch(config.trainer, data), config.trainer.accumulate
+    schedule = SCHEDULERS.build(config.scheduler)(
+        max(1, config.trainer.epochs * batches // accumulate), batches / accumulate
+    )
+    return float(config.optimizer.options.get("lr", 1.0)) * schedule(step // accumulate)
+
+
 def build_task(config: RunConfig, data: Data, device: Device, console: Console) -> Task:
     """The task with its model and optimizer, tried on a first batch of validation data."""
     make_optimizer = OPTIMIZERS.build(config.optimizer)
@@ -87,7 +101,7 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console) 
         task = TASKS.build(config.task, model=model, spec=data.spec, device=device, descend=descend)
         evaluate(task, _FirstBatch(data.val), config.trainer.eval_batch_size, device)
         _try_training_mode(model, data, min(2, batch_size(config.trainer, data)), device)
-    except _MISFITS as error:
+    except MISFITS as error:
         raise ConfigError(
             f"model '{config.model.name}' with task '{config.task.name}' cannot take data '{config.data.name}' "
             f"(examples of shape {data.spec.input_shape}): {_first_line(error)}"
@@ -105,7 +119,7 @@ def build_data(config: RunConfig, device: Device) -> Data:
     """The data set, on the device; raises ConfigError, DataError."""
     try:
         return DATASETS.build(config.data).build(name=config.data.name, seed=config.seed).to(device.torch_device)
-    except _MISFITS as error:
+    except MISFITS as error:
         raise ConfigError(
             f"data '{config.data.name}' cannot be made with these options: {_first_line(error)}"
         ) from error
@@ -134,8 +148,11 @@ class _FirstBatch:
     def __len__(self) -> int:
         return len(self._split)
 
-    def batches(self, batch_size: int, *, epoch: int | None = None) -> Iterator[Batch]:
-        return itertools.islice(self._split.batches(batch_size, epoch=epoch), 1)
+    def batches(self, batch_size: int, *, epoch: int | None = None, start: int = 0) -> Iterator[Batch]:
+        return itertools.islice(self._split.batches(batch_size, epoch=epoch, start=start), 1)
+
+    def fingerprint(self) -> str:
+        return self._split.fingerprint()
 
     def to(self, device: torch.device) -> "_FirstBatch":
         return _FirstBatch(self._split.to(device))

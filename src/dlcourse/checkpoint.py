@@ -1,26 +1,243 @@
-"""The weights of a run: kept as safetensors, written whole, read back with names and shapes checked."""
+"""Checkpoints: folders of files that appear by one rename, with a manifest that says what every byte must be.
 
+A checkpoint is written and synced under another name, then renamed, then the names are synced: a crash, a kill or a power
+cut at any call leaves the ones before it usable, and what `save` has reported stays. Reading takes the newest one whose
+manifest holds, and says which were passed over. Nothing here knows what the files mean.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import safetensors.torch
-from torch import nn
+from typing import Any
 
 from dlcourse.errors import DataError
-from dlcourse.files import whole_file
+from dlcourse.files import create_file, sync_folder
+
+FOLDER, MANIFEST = "checkpoints", "manifest.json"
+FORMAT = 1
+
+_NAME = re.compile(r"step-(\d{8,12})(?:\.(\d{1,6}))?")
+_MAX_MANIFEST_BYTES = 2**20
 
 
-def save_weights(model: nn.Module, path: Path) -> None:
-    """Write all parameters and buffers, whole or not at all."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with whole_file(path) as unfinished:
-        safetensors.torch.save_file(tensors, unfinished)
+@dataclass(frozen=True)
+class Stretch:
+    """The beginning of a file that goes on growing: how many bytes of it, and their sha256."""
+
+    size: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if type(self.size) is not int or self.size < 0 or type(self.sha256) is not str:
+            raise ValueError
+
+    @classmethod
+    def of(cls, content: bytes) -> "Stretch":
+        return cls(len(content), hashlib.sha256(content).hexdigest())
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Read parameters and buffers back into a model of the same architecture; raises DataError."""
+@dataclass(frozen=True)
+class Checkpoint:
+    """One that was read and holds what its manifest says. `log` is the part of the run's log that belongs to it."""
+
+    path: Path
+    step: int
+    contents: Mapping[str, bytes]
+    log: Stretch
+
+    def json(self, name: str) -> dict[str, Any]:
+        """The object in one of its JSON files; raises DataError."""
+        try:
+            content = json.loads(self.contents[name])
+        except (KeyError, ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            raise DataError(f"{self.path / name} cannot be read")
+        return content
+
+
+@dataclass
+class Checkpoints:
+    """The checkpoints of a run, of which the newest `keep` are kept. `log` is the file whose beginning they vouch for."""
+
+    folder: Path
+    log: Path
+    keep: int = 2
+    saved_step: int | None = field(default=None, init=False)
+    """The step of the latest checkpoint that is safely on disk, or was read."""
+
+    def save(self, step: int, contents: Mapping[str, bytes], log: Stretch, links: Mapping[str, Path]) -> int:
+        """Write a checkpoint of these files, and of others that are `links` to files beside; returns its size in bytes.
+
+        The log must be synced as far as `log` reaches. Raises OSError, which leaves the checkpoints before as they are.
+        """
+        self.folder.mkdir(exist_ok=True)
+        if self.saved_step is None:  # the names of this folder and of the log may not have reached the disk yet
+            sync_folder(self.folder.parent)
+        path = self._free_place(step)
+        unfinished = self.folder / f".{path.name}.{os.getpid()}.part"
+        self._clear()
+        try:
+            unfinished.mkdir()
+            stretches = {name: Stretch.of(content) for name, content in contents.items()}
+            for name, content in contents.items():
+                create_file(unfinished / name, content)
+            for name, original in links.items():
+                stretches[name] = Stretch.of(_link(original, unfinished / name))
+            create_file(unfinished / MANIFEST, _manifest(step, stretches, log))
+            sync_folder(unfinished)
+            unfinished.rename(path)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        sync_folder(self.folder)
+        self.saved_step = step
+        self._prune()
+        return sum(stretch.size for stretch in stretches.values())
+
+    def newest(self) -> tuple[Checkpoint | None, list[str]]:
+        """The newest checkpoint that is whole, if there is one, and a line about each newer one that is not."""
+        damaged = []
+        for place in reversed(self._places()):
+            try:
+                checkpoint = _read(place, self.log)
+            except DataError as error:
+                damaged.append(f"checkpoint {place.name} is damaged: {error}")
+            else:
+                self.saved_step = checkpoint.step
+                return checkpoint, damaged
+        return None, damaged
+
+    def set_aside_newer(self, checkpoint: Checkpoint | None) -> None:
+        """Rename what is newer than this one, so that it no longer counts: it was found damaged."""
+        for place in self._places():
+            if checkpoint is None or _order(place.name) > _order(checkpoint.path.name):
+                aside = self.folder / f"damaged-{place.name}"
+                number = 1
+                while aside.exists():
+                    number += 1
+                    aside = self.folder / f"damaged-{place.name}-{number}"
+                place.rename(aside)
+
+    def _places(self) -> list[Path]:
+        """The folders of checkpoints, oldest first."""
+        if not self.folder.is_dir():
+            return []
+        found = [entry for entry in self.folder.iterdir() if _NAME.fullmatch(entry.name)]
+        return sorted(found, key=lambda entry: _order(entry.name))
+
+    def _free_place(self, step: int) -> Path:
+        """`step-00000042`; with `.1`, `.2`, ... where a step has several, as before and after an evaluation."""
+        name = f"step-{step:08d}"
+        taken = [_order(entry.name)[1] for entry in self._places() if _order(entry.name)[0] == step]
+        return self.folder / (f"{name}.{max(taken) + 1}" if taken else name)
+
+    def _prune(self) -> None:
+        """Remove all but the newest."""
+        for place in self._places()[: -self.keep]:
+            _remove(place, self.folder / f".{place.name}.{os.getpid()}.old")
+
+    def _clear(self) -> None:
+        """Remove what interrupted writers left."""
+        for entry in self.folder.iterdir():
+            if entry.name.startswith(".step-"):
+                shutil.rmtree(entry, ignore_errors=True)
+
+
+def _order(name: str) -> tuple[int, int]:
+    match = _NAME.fullmatch(name)
+    assert match is not None
+    return int(match[1]), int(match[2] or 0)
+
+
+def _remove(place: Path, aside: Path) -> None:
+    """Take a checkpoint away: under another name first, so that a half removed one is never taken for a damaged one."""
+    place.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _link(original: Path, copy: Path) -> bytes:
+    """A second name for a file that is never written again, only replaced; a copy where links cannot be made."""
+    content = original.read_bytes()
     try:
-        tensors = safetensors.torch.load_file(path)
-        model.load_state_dict(tensors)
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-        reason = str(error).splitlines()[:2][-1].strip()  # torch names what does not fit in the second line
-        raise DataError(f"cannot read weights from {path}: {reason}") from error
+        os.link(original, copy)
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            copy.unlink()
+        create_file(copy, content)
+    return content
+
+
+def _manifest(step: int, files: Mapping[str, Stretch], log: Stretch) -> bytes:
+    content = {
+        "format": FORMAT,
+        "step": step,
+        "files": {name: vars(stretch) for name, stretch in files.items()},
+        "log": vars(log),
+    }
+    return (json.dumps(content, indent=1) + "\n").encode()
+
+
+def _read(place: Path, log: Path) -> Checkpoint:
+    """A checkpoint whose manifest holds to the last byte; raises DataError."""
+    manifest = _read_manifest(place)
+    try:
+        step = int(manifest["step"])
+        stretches = {str(name): Stretch(**stretch) for name, stretch in manifest["files"].items()}
+        log_stretch = Stretch(**manifest["log"])
+        is_canonical = _manifest(step, stretches, log_stretch) == (place / MANIFEST).read_bytes()
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, OSError):
+        is_canonical = False
+    if not is_canonical or step != _order(place.name)[0]:
+        raise DataError(f"{MANIFEST} is not as dlcourse wrote it")
+    contents = {}
+    for name, stretch in stretches.items():
+        if Path(name).name != name:
+            raise DataError(f"{MANIFEST} names a file outside")
+        contents[name] = _read_stretch(place / name, stretch, is_whole=True)
+    _read_stretch(log, log_stretch, is_whole=False)
+    return Checkpoint(place, step, contents, log_stretch)
+
+
+def _read_manifest(place: Path) -> Any:
+    path = place / MANIFEST
+    try:
+        status = path.stat(follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_MANIFEST_BYTES:
+            raise DataError(f"{MANIFEST} is not a file of dlcourse")
+        manifest = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{MANIFEST}: {(error.strerror or str(error)).lower()}") from None
+    except (ValueError, RecursionError):
+        raise DataError(f"{MANIFEST} cannot be read") from None
+    if not isinstance(manifest, dict):
+        raise DataError(f"{MANIFEST} cannot be read")
+    if isinstance(manifest.get("format"), int) and manifest["format"] > FORMAT:
+        raise DataError(f"it has format {manifest['format']} of a newer dlcourse, this one reads {FORMAT}")
+    return manifest
+
+
+def _read_stretch(path: Path, stretch: Stretch, *, is_whole: bool) -> bytes:
+    """The first bytes of a file, or all of it, checked against size and sha256; raises DataError."""
+    try:
+        status = path.stat(follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode):
+            raise DataError(f"{path.name} is not a regular file")
+        if status.st_size < stretch.size or (is_whole and status.st_size > stretch.size):
+            raise DataError(f"{path.name} has {status.st_size} bytes, expected {stretch.size}")
+        with path.open("rb") as file:
+            content = file.read(stretch.size)
+    except OSError as error:
+        raise DataError(f"{path.name}: {(error.strerror or str(error)).lower()}") from None
+    except ValueError:
+        raise DataError(f"{path.name!r} is not the name of a file") from None
+    if Stretch.of(content) != stretch:
+        raise DataError(f"the sha256 of {path.name} is another one")
+    return content

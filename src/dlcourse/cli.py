@@ -7,16 +7,19 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from dlcourse.commands.error_report import TRACEBACK_VARIABLE, report
 from dlcourse.errors import ConfigError
 from dlcourse.options import suggestion
+from dlcourse.stopping import end_quietly
 
 HELP = """\
 dlcourse: a command-line lab bench for learning deep learning
 
   dlcourse train [GROUP=NAME ...] [OPTION=VALUE ...]   train a model, measure it on held-out data
+  dlcourse resume RUN [trainer.epochs=N]               go on with a run that was stopped, killed or cut short
   dlcourse sample RUN [--label ... | --prompt ...]     images or text made up by a trained model
   dlcourse count [NAME]                                count the parameters of GPT-1, GPT-2 and smaller ones
   dlcourse list [GROUP | NAME]                         print the models, data sets, ... and their options
@@ -29,7 +32,8 @@ Examples:
 
 Flags: --help (also behind a verb), --version, --traceback (the whole traceback with an error)
 Tab completion: eval "$(dlcourse train -sc install=bash)"
-Exit codes: 0 done, 1 a run failed, 2 bad input or a folder that cannot be written, 130 interrupted
+Exit codes: 0 done; 1 a run failed; 2 bad input, nothing was done; 3 disk, permission or memory; 4 some runs of a sweep
+  failed; 130 Ctrl-C, 143 SIGTERM: saved, dlcourse resume goes on
 """
 
 _COMPLETION_FLAGS = ("-sc", "--shell-completion")
@@ -40,11 +44,29 @@ def command() -> NoReturn:
 
     All files are closed by now, and Python would take a second more to take torch's modules apart.
     """
+    end_quietly()
+    _open_standard_streams()
+    _leave_removed_folder()
     code = main()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # closed by whoever read it
             stream.flush()
     os._exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Streams that whoever started this has closed, so that no file of ours takes their place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
+
+
+def _leave_removed_folder() -> None:
+    """Where the working folder was removed, which Hydra and MKL fail over, go where nothing is written by mistake."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        os.chdir("/proc" if Path("/proc").is_dir() else "/")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -95,6 +117,12 @@ def _train(words: list[str]) -> int:
     return 0
 
 
+def _resume(words: list[str]) -> int:
+    from dlcourse.commands import resume
+
+    return resume.main(words)
+
+
 def _sample(words: list[str]) -> int:
     from dlcourse.commands import sample
 
@@ -119,5 +147,11 @@ def _complete(words: list[str]) -> int:
     return completion.main(words, list(VERBS))
 
 
-VERBS: dict[str, Callable[[list[str]], int]] = {"train": _train, "sample": _sample, "count": _count, "list": _list}
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "train": _train,
+    "resume": _resume,
+    "sample": _sample,
+    "count": _count,
+    "list": _list,
+}
 """What each verb runs with the words behind it."""

@@ -1,13 +1,26 @@
 """RunConfig and TrainerConfig: the typed shape of a whole run, and where the config files lie."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dlcourse.errors import ConfigError
 from dlcourse.options import Count, Positive, Range, convert, suggestion
 from dlcourse.registry import Choice
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """When the whole state of a training is saved, besides at its start, its end and when it is told to stop.
+
+    After so many `steps`, and after so many `seconds`, which are stretched where saving would take more than 3 % of the
+    time. The newest `keep` are kept.
+    """
+
+    steps: Count | None = None
+    seconds: Positive | None = 60.0
+    keep: Count = 2
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,7 @@ class TrainerConfig:
     patience: Count | None = None
     weights: Literal["best", "last"] = "best"
     log_graph: bool = False
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,8 @@ class RunConfig:
     freeze: tuple[str, ...] = ()
     """Patterns of the names of parameters that training leaves as they are."""
     seed: Annotated[int, Range(ge=0, le=2**32 - 1)] = 0
+    resume: Literal["auto"] | None = None
+    """`auto` goes on with an unfinished run of the same config, where there is one."""
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, Any]) -> "RunConfig":
@@ -74,10 +90,8 @@ class RunConfig:
         }
         return cls(**values)
 
-    def to_yaml(self) -> str:
-        """The whole config as YAML that `from_mapping` reads back to the same."""
-        import yaml
-
+    def to_mapping(self) -> dict[str, Any]:
+        """The whole config as plain dicts, lists and numbers that `from_mapping` reads back to the same."""
         sections: dict[str, Any] = {}
         for section in fields(self):
             value = getattr(self, section.name)
@@ -85,10 +99,21 @@ class RunConfig:
                 value = {"name": value.name, **value.options}
             elif is_dataclass(value) and not isinstance(value, type):
                 value = asdict(value)
-            elif isinstance(value, tuple):
-                value = list(value)
-            sections[section.name] = value
-        return yaml.safe_dump(sections, sort_keys=False, allow_unicode=True)
+            sections[section.name] = _plain(value)
+        return sections
+
+    def to_yaml(self) -> str:
+        """The same as YAML."""
+        import yaml
+
+        return yaml.safe_dump(self.to_mapping(), sort_keys=False, allow_unicode=True)
+
+
+def _plain(value: Any) -> Any:
+    """Lists for tuples, however deep: what JSON and YAML give back."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _choice(section: Any, name: str) -> Choice:

@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,10 +16,12 @@ import torch
 from dlcourse.errors import ConfigError
 from dlcourse.options import Count, Whole
 from dlcourse.registry import Registry
+from dlcourse.state import State
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
 _EVALUATION_SEED = 20231102
+_MOST_THREADS = 1024
 _ALL_THREADS = torch.get_num_threads()
 
 
@@ -69,7 +71,7 @@ class Device:
 
 def cpu(threads: Count | None = None, deterministic: bool = False) -> Device:
     """The processor, with all its cores or as many threads as asked for."""
-    torch.set_num_threads(threads or _ALL_THREADS)
+    use_threads(threads or _ALL_THREADS)
     _set_deterministic(deterministic)
     return Device(torch.device("cpu"))
 
@@ -129,6 +131,44 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+
+
+def use_threads(count: int) -> None:
+    """Let the processor work with so many threads, on which the last digits of its sums depend."""
+    if count > _MOST_THREADS:  # torch would try to start them
+        cores = os.cpu_count()
+        raise ConfigError(f"device.threads={count} is more than {_MOST_THREADS}; this machine has {cores} processors")
+    torch.set_num_threads(count)
+
+
+def random_state(device: Device) -> State:
+    """The global random states of Python, NumPy and torch, on the CPU and on the device."""
+    numpy: Any = np.random.get_state(legacy=True)
+    kind, key, position, has_gauss, gauss = numpy
+    version, words, next_gauss = random.getstate()
+    state: State = {
+        "python": [version, list(words), next_gauss],
+        "numpy": [kind, key.tolist(), int(position), int(has_gauss), float(gauss)],
+        "torch": torch.get_rng_state(),
+    }
+    if device.torch_device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device.torch_device)
+    if device.torch_device.type == "mps":
+        state["mps"] = torch.mps.get_rng_state()
+    return state
+
+
+def set_random_state(state: State, device: Device) -> None:
+    """Go on drawing where `random_state` was taken; a device that was not in use then is left as it is."""
+    version, words, next_gauss = state["python"]
+    random.setstate((version, tuple(words), next_gauss))
+    kind, key, position, has_gauss, gauss = state["numpy"]
+    np.random.set_state((kind, np.array(key, dtype=np.uint32), position, has_gauss, gauss))
+    torch.set_rng_state(state["torch"].clone())
+    if device.torch_device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"].clone(), device.torch_device)
+    if device.torch_device.type == "mps" and "mps" in state:
+        torch.mps.set_rng_state(state["mps"].clone())
 
 
 def keep_freed_memory() -> None:

@@ -18,6 +18,14 @@ class DataError(UserError):
 class OutputError(UserError):
     """The run folder cannot be made or written."""
 
+    exit_code = 3
+
+
+class ResourceError(UserError):
+    """The machine gave out: no memory left, a worker process killed."""
+
+    exit_code = 3
+
 
 class DivergedError(UserError):
     """The loss became NaN or infinite: the run cannot go on."""

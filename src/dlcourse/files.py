@@ -1,9 +1,17 @@
-"""Files that appear under their name whole or not at all."""
+"""Files that appear under their name whole or not at all, and that survive a crash or a power cut once they are said to.
+
+Every call that a durable write makes is one of `os`, so that tests can make each of them fail.
+"""
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+
+from dlcourse.errors import DataError
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 @contextlib.contextmanager
@@ -12,9 +20,75 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Where the block raises, nothing is left behind and a file that was there before stays as it was.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    unfinished = _beside(path)
+    unfinished.unlink(missing_ok=True)  # a stranger's folder may hold a link of that name
     try:
         yield unfinished
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Put the content in place of whatever is at `path`; after this returns, not even a power cut takes it away."""
+    unfinished = _beside(path)
+    unfinished.unlink(missing_ok=True)  # left by a process that was killed and had the same number
+    try:
+        create_file(unfinished, content)
+        unfinished.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def create_file(path: Path, content: bytes) -> None:
+    """Write a file that was not there, down to the disk; its name is safe only after `sync_folder`."""
+    descriptor = os.open(path, _NEW_FILE, 0o666)
+    try:
+        write_all(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write everything, however little the system takes at a time."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def make_folders(path: Path) -> None:
+    """Make a folder, and those above that are missing; after this returns their names are durable."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: files that were made, renamed or removed there."""
+    if os.name == "nt":  # Windows has no such call: renames are journalled
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """The content of a regular file of at most so many bytes; raises DataError, and waits for no pipe."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+            raise DataError(f"{path} is not a file of dlcourse: it is too large, or no regular file")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")

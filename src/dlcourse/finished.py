@@ -1,21 +1,24 @@
 """A run that is there already: found, and read back far enough to build its model and task again."""
 
 import dataclasses
+import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from dlcourse.errors import ConfigError, DataError
-from dlcourse.options import check_options, user_path
-from dlcourse.run import SPEC, WEIGHTS, RunFolder
+from dlcourse.files import read_regular
+from dlcourse.options import check_options, path_to_read
+from dlcourse.run import SPEC, STATUS, WEIGHTS, RunFolder
 from dlcourse.spec import DataSpec
 
-_MAX_SPEC_BYTES = 64 * 2**20  # byte-pair encodings take a few MiB
+_MAX_BYTES = 64 * 2**20  # the byte-pair encodings of a spec take a few MiB
 
 
 def find_run(text: str, option: str) -> Path:
     """The run folder that `text` names: itself, or the newest run with weights below it. Raises ConfigError."""
-    path = user_path(text, option)
+    path = path_to_read(text, option)
     if not path.is_dir():
         problem = "is not a folder" if path.exists() else "does not exist"
         raise ConfigError(f"{option}={text} {problem}; expected the folder of a run, such as outputs/mnist-cnn")
@@ -36,11 +39,39 @@ def read_spec(folder: Path) -> DataSpec:
     """What the data set of a run announced; raises DataError."""
     path = folder / SPEC
     try:
-        if path.stat().st_size > _MAX_SPEC_BYTES:
-            raise DataError(f"{path} is too large")
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(read_checked(folder, SPEC))
         options = check_options(DataSpec, {"centers": [], **content} | {"centers": []}, where="")
         centers = tuple(tuple(float(value) for value in center) for center in content["centers"])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, ConfigError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError) as error:
         raise DataError(f"cannot read {path}: {error}; the run cannot be opened") from None
     return DataSpec(**options | {"centers": centers})
+
+
+def read_checked(folder: Path, name: str) -> bytes:
+    """A file of a run, which must be as run.json says it was written; raises DataError."""
+    content = read_regular(folder / name, _MAX_BYTES)
+    stated = stated_sums(folder).get(name)
+    if stated is None:
+        raise DataError(
+            f"{folder / STATUS} does not say what {name} must be: go on with the run by dlcourse resume {folder}"
+        )
+    if stated != hashlib.sha256(content).hexdigest():
+        raise DataError(f"{folder / name} is damaged or was changed: its sha256 is not that in {STATUS}")
+    return content
+
+
+def check_weights(folder: Path) -> None:
+    """Raise DataError where the kept weights are not those with which the run ended."""
+    if not (folder / STATUS).exists():  # the weights alone, as they were copied somewhere: they carry a checksum too
+        return
+    stated = stated_sums(folder).get(WEIGHTS)
+    if stated is not None and stated != hashlib.sha256(read_regular(folder / WEIGHTS, sys.maxsize)).hexdigest():
+        raise DataError(f"{folder / WEIGHTS} is damaged or was changed: its sha256 is not that in {STATUS}")
+
+
+def stated_sums(folder: Path) -> dict[str, Any]:
+    """The sha256 of files by name, as run.json says; raises DataError."""
+    try:
+        return dict(json.loads(read_regular(folder / STATUS, _MAX_BYTES))["files"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise DataError(f"{folder / STATUS} is damaged, it cannot be read") from None

@@ -1,24 +1,12 @@
-"""Where numbers and reports go: metrics.jsonl, TensorBoard and the files of the run folder."""
+"""Where numbers and reports go: metrics.jsonl, the files of the run folder, and TensorBoard as a view of both."""
 
-import contextlib
-import json
-import sys
-import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
-from typing import IO
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
-from torch import nn
-from torch.jit._trace import TracerWarning
-from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
-
+from dlcourse.board import Board
+from dlcourse.checkpoint import Stretch
+from dlcourse.metrics import METRICS, MetricsLog, read_metrics
 from dlcourse.plots import save_png, to_image
 from dlcourse.run import RunFolder
 from dlcourse.spec import Report
@@ -27,27 +15,17 @@ from dlcourse.spec import Report
 class Logger:
     """One writer of `<split>/<name>` scalars, and of full reports with their tables and pictures.
 
-    metrics.jsonl is the truth. TensorBoard is a view of it: where its file cannot be written, one warning is printed and
-    the run goes on.
+    metrics.jsonl is the truth, of which `start` is what counts where a run resumes. TensorBoard is made again from it.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, start: Stretch | None = None) -> None:
         self._folder = folder
-        self._metrics: IO[str] = (folder / "metrics.jsonl").open("a", encoding="utf-8")
-        self._board = _Board(folder)
+        self._metrics = MetricsLog(folder / METRICS, start)
+        self.board = Board.anew(folder.path, read_metrics(folder / METRICS))
 
     def scalars(self, split: str, step: int, epoch: int, values: Mapping[str, float]) -> None:
         """Log numbers of a split at a step."""
-        named = {f"{split}/{name}": value for name, value in values.items()}
-        record = {"step": step, "epoch": epoch, "time": round(time.time(), 3), **named}
-        self._metrics.write(json.dumps(record) + "\n")
-        self._metrics.flush()
-
-        def write(writer: SummaryWriter) -> None:
-            for tag, value in named.items():
-                writer.add_scalar(tag, value, step)
-
-        self._board.write(write)
+        self._log(step, epoch, {f"{split}/{name}": value for name, value in values.items()})
 
     def report(self, split: str, step: int, epoch: int, report: Report) -> None:
         """Log a report: its numbers, its tables as CSV, its texts, and its pictures as PNG, the latter in TensorBoard too.
@@ -62,38 +40,22 @@ class Logger:
         for name, rows in report.tables.items():
             self._folder.write_table(f"{place}{name}{end}.csv", rows)
         for name, text in report.texts.items():
-            self._folder.write_text(f"{place}{name}{end}.txt", text)
-            self.text(f"{split}/{name}", "    " + text.replace("\n", "\n    "), step)
+            file = f"{place}{name}{end}.txt"
+            self._folder.write_text(file, text)
+            self._log(step, epoch, {"text": f"{split}/{name}", "file": file})
         for name, picture in report.pictures.items():
-            image = to_image(picture)
-            save_png(image, self._folder / f"{place}{name}{end}.png")
-            self._image(f"{split}/{name}", image, step)
+            file = f"{place}{name}{end}.png"
+            save_png(to_image(picture), self._folder / file)
+            self._log(step, epoch, {"picture": f"{split}/{name}", "file": file})
 
-    def _image(self, tag: str, image: NDArray[np.uint8], step: int) -> None:
-        self._board.write(lambda writer: writer.add_image(tag, image, step, dataformats="HWC"))
+    def sync(self) -> Stretch:
+        """Make what metrics.jsonl holds durable; returns how far that is."""
+        return self._metrics.sync()
 
-    def text(self, tag: str, markdown: str, step: int = 0) -> None:
-        """Show a text in TensorBoard."""
-        self._board.write(lambda writer: writer.add_text(tag, markdown, step))
-
-    def graph(self, model: nn.Module, inputs: torch.Tensor) -> None:
-        """Show the model's graph in TensorBoard, traced in evaluation mode."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", r"`torch\.jit\.trace.*` is (deprecated|not supported)", FutureWarning)
-            warnings.simplefilter("ignore", TracerWarning)  # a shape taken as fixed is right for a drawing
-            self._board.write(lambda writer: writer.add_graph(model, inputs))
-
-    def hyperparameters(self, options: Mapping[str, str | float], results: Mapping[str, float]) -> None:
-        """Give the run its row in TensorBoard's HParams; `results` are tags and values logged before.
-
-        The summaries go into the run's own file: SummaryWriter.add_hparams would make another run of them.
-        """
-
-        def write(writer: SummaryWriter) -> None:
-            for summary in hparams(dict(options), dict(results)):  # type: ignore[no-untyped-call]
-                writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
-
-        self._board.write(write)
+    def _log(self, step: int, epoch: int, values: Mapping[str, float | str]) -> None:
+        record = {"step": step, "epoch": epoch, "time": round(time.time(), 3), **values}
+        self._metrics.append(record)
+        self.board.show(record)
 
     def __enter__(self) -> "Logger":
         return self
@@ -101,40 +63,5 @@ class Logger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._board.close()
+        self.board.close()
         self._metrics.close()
-
-
-class _Board:
-    """A SummaryWriter that gives up with one warning instead of ending the run."""
-
-    def __init__(self, folder: RunFolder) -> None:
-        self._writer: SummaryWriter | None = None
-        self._other_excepthook = threading.excepthook
-        threading.excepthook = self._excepthook
-        with self._giving_up():
-            self._writer = SummaryWriter(str(folder.path))
-
-    def write(self, action: Callable[[SummaryWriter], object]) -> None:
-        if self._writer is not None:
-            with self._giving_up():
-                action(self._writer)
-
-    def close(self) -> None:
-        self.write(lambda writer: writer.close())
-        self._writer = None
-        threading.excepthook = self._other_excepthook
-
-    @contextlib.contextmanager
-    def _giving_up(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            print(f"dlcourse: warning: TensorBoard's file cannot be written: {error.strerror}", file=sys.stderr)
-            self._writer = None
-
-    def _excepthook(self, failure: threading.ExceptHookArgs) -> None:
-        """No traceback for an OSError of the writer's thread, which the next `write` raises again."""
-        ours = failure.thread is not None and type(failure.thread).__module__ == EventFileWriter.__module__
-        if not (ours and isinstance(failure.exc_value, OSError)):
-            self._other_excepthook(failure)

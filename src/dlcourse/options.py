@@ -6,6 +6,7 @@ dataclasses of these, and `Annotated[X, Range(...)]`.
 
 import dataclasses
 import difflib
+import errno
 import inspect
 import math
 import types
@@ -99,7 +100,17 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         return _convert(value, annotation, key)
     except (TypeError, ValueError, OverflowError):
         given = "no value" if value in ("", None) else repr(value)
-        raise ConfigError(f"{key} must be {describe(annotation)}, got {given}") from None
+        raise ConfigError(f"{key} must be {describe(annotation)}, got {given}{_whole(value, annotation)}") from None
+
+
+def _whole(value: Any, annotation: Any) -> str:
+    """`; write 1000` for a 1e3 where that whole number would do."""
+    if not isinstance(value, float) or not value.is_integer():
+        return ""
+    try:
+        return f"; write {_convert(int(value), annotation, '')}"
+    except (TypeError, ValueError, OverflowError):
+        return ""
 
 
 def _convert(value: Any, annotation: Any, key: str) -> Any:
@@ -148,6 +159,19 @@ def user_path(text: str, option: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         raise ConfigError(f"{option}={text}: no such home folder; write the whole path") from None
+
+
+def path_to_read(text: str, option: str) -> Path:
+    """The same for what is to be read, so that asking whether it is there fails for no name; raises ConfigError."""
+    path = user_path(text, option)
+    try:
+        path.lstat()
+    except ValueError:
+        raise ConfigError(f"{option}={text!r} holds a character that no path can have") from None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise ConfigError(f"{option}={text[:40]}...: file name too long, {len(text)} characters") from None
+    return path
 
 
 def describe(annotation: Any) -> str:

@@ -9,7 +9,7 @@ from dlcourse import __version__
 from dlcourse.config import RunConfig
 from dlcourse.console import Console, format_metric, format_seconds
 from dlcourse.device import Device, environment
-from dlcourse.run import RunFolder
+from dlcourse.run import CONFIG, OVERRIDES, RunFolder
 from dlcourse.spec import Data, Report
 from dlcourse.summary import count_parameters, summarize, table
 from dlcourse.tasks.task import Task
@@ -70,12 +70,14 @@ def describe_data(data: Data) -> str:
     return f"{sizes}   {shape}   {target}"
 
 
-def write_beginning(folder: RunFolder, setup: Setup) -> None:
-    """The files that say how to do the run again."""
-    folder.write_text("config.yaml", setup.config.to_yaml())
+def write_beginning(folder: RunFolder, setup: Setup, *, is_new: bool) -> None:
+    """The files that say how to do the run again. One that goes on keeps the facts of the machine it began on."""
     words = (f"- {json.dumps(word, ensure_ascii=False)}\n" for word in setup.overrides)
-    folder.write_text("overrides.yaml", "".join(words) or "[]\n")
+    folder.write_text(OVERRIDES, "".join(words) or "[]\n")
+    folder.write_text(CONFIG, setup.config.to_yaml())  # from here on it can be resumed
     folder.write_text("model.txt", "\n".join([*setup.layers, f"{setup.parameters:,} parameters"]) + "\n")
+    if not is_new:
+        return
     facts = {"dlcourse": __version__, "command": setup.command, "device": str(setup.device)}
     folder.write_json("environment.json", facts | environment())
 
@@ -119,6 +121,7 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
                 "test": len(data.test),
             },
             "model": {"name": setup.config.model.name, "parameters": setup.parameters},
+            "monitor": f"val/{setup.task.monitor}",
             "epochs": history.epochs[-1],
             "steps": history.steps,
             "best_epoch": history.best_epoch,

@@ -2,31 +2,46 @@
 
 import contextlib
 import csv
+import hashlib
 import io
 import json
+import os
+import platform
 import secrets
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
 
 from dlcourse.config import FolderConfig
 from dlcourse.errors import ConfigError, OutputError
-from dlcourse.files import whole_file
+from dlcourse.files import make_folders, sync_folder, whole_file, write_durably
 from dlcourse.options import user_path
 
-WEIGHTS, SPEC = "weights.safetensors", "spec.json"
+WEIGHTS, SPEC, CONFIG = "weights.safetensors", "spec.json", "config.yaml"
+STATUS, STATE, OVERRIDES = "run.json", "state.json", "overrides.yaml"
+LOCK = ".lock"
+_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)  # no link out of a stranger's folder
+_VOUCHED_FOR = (CONFIG, SPEC)
+"""The files from which a run is opened again, whose sha256 run.json holds."""
 
 
 class RunFolder:
     """A folder that belongs to one run alone.
 
     config.yaml, overrides.yaml, environment.json: how to do it again. run.json: how it went. metrics.jsonl: every number
-    logged. weights.safetensors: the kept weights. spec.json: what the data set announced. report.txt, report.json and
-    pictures: what it reached. progress/: pictures and texts of each evaluation.
+    logged. weights.safetensors: the kept weights. checkpoints/: what a resumed run goes on from. spec.json: what the data
+    set announced. report.txt, report.json and pictures: what it reached. progress/: pictures and texts of each evaluation.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._sums: dict[str, str] = {}
 
     @classmethod
     def create(cls, where: FolderConfig, name: str) -> "RunFolder":
@@ -37,25 +52,78 @@ class RunFolder:
         if where.dir is not None:
             path = user_path(where.dir, "run.dir")
             with output_errors(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folders(path.parent)
                 try:
                     path.mkdir()
+                    sync_folder(path.parent)
                 except FileExistsError:
                     raise ConfigError(f"run.dir={where.dir} exists already; name a folder that does not") from None
             return cls(path)
         return cls(claim_folder(user_path(where.root, "run.root") / name))
 
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one to write here; raises ConfigError where another process already is.
+
+        The kernel frees the lock when the process ends, however it ends. What the file says is for people.
+        """
+        self.refuse_links()
+        with contextlib.ExitStack() as stack:
+            with output_errors(self.path):
+                file = stack.enter_context(os.fdopen(os.open(self / LOCK, _APPEND, 0o666), "a+", encoding="utf-8"))
+                self._lock(file)
+            yield
+
+    def _lock(self, file: IO[str]) -> None:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                owner = " ".join(file.read(200).split()) or "another process"
+                raise ConfigError(f"{self.path} is in use by {owner}; wait for it, or stop it first") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()} since {datetime.now():%Y-%m-%d %H:%M:%S}\n")
+        file.flush()
+
+    def tidy(self) -> None:
+        """Remove what writers left that were killed in the middle of a file."""
+        for unfinished in (*self.path.glob(".*.part"), *self.path.glob("progress/.*.part")):
+            unfinished.unlink()
+
+    def refuse_links(self) -> None:
+        """Raise ConfigError where something in a folder that may be a stranger's would lead what is written elsewhere."""
+        with output_errors(self.path):
+            links = [entry for entry in self.path.iterdir() if entry.is_symlink()]
+        if links:
+            raise ConfigError(f"{links[0]} is a link, which dlcourse does not make; put there what it leads to")
+
     def __truediv__(self, name: str) -> Path:
         return self.path / name
+
+    def write_status(self, status: str, **facts: str) -> None:
+        """Write run.json: how it goes, and what the files from which it is opened again must be.
+
+        The weights are among them once they do not change any more.
+        """
+        sums = {name: self._sums[name] for name in _VOUCHED_FOR if name in self._sums}
+        if status != "running" and (self / WEIGHTS).is_file():
+            sums[WEIGHTS] = hashlib.sha256((self / WEIGHTS).read_bytes()).hexdigest()
+        self.write_json(STATUS, {"status": status, **facts, "files": sums})
 
     def write_json(self, name: str, content: object) -> None:
         """Write a JSON file, whole or not at all."""
         self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a text file, whole or not at all."""
-        with whole_file(self / name) as unfinished:
-            unfinished.write_text(text, encoding="utf-8", newline="")
+        """Write a text file, whole or not at all; what the run is opened by again, down to the disk."""
+        content = text.encode()
+        if name in (STATUS, *_VOUCHED_FOR):
+            write_durably(self / name, content)
+            self._sums[name] = hashlib.sha256(content).hexdigest()
+        else:
+            with whole_file(self / name) as unfinished:
+                unfinished.write_bytes(content)
 
     def write_table(self, name: str, rows: list[list[object]]) -> None:
         """Write a CSV file, whole or not at all."""
@@ -70,11 +138,12 @@ def claim_folder(parent: Path) -> Path:
     Raises OutputError where the system refuses.
     """
     with output_errors(parent):
-        parent.mkdir(parents=True, exist_ok=True)
+        make_folders(parent)
         while True:
             path = parent / f"{datetime.now():%Y-%m-%d_%H%M%S}-{secrets.token_hex(2)}"
             with contextlib.suppress(FileExistsError):
                 path.mkdir()
+                sync_folder(parent)
                 return path
 
 

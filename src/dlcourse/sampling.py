@@ -7,20 +7,21 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from dlcourse.checkpoint import load_weights
+from dlcourse.building import MISFITS
 from dlcourse.config import RunConfig
 from dlcourse.descent import Descent
 from dlcourse.device import DEVICES, Device, seed_everything
-from dlcourse.errors import ConfigError
+from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import whole_file
-from dlcourse.finished import read_spec
+from dlcourse.finished import check_weights, read_spec
 from dlcourse.models import MODELS
 from dlcourse.optim import OPTIMIZERS
 from dlcourse.plots import save_png, to_image
-from dlcourse.run import WEIGHTS, output_errors
+from dlcourse.run import WEIGHTS, RunFolder, output_errors
 from dlcourse.spec import Report
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.task import SampleRequest, Task
+from dlcourse.weights import load_weights
 
 
 def sample(folder: Path, config: RunConfig, request: SampleRequest, seed: int) -> Report:
@@ -45,6 +46,8 @@ def write(report: Report, folder: Path, out: Path | None) -> list[Path]:
     if out is not None and out.exists():
         raise ConfigError(f"--out {out} exists already; name a file that does not")
     written = []
+    if out is None:
+        RunFolder(folder).refuse_links()
     place = out or folder / "samples"
     with output_errors(place):
         if out is None and report.pictures:
@@ -75,7 +78,12 @@ def _open_task(folder: Path, config: RunConfig) -> Task:
     def descend(module: nn.Module, *, every: int = 1) -> Descent:
         return Descent(make_optimizer(module), lambda update: 1.0, device)
 
-    model = MODELS.build(config.model, spec=spec).to(device.torch_device)
-    task = TASKS.build(config.task, model=model, spec=spec, device=device, descend=descend)
+    try:
+        model = MODELS.build(config.model, spec=spec).to(device.torch_device)
+        task = TASKS.build(config.task, model=model, spec=spec, device=device, descend=descend)
+    except MISFITS as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"cannot build the model of {folder} as its config and spec.json say: {reason}") from error
+    check_weights(folder)
     load_weights(task.model, folder / WEIGHTS)
     return task

@@ -108,8 +108,14 @@ class Split(Protocol):
     def __len__(self) -> int:
         """The number of examples N."""
 
-    def batches(self, batch_size: int, *, epoch: int | None = None) -> Iterator[Batch]:
-        """Every example once. With an epoch, in the order and augmentation of that epoch; else in order and plain."""
+    def batches(self, batch_size: int, *, epoch: int | None = None, start: int = 0) -> Iterator[Batch]:
+        """Every example once. With an epoch, in the order and augmentation of that epoch; else in order and plain.
+
+        `start` leaves out that many batches at the beginning; those that follow are the same as without it.
+        """
+
+    def fingerprint(self) -> str:
+        """A checksum over all examples, which tells whether a run that goes on sees the same ones."""
 
     def to(self, device: "torch.device") -> "Split":
         """The same split with its tensors on `device`."""

@@ -1,23 +1,34 @@
 """One training run from its config: build everything, fit, test once, and leave a run folder that tells all."""
 
 import contextlib
+import dataclasses
+import functools
+import shlex
 import time
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from dlcourse import report
-from dlcourse.building import build_data, build_task, check_batch_size, check_entries
+from dlcourse import report, resuming, saving
+from dlcourse.building import build_data, build_task, check_batch_size, check_entries, fingerprint, planned_rate
+from dlcourse.checkpoint import Checkpoints
 from dlcourse.config import RunConfig
 from dlcourse.console import Console
-from dlcourse.device import DEVICES, keep_freed_memory, seed_everything
+from dlcourse.device import DEVICES, Device, environment, keep_freed_memory, seed_everything, use_threads
+from dlcourse.errors import ConfigError, DivergedError, OutputError, ResourceError, UserError
 from dlcourse.finished import write_spec
 from dlcourse.logger import Logger
 from dlcourse.plots import LearningCurve
+from dlcourse.resuming import Paused
 from dlcourse.run import WEIGHTS, RunFolder, output_errors
 from dlcourse.spec import Report
-from dlcourse.trainer import History, Trainer, evaluate
+from dlcourse.stopping import Stop, StoppedError
+from dlcourse.trainer import History, Trainer, batch_size, evaluate
+
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 @dataclass(frozen=True)
@@ -37,53 +48,173 @@ class RunResult:
         return self.scalars[self.monitor]
 
 
-def run(config: RunConfig, overrides: list[str]) -> RunResult:
+def run(config: RunConfig, overrides: list[str]) -> RunResult | None:
     """Train as `config` says; nothing is written before everything has been built and tried.
 
-    `overrides` are the words of the command line, kept for the record. Raises UserError.
+    `overrides` are the words of the command line, kept for the record. None is for `resume=auto` where the run is complete.
+    Raises UserError, and StoppedError where a signal ended the run.
     """
-    started = time.perf_counter()
-    keep_freed_memory()
     check_entries(config)
+    name = f"{config.data.name}-{config.model.name}"
+    if config.resume == "auto":
+        same = resuming.find_same(config, name)
+        if same is not None:
+            with RunFolder(same).locked():
+                return resume(resuming.look(same), config, overrides)
+    with Stop() as stop:
+        session = _Session(config, overrides, stop)
+        folder = RunFolder.create(config.run, name)
+        with folder.locked():
+            return session.train(folder, None)
+
+
+def resume(paused: Paused, config: RunConfig, overrides: list[str]) -> RunResult | None:
+    """Go on with a run, whose folder the caller has locked; `config` may ask for more epochs than it had.
+
+    None where it is complete already: then nothing is changed. Raises UserError and StoppedError, as `run`.
+    """
+    check_entries(config)
+    epochs = _epochs_done(paused)
+    if config.trainer.epochs < epochs:
+        raise ConfigError(f"trainer.epochs={config.trainer.epochs}: the run has done {epochs} epochs already")
+    if resuming.status(paused.folder.path) == "done" and config.trainer.epochs == _epochs_asked_for(paused):
+        Console().say(
+            "done",
+            f"{paused.folder.path} is complete: {epochs} epoch{'' if epochs == 1 else 's'}; for more of them type "
+            f"dlcourse resume {shlex.quote(str(paused.folder.path))} trainer.epochs={2 * epochs}",
+        )
+        return None
+    with Stop() as stop:
+        return _Session(config, overrides, stop, paused).train(paused.folder, paused)
+
+
+def _epochs_done(paused: Paused) -> int:
+    return resuming.epochs_done(paused.checkpoint) if paused.checkpoint else 0
+
+
+def _epochs_asked_for(paused: Paused) -> int | None:
+    return int(paused.about["config"]["trainer"]["epochs"]) if paused.about else None
+
+
+class _Session:
+    """One process's work on a run: everything built and tried, then trained, tested and reported."""
+
+    def __init__(self, config: RunConfig, overrides: list[str], stop: Stop, paused: Paused | None = None) -> None:
+        self._started = time.perf_counter()
+        self._stop = stop
+        self._console = Console()
+        keep_freed_memory()
+        device = _device(config, paused)
+        self._console.rows([report.headline(config, device)])
+        seed_everything(config.seed)
+        data = build_data(config, device)
+        check_batch_size(config.trainer, data)
+        self._console.say("data", report.describe_data(data))
+        if paused is not None and paused.checkpoint is not None:  # which has the weights that came from elsewhere
+            started_from = dataclasses.replace(config, init_from=None, init_skip=())
+        else:
+            started_from = config
+        task = build_task(started_from, data, device, self._console)
+        self._setup = report.Setup(config, overrides, data, task, device)
+        self._console.say("model", f"{config.model.name}   {self._setup.parameters:,} parameters", *self._setup.layers)
+        self._about: dict[str, Any] = {
+            "config": config.to_mapping(),
+            "overrides": overrides,
+            "environment": environment() | {"device": device.torch_device.type},
+            "data": fingerprint(data),
+        }
+        if paused is not None and paused.about:
+            self._compare(paused)
+
+    def train(self, folder: RunFolder, paused: Paused | None) -> RunResult:
+        """Train in this folder, from where it was paused; then test, and report."""
+        setup, console = self._setup, self._console
+        console.say("run", str(folder.path))
+        checkpoints = resuming.checkpoints(folder, setup.config.trainer.checkpoint.keep)
+        with (
+            _recorded_status(folder, console) as status,
+            _explained(folder.path, checkpoints, batch_size(setup.config.trainer, setup.data)),
+        ):
+            folder.tidy()
+            report.write_beginning(folder, setup, is_new=paused is None or paused.checkpoint is None)
+            write_spec(folder, setup.data.spec)
+            status("running")
+            console.say("ready", *setup.task.prepare(setup.data))
+            history, test = self._fit_and_test(folder, checkpoints, paused)
+            seconds = time.perf_counter() - self._started
+            report.write_report(folder, setup, history, test, seconds)
+            report.say_end(console, folder, setup, history, test)
+        scalars = {f"val/{name}": value for name, value in history.kept.items()}
+        task = setup.task
+        return RunResult(folder.path, history.kept_epoch, seconds, f"val/{task.monitor}", task.mode, scalars)
+
+    def _fit_and_test(
+        self, folder: RunFolder, checkpoints: Checkpoints, paused: Paused | None
+    ) -> tuple[History, Report]:
+        """Train, then measure the kept weights on the test set, once; all of it logged."""
+        setup, data, task = self._setup, self._setup.data, self._setup.task
+        config, device = setup.config.trainer, setup.device
+        checkpoint = paused.checkpoint if paused else None
+        saved = saving.read(checkpoint) if checkpoint else None
+        checkpoints.set_aside_newer(checkpoint)
+        with Logger(folder, checkpoint.log if checkpoint else None) as logger:
+            logger.board.text("command", f"`{setup.command}`")
+            logger.board.text("config", f"```yaml\n{setup.config.to_yaml()}\n```")
+            if config.log_graph:
+                with device.forked_random_state():
+                    logger.board.graph(task.model, next(data.val.batches(1)).inputs)
+            saver = saving.Saver(checkpoints, config.checkpoint, logger, folder / WEIGHTS, self._about)
+            trainer = Trainer(task, data, config, device, logger, self._console, folder / WEIGHTS, saver, self._stop)
+            if saved is not None:
+                saving.restore(saved, task.model, folder / WEIGHTS)
+                trainer.load_state_dict(saved.state)
+                checkpoints.saved_step = trainer.history.steps
+                self._say_where(trainer)
+            history = trainer.fit()
+            test = evaluate(task, data.test, config.eval_batch_size, device, full=True)
+            test.pictures["learning_curve"] = _learning_curve(history, task.main_metric)
+            logger.report("test", history.steps, history.epochs[-1], test)
+            logger.board.hyperparameters(report.hyperparameters(setup), report.results(task, history, test))
+        return history, test
+
+    def _compare(self, paused: Paused) -> None:
+        """Say what is different now; raises ConfigError where the data are."""
+        about = paused.about
+        if about["data"] != self._about["data"]:
+            raise ConfigError(
+                f"data '{self._setup.config.data.name}' holds other examples than when {paused.folder.path} began; put "
+                "those back, or start a new run"
+            )
+        changes = resuming.environment_changes(about["environment"], self._about["environment"])
+        self._about["environment"] = about["environment"]
+        self._console.say("note", *paused.damaged, *changes)
+        before, now = about["config"]["trainer"]["epochs"], self._setup.config.trainer.epochs
+        if before != now:
+            self._say_schedule(before, now, paused)
+
+    def _say_schedule(self, before: int, now: int, paused: Paused) -> None:
+        config, data, name = self._setup.config, self._setup.data, self._setup.config.scheduler.name
+        shorter = dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, epochs=before))
+        assert paused.checkpoint is not None
+        step = paused.checkpoint.step
+        was, is_now = planned_rate(shorter, data, step), planned_rate(config, data, step)
+        stays = f"the learning rate stays {is_now:.3g}"
+        jumps = f"the learning rate goes on at {is_now:.3g} instead of {was:.3g}"
+        self._console.say(
+            "note", f"{now} epochs instead of {before}; schedule '{name}': {stays if was == is_now else jumps}"
+        )
+
+    def _say_where(self, trainer: Trainer) -> None:
+        history = trainer.history
+        self._console.say("resume", f"from step {history.steps:,}, {trainer.epochs_done} epochs done")
+
+
+def _device(config: RunConfig, paused: Paused | None) -> Device:
+    """The device; a run that goes on keeps its number of threads, on which the last digits depend."""
     device = DEVICES.build(config.device)
-    console = Console()
-    console.rows([report.headline(config, device)])
-    seed_everything(config.seed)
-    data = build_data(config, device)
-    check_batch_size(config.trainer, data)
-    console.say("data", report.describe_data(data))
-    task = build_task(config, data, device, console)
-    setup = report.Setup(config, overrides, data, task, device)
-    console.say("model", f"{config.model.name}   {setup.parameters:,} parameters", *setup.layers)
-    folder = RunFolder.create(config.run, f"{config.data.name}-{config.model.name}")
-    console.say("run", str(folder.path))
-    with output_errors(folder.path), _recorded_status(folder, console):
-        console.say("ready", *task.prepare(data))
-        history, test = _fit_and_test(setup, folder, console)
-        seconds = time.perf_counter() - started
-        report.write_report(folder, setup, history, test, seconds)
-        report.say_end(console, folder, setup, history, test)
-    scalars = {f"val/{name}": value for name, value in history.kept.items()}
-    return RunResult(folder.path, history.kept_epoch, seconds, f"val/{task.monitor}", task.mode, scalars)
-
-
-def _fit_and_test(setup: report.Setup, folder: RunFolder, console: Console) -> tuple[History, Report]:
-    """Train, then measure the kept weights on the test set, once; all of it logged."""
-    trainer_config, data, task = setup.config.trainer, setup.data, setup.task
-    report.write_beginning(folder, setup)
-    write_spec(folder, data.spec)
-    with Logger(folder) as logger:
-        logger.text("command", f"`{setup.command}`")
-        logger.text("config", f"```yaml\n{setup.config.to_yaml()}\n```")
-        if trainer_config.log_graph:
-            with setup.device.forked_random_state():
-                logger.graph(task.model, next(data.val.batches(1)).inputs)
-        history = Trainer(task, data, trainer_config, setup.device, logger, console, folder / WEIGHTS).fit()
-        test = evaluate(task, data.test, trainer_config.eval_batch_size, setup.device, full=True)
-        test.pictures["learning_curve"] = _learning_curve(history, task.main_metric)
-        logger.report("test", history.steps, history.epochs[-1], test)
-        logger.hyperparameters(report.hyperparameters(setup), report.results(task, history, test))
-    return history, test
+    if paused is not None and paused.about and config.device.options.get("threads") is None:
+        use_threads(int(paused.about["environment"]["threads"]))
+    return device
 
 
 def _learning_curve(history: History, metric: str) -> LearningCurve:
@@ -92,19 +223,60 @@ def _learning_curve(history: History, metric: str) -> LearningCurve:
 
 
 @contextlib.contextmanager
-def _recorded_status(folder: RunFolder, console: Console) -> Iterator[None]:
-    """Keep run.json true: running, then done, stopped (Ctrl-C) or failed with the reason."""
-    began = {"started": f"{datetime.now().astimezone():%Y-%m-%dT%H:%M:%S%z}"}
-    folder.write_json("run.json", began | {"status": "running"})
+def _explained(folder: Path, checkpoints: Checkpoints, size: int) -> Iterator[None]:
+    """Errors of the machine as one line each, which says from where the run can go on."""
     try:
-        yield
-    except KeyboardInterrupt:
+        with output_errors(folder):
+            yield
+    except OutputError as error:
+        place = str(error).partition(";")[0]
+        raise (
+            error if checkpoints.saved_step is None else OutputError(f"{place}; {_safe(folder, checkpoints)}")
+        ) from error
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+            reason = f"out of memory with {size} examples in a batch; try a smaller trainer.batch_size in a new run"
+        elif "DataLoader worker" in str(error):
+            reason = "a process that reads images was killed, perhaps for want of memory; data.workers=0 does without"
+        else:
+            raise
+        raise ResourceError(f"{reason}; {_safe(folder, checkpoints)}") from error
+    except DivergedError as error:
+        step = checkpoints.saved_step
+        raise DivergedError(f"{error}; the checkpoint of step {step} is good" if step else str(error)) from error
+
+
+def _safe(folder: Path, checkpoints: Checkpoints) -> str:
+    step = checkpoints.saved_step
+    if step is None:
+        return "nothing was saved yet"
+    return f"step {step} is safe: then go on with dlcourse resume {shlex.quote(str(folder))}"
+
+
+@contextlib.contextmanager
+def _recorded_status(folder: RunFolder, console: Console) -> Iterator[Callable[[str], None]]:
+    """Keep run.json true: running, then done, stopped (by a signal) or failed with the reason.
+
+    It gives the function that writes it, to be called again once the files are there that it vouches for. Until then it
+    vouches for none: a run that was cut off while these were replaced is not opened, but can be resumed.
+    """
+    status = functools.partial(folder.write_status, started=f"{datetime.now().astimezone():%Y-%m-%dT%H:%M:%S%z}")
+    with output_errors(folder.path):
+        status("running")
+    try:
+        yield status
+    except (KeyboardInterrupt, StoppedError) as stop:
         with contextlib.suppress(OSError):
-            folder.write_json("run.json", began | {"status": "stopped"})
-        console.say("stop", f"stopped by Ctrl-C; what there is so far lies in {folder.path}")
+            status("stopped")
+        by = stop.signal if isinstance(stop, StoppedError) and stop.signal != "SIGINT" else "Ctrl-C"
+        console.say("stop", f"stopped by {by}; go on with: dlcourse resume {shlex.quote(str(folder.path))}")
         raise
     except Exception as error:
         with contextlib.suppress(OSError):
-            folder.write_json("run.json", began | {"status": "failed", "reason": str(error)})
+            status("failed", reason=str(error))
+        if not isinstance(error, UserError):
+            with contextlib.suppress(OSError):
+                folder.write_text("error.txt", "".join(traceback.format_exception(error)))
+                error.add_note(f"its traceback is in {folder / 'error.txt'}")
         raise
-    folder.write_json("run.json", began | {"status": "done"})
+    status("done")

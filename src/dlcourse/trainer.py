@@ -1,22 +1,27 @@
 """Fit and evaluate: one loop, the same for every model and task."""
 
+import contextlib
 import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from dlcourse.checkpoint import load_weights, save_weights
 from dlcourse.config import TrainerConfig
 from dlcourse.console import Console, format_metric, format_seconds
 from dlcourse.descent import require_finite
-from dlcourse.device import Device
-from dlcourse.errors import DivergedError
+from dlcourse.device import Device, random_state, set_random_state
+from dlcourse.errors import DataError, DivergedError
 from dlcourse.logger import Logger
-from dlcourse.spec import Data, Report, Split
-from dlcourse.tasks.task import Scalars, Task
+from dlcourse.saving import Saver
+from dlcourse.spec import Batch, Data, Report, Split
+from dlcourse.state import State
+from dlcourse.stopping import Stop, StoppedError
+from dlcourse.tallies import Means, Pending
+from dlcourse.tasks.task import Task
+from dlcourse.weights import load_weights, save_weights
 
 _MAX_ROWS = 25
 
@@ -45,7 +50,11 @@ class History:
 
 
 class Trainer:
-    """Trains a task on a data set, epoch by epoch, and keeps the weights of the best (or the last) in a file."""
+    """Trains a task on a data set, epoch by epoch, and keeps the weights of the best (or the last) in a file.
+
+    It can be saved between any two steps, and before an evaluation is finished; what was saved goes on as if nothing had
+    happened.
+    """
 
     def __init__(
         self,
@@ -56,6 +65,8 @@ class Trainer:
         logger: Logger,
         console: Console,
         weights: Path,
+        saver: Saver,
+        stop: Stop,
     ) -> None:
         self._task = task
         self._data = data
@@ -64,85 +75,160 @@ class Trainer:
         self._logger = logger
         self._console = console
         self._weights = weights
+        self._saver = saver
+        self._stop = stop
         self._batch_size = batch_size(config, data)
         self._first_rate = task.rate
         self.history = History()
+        self._epoch, self._batches_done = 1, 0
+        self._epoch_means, self._pending = Means(), Pending()
 
     def fit(self) -> History:
         """Train for the epochs asked for, or until patience ends; the kept weights are in the task's model after.
 
-        Raises DivergedError where a loss is not finite.
+        Raises DivergedError where a loss or gradient is not finite, StoppedError once what there is has been saved.
         """
         columns = f"epoch  train/loss  val/loss  {'val/' + self._task.main_metric:>12}         lr        time"
         self._console.rows([columns])
-        self._console.start_progress(self._config.epochs * steps_per_epoch(self._config, self._data))
-        try:
-            for epoch in range(1, self._config.epochs + 1):
-                train_scalars = self._train_epoch(epoch)
-                if epoch % self._config.eval_every == 0 or epoch == self._config.epochs:
-                    self._evaluate_epoch(epoch, train_scalars)
-                    if self._is_out_of_patience():
-                        self._console.rows(
-                            [f"stopped after epoch {epoch}: no improvement since {self.history.best_epoch}"]
-                        )
-                        break
-        finally:
-            self._console.end_progress()
+        with self._stop.deferred(), self._progress():
+            if self.history.steps == 0:
+                self.save()  # that there is room for it shows before the first step
+            while self._epoch <= self._config.epochs and not self._is_out_of_patience():
+                self._train_epoch()
+                self._end_epoch(self._evaluate_epoch())
+                self._epoch, self._batches_done = self._epoch + 1, 0
+            if self._epoch <= self._config.epochs:
+                self._console.rows(
+                    [f"stopped after epoch {self._epoch - 1}: no improvement since {self.history.best_epoch}"]
+                )
+            self.save()
+            self._stop.check()
         self._logger.scalars("kept", self.history.steps, self.history.kept_epoch, self.history.kept)
+        self._logger.scalars("time", self.history.steps, self.epochs_done, {"saving_seconds": self._saver.seconds})
         load_weights(self._task.model, self._weights)
         return self.history
 
-    def _train_epoch(self, epoch: int) -> dict[str, float]:
-        """One pass over the training set; returns the means over its examples."""
-        history, console = self.history, self._console
-        epoch_means, recent = _Means(), _Pending(first_step=history.steps + 1)
+    @property
+    def epochs_done(self) -> int:
+        """The whole epochs so far."""
+        return self._epoch - 1
+
+    def save(self) -> None:
+        """Write a checkpoint of all there is."""
+        self._saver.save(self.history.steps, self._task.model, self.state_dict())
+
+    def state_dict(self) -> State:
+        """Everything that what follows depends on, besides the weights of the task's model."""
+        return {
+            "task": self._task.state_dict(),
+            "random": random_state(self._device),
+            "history": asdict(self.history),
+            "epoch": self._epoch,
+            "batches_done": self._batches_done,
+            "epoch_means": self._epoch_means.state_dict(),
+            "pending": self._pending.state_dict(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on where that state was taken; raises DataError where it does not fit."""
+        try:
+            self._task.load_state_dict(state["task"])
+            history = dict(state["history"])
+            best = history.pop("best_score")
+            for name, initial in asdict(History()).items():
+                if isinstance(initial, int | float) and not isinstance(history[name], int | float):
+                    raise TypeError(f"'{name}' is no number")
+            self.history = History(**history, best_score=None if best is None else (best[0], best[1]))
+            self._epoch, self._batches_done = int(state["epoch"]), int(state["batches_done"])
+            self._epoch_means.load_state_dict(state["epoch_means"])
+            self._pending.load_state_dict(state["pending"])
+            set_random_state(state["random"], self._device)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise DataError(f"the saved state does not fit this training: {error!r}") from error
+
+    @contextlib.contextmanager
+    def _progress(self) -> Iterator[None]:
+        self._console.start_progress(self._config.epochs * steps_per_epoch(self._config, self._data))
+        try:
+            yield
+        finally:
+            self._console.end_progress()
+
+    def _train_epoch(self) -> None:
+        """What is left of one pass over the training set."""
+        history = self.history
         started = time.perf_counter()
         self._task.model.train()
-        for batch in self._data.train.batches(self._batch_size, epoch=epoch):
-            try:
-                scalars = self._task.train_step(batch)
-            except DivergedError as error:
-                raise self._diverged(error, history.steps + 1, epoch) from None
-            history.steps += 1
-            recent.add(scalars, len(batch.targets))
-            if console.wants_progress():
-                console.progress(history.steps, epoch, scalars["loss"].item(), self._task.rate)
-            if history.steps % self._config.log_every == 0:
-                self._log_steps(epoch, recent, epoch_means)
-        if recent:
-            self._log_steps(epoch, recent, epoch_means)
-        seconds = time.perf_counter() - started
-        history.epoch_seconds = seconds
-        history.train_seconds += seconds
-        history.samples_per_second = len(self._data.train) / seconds
-        self._logger.scalars(
-            "time", history.steps, epoch, {"epoch_seconds": seconds, "samples_per_second": history.samples_per_second}
-        )
-        return epoch_means.values()
+        for batch in self._data.train.batches(self._batch_size, epoch=self._epoch, start=self._batches_done):
+            self._train_step(batch)
+            if self._stop.received is not None or self._saver.is_due(history.steps):
+                now = time.perf_counter()
+                history.epoch_seconds, started = history.epoch_seconds + now - started, now
+                self.save()
+                self._stop.check()
+        history.epoch_seconds += time.perf_counter() - started
 
-    def _log_steps(self, epoch: int, recent: "_Pending", epoch_means: "_Means") -> None:
+    def _train_step(self, batch: Batch) -> None:
+        history, console = self.history, self._console
+        try:
+            scalars = self._task.train_step(batch)
+        except DivergedError as error:
+            raise self._diverged(error, history.steps + 1) from None
+        history.steps += 1
+        self._batches_done += 1
+        self._pending.add(scalars, len(batch.targets))
+        if console.wants_progress():
+            console.progress(history.steps, self._epoch, scalars["loss"].item(), self._task.rate)
+        if history.steps % self._config.log_every == 0:
+            self._log_steps()
+
+    def _log_steps(self) -> None:
         """Read the pending steps' numbers off the device; log their means and the learning rate."""
-        means = _Means()
-        for step, values, size in recent.take():
+        means = Means()
+        for step, values, size in self._pending.take(self.history.steps):
             try:
                 require_finite(values["loss"])
             except DivergedError as error:
-                raise self._diverged(error, step, epoch) from None
+                raise self._diverged(error, step) from None
             means.add(values, size)
-            epoch_means.add(values, size)
-        self._logger.scalars("train", self.history.steps, epoch, means.values())
-        self._logger.scalars("optim", self.history.steps, epoch, {"lr": self._task.rate})
+            self._epoch_means.add(values, size)
+        self._logger.scalars("train", self.history.steps, self._epoch, means.values())
+        self._logger.scalars("optim", self.history.steps, self._epoch, {"lr": self._task.rate})
 
-    def _evaluate_epoch(self, epoch: int, train_scalars: dict[str, float]) -> None:
-        history, task = self.history, self._task
-        report = evaluate(task, self._data.val, self._config.eval_batch_size, self._device)
+    def _evaluate_epoch(self) -> Report | None:
+        """The validation of this epoch, where it is its turn; a stop in the middle throws it away and saves the rest."""
+        if self._epoch % self._config.eval_every and self._epoch != self._config.epochs:
+            return None
+        try:
+            with self._stop.at_once():
+                return evaluate(self._task, self._data.val, self._config.eval_batch_size, self._device)
+        except StoppedError:
+            self.save()
+            raise
+
+    def _end_epoch(self, report: Report | None) -> None:
+        """Log what the epoch brought, and take in its validation."""
+        history = self.history
+        if self._pending:
+            self._log_steps()
+        history.train_seconds += history.epoch_seconds
+        history.samples_per_second = len(self._data.train) / history.epoch_seconds
+        speed = {"epoch_seconds": history.epoch_seconds, "samples_per_second": history.samples_per_second}
+        self._logger.scalars("time", history.steps, self._epoch, speed)
+        if report is not None:
+            self._take_report(report)
+        self._epoch_means = Means()
+        history.epoch_seconds = 0.0
+
+    def _take_report(self, report: Report) -> None:
+        history, task, epoch = self.history, self._task, self._epoch
         try:
             require_finite(report.scalars["loss"])
         except DivergedError as error:
             self._logger.scalars("val", history.steps, epoch, report.scalars)
-            raise self._diverged(error, history.steps, epoch, "validation after step") from None
+            raise self._diverged(error, history.steps, "validation after step") from None
         self._logger.report("val", history.steps, epoch, report)
-        values = {f"train/{name}": value for name, value in train_scalars.items()}
+        values = {f"train/{name}": value for name, value in self._epoch_means.values().items()}
         values |= {f"val/{name}": value for name, value in report.scalars.items()}
         history.add(epoch, values)
         score = _score(report.scalars, task)
@@ -172,12 +258,13 @@ class Trainer:
     def _is_out_of_patience(self) -> bool:
         return self._config.patience is not None and self.history.since_best >= self._config.patience
 
-    def _diverged(self, error: DivergedError, step: int, epoch: int, place: str = "step") -> DivergedError:
-        """The error with its place and what to try. Before the first update no learning rate can be at fault."""
-        where = f"{error} at {place} {step} (epoch {epoch}, lr {self._task.rate:.3g})"
+    def _diverged(self, error: DivergedError, step: int, place: str = "step") -> DivergedError:
+        """The error with its place and what to try. In the first step it is hardly the learning rate, but for a GAN's."""
+        where = f"{error} at {place} {step} (epoch {self._epoch}, lr {self._task.rate:.3g})"
         if step == 1 and place == "step":
             return DivergedError(
-                f"{where}, before any update: the data or the first weights are too large; scale the data"
+                f"{where}, the very first: the data or the first weights are too large; scale the data, or try "
+                f"optimizer.lr={self._first_rate / 10:.3g}"
             )
         return DivergedError(
             f"{where}; most likely the learning rate is too large: try optimizer.lr={self._first_rate / 10:.3g}, "
@@ -205,52 +292,6 @@ def steps_per_epoch(config: TrainerConfig, data: Data) -> int:
     """The batches in one pass over the training set, of which a last one with a single example joins the one before."""
     whole, rest = divmod(len(data.train), batch_size(config, data))
     return whole + (rest > 1)
-
-
-class _Means:
-    """Means over examples: sums, divided once."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._size = 0
-
-    def add(self, values: dict[str, float], size: int) -> None:
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value * size
-        self._size += size
-
-    def values(self) -> dict[str, float]:
-        return {name: total / self._size for name, total in self._sums.items()}
-
-
-class _Pending:
-    """The scalars of recent steps, left on the device until they are wanted, so that it need not wait each step."""
-
-    def __init__(self, first_step: int) -> None:
-        self._next_step = first_step
-        self._names: list[str] = []
-        self._values: list[Tensor] = []
-        self._sizes: list[int] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._sizes)
-
-    def add(self, scalars: Scalars, size: int) -> None:
-        self._names = list(scalars)
-        self._values.extend(value.detach() for value in scalars.values())
-        self._sizes.append(size)
-
-    def take(self) -> list[tuple[int, dict[str, float], int]]:
-        """The step, numbers and batch size of each pending step, which are then forgotten."""
-        rows = torch.stack(self._values).reshape(len(self._sizes), -1).tolist()
-        steps = range(self._next_step, self._next_step + len(rows))
-        taken = [
-            (step, dict(zip(self._names, row, strict=True)), size)
-            for step, row, size in zip(steps, rows, self._sizes, strict=True)
-        ]
-        self._next_step += len(rows)
-        self._values, self._sizes = [], []
-        return taken
 
 
 def _score(scalars: dict[str, float], task: Task) -> tuple[float, float]:

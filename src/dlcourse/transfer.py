@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-import safetensors
-import safetensors.torch
 from torch import Tensor, nn
 
 from dlcourse.errors import ConfigError, DataError
-from dlcourse.finished import find_run
+from dlcourse.finished import check_weights, find_run
 from dlcourse.run import WEIGHTS
+from dlcourse.weights import read_tensors
 
 _MOST_NAMED = 4
 
@@ -21,9 +20,10 @@ def start_from(model: nn.Module, folder: str, skip: Iterable[str]) -> str:
     """
     run = find_run(folder, "init_from")
     try:
-        theirs = safetensors.torch.load_file(run / WEIGHTS)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise DataError(f"init_from={folder}: cannot read {run / WEIGHTS}: {error}") from None
+        check_weights(run)
+        theirs = read_tensors(run / WEIGHTS)
+    except DataError as error:
+        raise DataError(f"init_from={folder}: {error}") from None
     patterns = tuple(skip)
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in theirs):

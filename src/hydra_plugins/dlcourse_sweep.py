@@ -19,6 +19,7 @@ from dlcourse.commands.sweep_summary import Job, write_summary
 from dlcourse.errors import ConfigError
 from dlcourse.options import user_path
 from dlcourse.run import claim_folder
+from dlcourse.stopping import Stop, StoppedError
 
 
 class Sweeper(BasicSweeper):
@@ -48,8 +49,8 @@ class Sweeper(BasicSweeper):
         for job, returned in zip(jobs, returns, strict=False):
             job.outcome = returned.return_value
         failed = write_summary(folder, jobs)
-        if len(returns) < len(jobs):
-            raise KeyboardInterrupt
+        if isinstance(self.launcher, Launcher) and self.launcher.stopped_by is not None:
+            raise self.launcher.stopped_by
         if failed:
             raise SweepFailedError(f"{failed} of {len(jobs)} runs failed; their errors are in {folder / 'summary.txt'}")
         return returns
@@ -71,21 +72,29 @@ class Sweeper(BasicSweeper):
 
 
 class Launcher(BasicLauncher):
-    """Runs one after another in this process; Ctrl-C ends the sweep with the runs done so far."""
+    """Runs one after another in this process; Ctrl-C or another signal to stop ends the sweep with the runs done so far."""
+
+    stopped_by: KeyboardInterrupt | StoppedError | None = None
+    """What ended the latest sweep before its time."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """The outcomes of the runs, fewer than asked for where Ctrl-C ended it. A failed run does not stop the others."""
+        """The outcomes of the runs, fewer than asked for where it was stopped. A failed run does not stop the others."""
         returns: list[JobReturn] = []
+        self.stopped_by = None
+        try:
+            with Stop():
+                self._launch(job_overrides, initial_job_idx, returns)
+        except (KeyboardInterrupt, StoppedError) as stop:
+            self.stopped_by = stop
+        return returns
+
+    def _launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int, returns: list[JobReturn]) -> None:
         for index, overrides in enumerate(job_overrides):
             words = [word for word in overrides if not word.startswith("run.dir=")]
             print(f"\nrun {index + 1} of {len(job_overrides)}  {' '.join(words)}".rstrip(), flush=True)
-            try:
-                returns.append(self._run(overrides, initial_job_idx + index))
-            except KeyboardInterrupt:
-                break
+            returns.append(self._run(overrides, initial_job_idx + index))
             if isinstance(error := returns[-1].return_value, Exception):
                 report(error)
-        return returns
 
     def _run(self, overrides: Sequence[str], number: int) -> JobReturn:
         assert self.config is not None and self.hydra_context is not None and self.task_function is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from dlcourse.commands import config_files
+from dlcourse.yaml_file import read_text, read_yaml
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Entry:
 
 def read_entry(group: str, path: Path) -> Entry:
     """The entry in a file, with or without comments; raises ConfigError for a file that cannot be read."""
-    config_files.read(path)
-    text = config_files.read_text(path)
+    read_yaml(path)
+    text = read_text(path)
     root = yaml.compose(text, yaml.SafeLoader)
     assert isinstance(root, yaml.MappingNode)
     hidden = {"name", "defaults"}

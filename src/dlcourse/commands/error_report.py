@@ -22,4 +22,5 @@ def error_line(error: Exception) -> str:
     text = " ".join(str(error).splitlines())
     if isinstance(error, UserError):
         return f"error: {text}"
-    return f"internal error: {type(error).__name__}: {text}; run again with --traceback to see where it comes from"
+    where = [*getattr(error, "__notes__", []), "run again with --traceback to see where it comes from"][0]
+    return f"internal error: {type(error).__name__}: {text}; {where}"

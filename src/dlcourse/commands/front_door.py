@@ -5,6 +5,7 @@ it beyond the few settings that are harmless.
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from dlcourse.commands.config_files import GROUPS, entries, read
+from dlcourse.commands.config_files import GROUPS, entries
 from dlcourse.commands.plain_errors import hydra_errors_as_one_line
 from dlcourse.config import RunConfig, TrainerConfig, conf_dir
 from dlcourse.errors import ConfigError
 from dlcourse.options import schema, suggestion
+from dlcourse.yaml_file import read_yaml
 
 _HYDRA_SETTINGS = ("hydra/launcher", "hydra/sweeper", "hydra.launcher.", "hydra.sweeper.")
 _NO_LOGGING = {"version": 1, "root": None, "disable_existing_loggers": False}
@@ -34,6 +36,9 @@ _HYDRA_NODE: dict[str, Any] = {
     "output_subdir": None,
     "mode": None,
 }
+_PLUGIN = re.compile(
+    r"(?:hydra_plugins|hydra\._internal\.core_plugins)(?:\.[a-z0-9_]+)+\.[A-Z]?\w*(?:Launcher|Sweeper)"
+)
 _HYDRA_JOB: dict[str, Any] = {"env_set": {}, "env_copy": [], "chdir": False}
 _RUN_INSTEAD = {"hydra.run.dir": "run.dir=FOLDER", "hydra.sweep.dir": "run.root=FOLDER", "hydra.mode": "-m"}
 
@@ -73,14 +78,14 @@ def _is_choice(override: Override) -> bool:
 
 
 def _check_key(override: Override) -> None:
-    key, line = override.key_or_group, override.input_line
+    key, line = override.key_or_group, str(override.input_line)
     if override.package is not None:
         raise ConfigError(f"'{line}': '@' cannot be used here; write {key}=NAME")
     if override.is_delete():
         fix = f"{key}=null" if key == "experiment" else f"another value, such as {key}=..."
         raise ConfigError(f"'{line}': '{key}' cannot be removed; give it {fix}")
     if _is_choice(override) and (override.is_add() or override.is_force_add()):
-        raise ConfigError(f"{key} is already chosen; write {key}={override.get_value_element_as_str()} without '+'")
+        raise ConfigError(f"{key} is already chosen; write {line.lstrip('+')} without '+'")
     if "/" in key and not key.startswith("hydra/"):
         raise ConfigError(
             f"unknown option '{key}'; options of a section are written with a dot: {key.replace('/', '.')}"
@@ -148,7 +153,7 @@ def _check_hydra_node(config: DictConfig) -> None:
     kept = kept and {key: node["job"][key] for key in _HYDRA_JOB} == _HYDRA_JOB
     for plugin in (node["launcher"], node["sweeper"]):
         nested = [value for key, value in plugin.items() if key != "_target_"]
-        kept = kept and "_target_" not in str(nested)
+        kept = kept and _PLUGIN.fullmatch(str(plugin.get("_target_"))) is not None and "_target_" not in str(nested)
     if not kept:
         raise ConfigError("a config file sets what only dlcourse may set in section 'hydra'; remove it there")
 
@@ -160,7 +165,7 @@ def _check_experiment(config: DictConfig, places: list[Path]) -> None:
         return
     path = entries("experiment", places)[name]
     sections = set(schema(RunConfig))
-    for section, options in read(path).items():
+    for section, options in read_yaml(path).items():
         if section not in sections | {"defaults"}:
             raise ConfigError(f"unknown section '{section}' in {path}{suggestion(str(section), sorted(sections))}")
         if section == "trainer" and isinstance(options, dict):

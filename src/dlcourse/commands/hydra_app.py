@@ -21,6 +21,7 @@ from dlcourse.commands.plain_errors import hydra_errors_as_one_line
 from dlcourse.config import conf_dir
 from dlcourse.errors import ConfigError
 from dlcourse.options import suggestion
+from dlcourse.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from dlcourse.train import RunResult
@@ -129,7 +130,7 @@ def _option_names() -> Iterator[str]:
     yield from ("seed", "run.root", "run.dir", *config_files.GROUPS)
     for group in ("trainer", *config_files.GROUPS):
         for path in config_files.entries(group, [conf_dir()]).values():
-            yield from (f"{group}.{option}" for option in config_files.read(path) if option != "name")
+            yield from (f"{group}.{option}" for option in read_yaml(path) if option != "name")
 
 
 def _check_together(flags: argparse.Namespace) -> None:

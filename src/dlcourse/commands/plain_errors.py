@@ -8,9 +8,9 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError, OmegaConfBaseException
 
-from dlcourse.commands.config_files import describe_yaml_error
 from dlcourse.errors import ConfigError
 from dlcourse.options import suggestion
+from dlcourse.yaml_file import describe_yaml_error
 
 
 @contextmanager

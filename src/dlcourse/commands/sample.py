@@ -4,11 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Any, NoReturn
 
-from dlcourse.commands import config_files
 from dlcourse.config import RunConfig
 from dlcourse.errors import ConfigError
-from dlcourse.finished import find_run
+from dlcourse.finished import find_run, read_checked
 from dlcourse.options import suggestion, user_path
+from dlcourse.run import CONFIG
+from dlcourse.yaml_file import read_yaml
 
 HELP = """\
 dlcourse sample RUN          images or text made up by a finished run: its folder, or one above (the newest run in it)
@@ -44,7 +45,8 @@ def main(words: list[str]) -> int:
         return 0 if words else 2
     options = _parse(words)
     folder = find_run(options.pop("run"), "RUN")
-    config = RunConfig.from_mapping(config_files.read(folder / "config.yaml"))
+    read_checked(folder, CONFIG)
+    config = RunConfig.from_mapping(read_yaml(folder / CONFIG))
     seed = options.pop("seed") or 0
     out = options.pop("out")
     target: Path | None = None if out is None else user_path(out, "--out")

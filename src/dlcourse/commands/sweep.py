@@ -16,7 +16,7 @@ _MAX_NAME = 100
 class SweepFailedError(UserError):
     """Some runs of a sweep failed; the others are done and ranked."""
 
-    exit_code = 1
+    exit_code = 4
 
 
 def combinations(overrides: list[Override]) -> list[list[str]]:

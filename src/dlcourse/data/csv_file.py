@@ -20,7 +20,7 @@ from torch import Tensor
 
 from dlcourse.data.source import ClassSource, Tables, TableSource
 from dlcourse.errors import ConfigError, DataError
-from dlcourse.options import suggestion, user_path
+from dlcourse.options import path_to_read, suggestion
 
 MAX_CLASSES_OF_NUMBERS = 20
 """Whole numbers with more different values than this are taken as numbers to predict, not as names of classes."""
@@ -91,7 +91,7 @@ class CsvFile(TableSource, ClassSource):
     def load(self) -> Tables:
         if self.file is None:
             raise ConfigError("data.file is missing; type data=csv data.file=FILE data.target=COLUMN")
-        columns = read_columns(user_path(self.file, "data.file"), self._separator())
+        columns = read_columns(path_to_read(self.file, "data.file"), self._separator())
         target = self._take_target(columns)
         inputs, feature_names = _features(self._kept(columns), self.drop)
         targets, class_names = self._targets(target)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from dlcourse.errors import DataError
 from dlcourse.files import whole_file
-from dlcourse.options import user_path
+from dlcourse.options import path_to_read
 
 _CHUNK = 1 << 18  # bytes
 _ROUNDS = 2
@@ -35,7 +35,7 @@ class _MirrorError(Exception):
 
 def default_root() -> Path:
     """The folder for data files: `$DLCOURSE_DATA`, or else `~/.cache/dlcourse`."""
-    return user_path(os.environ.get("DLCOURSE_DATA") or "~/.cache/dlcourse", "DLCOURSE_DATA")
+    return path_to_read(os.environ.get("DLCOURSE_DATA") or "~/.cache/dlcourse", "DLCOURSE_DATA")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class DataFiles:
     @property
     def root_folder(self) -> Path:
         """The root folder, `~` expanded."""
-        return default_root() if self.root is None else user_path(self.root, "data.root")
+        return default_root() if self.root is None else path_to_read(self.root, "data.root")
 
     def require_download(self, missing: str, folder: Path) -> None:
         """Raise DataError, naming the missing file and its folder, unless downloading is allowed."""

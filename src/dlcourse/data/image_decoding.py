@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dlcourse.errors import DataError
 
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF")  # of its many others, Pillow hands PostScript to a program
 _REDUCING_GAP = 2.0  # a JPEG may be decoded at this multiple of the size that is needed
 
 
@@ -53,7 +54,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             raise DataError(f"{path} is not a regular file; remove it")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks about metadata, and pictures of 90 to 180 megapixels
-            with Image.open(path) as file:
+            with Image.open(path, formats=_FORMATS) as file:
                 yield file
     except DataError:
         raise

@@ -18,11 +18,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from dlcourse.data.image_decoding import Decoder, read_size
 from dlcourse.data.source import ClassSource, Tables, TableSource
-from dlcourse.data.split import chunks, seeded_generator
+from dlcourse.data.split import checksum, chunks, seeded_generator
 from dlcourse.data.transforms import WHITE, Augment, ImageTransform
 from dlcourse.errors import ConfigError, DataError
-from dlcourse.options import Count, Whole, suggestion, user_path
+from dlcourse.options import Count, Whole, path_to_read, suggestion
 from dlcourse.spec import Batch, DataSpec
+from dlcourse.stopping import making_processes
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
 PARTS = ("train", "val", "test")
@@ -73,7 +74,7 @@ class ImageFolder(TableSource, ClassSource):
             raise ConfigError(
                 "data.folder is missing; type data=images data.folder=FOLDER, with one folder per class in it"
             )
-        return _check_files(self, _list_folder(user_path(self.folder, "data.folder")))
+        return _check_files(self, _list_folder(path_to_read(self.folder, "data.folder")))
 
     @property
     def decoder(self) -> Decoder:
@@ -118,19 +119,27 @@ class FileSplit:
     def __len__(self) -> int:
         return len(self.files)
 
-    def batches(self, batch_size: int, *, epoch: int | None = None) -> Iterator[Batch]:
+    def batches(self, batch_size: int, *, epoch: int | None = None, start: int = 0) -> Iterator[Batch]:
         """Every example once; shuffled and augmented where an epoch is given. Raises DataError for damaged files."""
         if epoch is None:
             pieces = list(torch.split(torch.arange(len(self)), batch_size))
         else:
             order = torch.randperm(len(self), generator=seeded_generator("order", self.seed, epoch))
             pieces = chunks(order, batch_size)
-        decoded = _DecodedBatches(self.paths, [self.files[piece] for piece in pieces], self.decoder)
-        for step, (piece, images) in enumerate(zip(pieces, _loader(decoded, self.workers), strict=True)):
+        wanted = pieces[start:]
+        if not wanted:
+            return
+        decoded = _DecodedBatches(self.paths, [self.files[piece] for piece in wanted], self.decoder)
+        for step, (piece, images) in enumerate(zip(wanted, _loader(decoded, self.workers), strict=True), start):
             augments = epoch is not None and self.transform.augments
             generator = seeded_generator("augment", self.seed, epoch or 0, step) if augments else None
             inputs = self.transform(_require(images).to(self.device), generator)
             yield Batch(inputs, self.targets[piece].to(self.device))
+
+    def fingerprint(self) -> str:
+        """A checksum over the classes, and over the names and sizes of the files, which are too many to read."""
+        files = [self.paths[number] for number in self.files.tolist()]
+        return checksum(self.targets, text="\n".join(f"{file.name} {file.stat().st_size}" for file in files))
 
     def to(self, device: torch.device) -> "FileSplit":
         return dataclasses.replace(self, device=device, transform=self.transform.to(device))
@@ -164,11 +173,12 @@ class _DecodedBatches(Dataset[Tensor | str]):
             return str(error)
 
 
-def _loader(batches: _DecodedBatches, workers: int) -> DataLoader[Tensor | str]:
+def _loader(batches: _DecodedBatches, workers: int) -> Iterator[Tensor | str]:
     """The batches in order; its own generator keeps it from drawing on the global random state."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), making_processes():
         warnings.filterwarnings("ignore", message="This DataLoader will create")  # more workers than processors
-        return DataLoader(batches, batch_size=None, num_workers=min(workers, len(batches)), generator=torch.Generator())
+        count = min(workers, len(batches))
+        return iter(DataLoader(batches, batch_size=None, num_workers=count, generator=torch.Generator()))
 
 
 def _require(images: Tensor | str) -> Tensor:

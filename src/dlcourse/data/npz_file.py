@@ -21,7 +21,7 @@ from torch import Tensor
 from dlcourse.data.source import ImageSource, Tables, TableSource
 from dlcourse.data.transforms import Augment, ImageTransform
 from dlcourse.errors import ConfigError, DataError
-from dlcourse.options import user_path
+from dlcourse.options import path_to_read
 
 MAX_BYTES = 4 << 30
 """Of all arrays together, unpacked: a small damaged or malicious file must not fill the memory."""
@@ -52,7 +52,7 @@ class NpzFile(TableSource, ImageSource):
     def load(self) -> Tables:
         if self.file is None:
             raise ConfigError("data.file is missing; type data=npz data.file=FILE")
-        path = user_path(self.file, "data.file")
+        path = path_to_read(self.file, "data.file")
         arrays = read_arrays(path)
         inputs = {name: _inputs(path, name, array) for name, array in arrays.items() if name.startswith("x")}
         targets = {name: array for name, array in arrays.items() if name.startswith("y")}

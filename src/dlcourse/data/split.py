@@ -1,6 +1,7 @@
 """A split held in memory as tensors: batches are gathered by index, then normalised and augmented as a whole."""
 
 import dataclasses
+import hashlib
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,17 +29,21 @@ class TensorSplit:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def batches(self, batch_size: int, *, epoch: int | None = None) -> Iterator[Batch]:
+    def batches(self, batch_size: int, *, epoch: int | None = None, start: int = 0) -> Iterator[Batch]:
         """Every example once; shuffled and augmented where an epoch is given. The last batch may be shorter."""
         if epoch is None:
-            for start in range(0, len(self), batch_size):
-                chosen = slice(start, start + batch_size)
+            for first in range(start * batch_size, len(self), batch_size):
+                chosen = slice(first, first + batch_size)
                 yield Batch(self._prepare(self.inputs[chosen], None), self.targets[chosen])
             return
         order = torch.randperm(len(self), generator=seeded_generator("order", self.seed, epoch)).to(self.inputs.device)
-        for step, indices in enumerate(chunks(order, batch_size)):
+        for step, indices in list(enumerate(chunks(order, batch_size)))[start:]:
             inputs = self.inputs.index_select(0, indices)
             yield Batch(self._prepare(inputs, (epoch, step)), self.targets.index_select(0, indices))
+
+    def fingerprint(self) -> str:
+        """A checksum over inputs and targets."""
+        return checksum(self.inputs, self.targets)
 
     def to(self, device: torch.device) -> "TensorSplit":
         transform = self.transform.to(device) if self.transform else None
@@ -67,6 +72,15 @@ def chunks(order: Tensor, size: int) -> list[Tensor]:
         last = pieces.pop()
         pieces[-1] = torch.cat([pieces[-1], last])
     return pieces
+
+
+def checksum(*tensors: Tensor, text: str = "") -> str:
+    """sha256 over the text and over types, shapes and bytes of the tensors."""
+    digest = hashlib.sha256(text.encode())
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.cpu().contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def seeded_generator(purpose: str, *seeds: int) -> torch.Generator:

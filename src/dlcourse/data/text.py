@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dlcourse.data.download import DataFiles, check_file, fetch, lies_there
 from dlcourse.data.source import DataSet
-from dlcourse.data.split import chunks, seeded_generator
+from dlcourse.data.split import checksum, chunks, seeded_generator
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.options import Count, ProperFraction, Range, user_path
 from dlcourse.spec import Batch, Data, DataSpec
@@ -49,7 +49,7 @@ class TextSplit:
         """The windows next to each other that fit, wherever within a window's length the first begins."""
         return max(1, (len(self.tokens) - self.context) // self.context)
 
-    def batches(self, batch_size: int, *, epoch: int | None = None) -> Iterator[Batch]:
+    def batches(self, batch_size: int, *, epoch: int | None = None, start: int = 0) -> Iterator[Batch]:
         """Inputs and targets, `(B, T)` int64 both. The last batch of an epoch may be shorter."""
         if epoch is None:
             starts = torch.arange(0, len(self.tokens) - self.context, self.context)
@@ -57,10 +57,14 @@ class TextSplit:
         else:
             pieces = chunks(self._drawn(epoch), batch_size)
         offsets = torch.arange(self.context + 1, device=self.tokens.device)
-        for piece in pieces:
+        for piece in pieces[start:]:
             places = piece.to(self.tokens.device)[:, None] + offsets  # (B, T + 1)
             window = self.tokens[places].long()
             yield Batch(window[:, :-1], window[:, 1:])
+
+    def fingerprint(self) -> str:
+        """A checksum over the tokens."""
+        return checksum(self.tokens)
 
     def to(self, device: torch.device) -> "TextSplit":
         return dataclasses.replace(self, tokens=self.tokens.to(device))

@@ -19,6 +19,7 @@ from dlcourse.models.gan import GAN
 from dlcourse.options import Count, Fraction, NonNegative, Range
 from dlcourse.plots import ImageGrid, Picture, SampledPoints
 from dlcourse.spec import Batch, DataSpec, Report, Split
+from dlcourse.state import State
 from dlcourse.tasks.generative import SampleScores
 from dlcourse.tasks.making import MakingTask
 from dlcourse.tasks.task import SampleRequest, Scalars
@@ -103,6 +104,20 @@ class Adversarial(MakingTask):
             self._loss_generator = self._train_generator(len(batch.inputs), labels)
         self._steps += 1
         return scalars | {"loss_generator": self._loss_generator}
+
+    def state_dict(self) -> State:
+        return {
+            "descent": self._descent.state_dict(),
+            "critic_descent": self._critic_descent.state_dict(),
+            "steps": self._steps,
+            "loss_generator": self._loss_generator,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self._descent.load_state_dict(state["descent"])
+        self._critic_descent.load_state_dict(state["critic_descent"])
+        self._steps = int(state["steps"])
+        self._loss_generator = state["loss_generator"].to(self.device.torch_device)
 
     def _train_discriminator(self, real: Tensor, labels: Tensor | None) -> Scalars:
         with self.device.autocast():

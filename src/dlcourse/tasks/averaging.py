@@ -5,6 +5,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from dlcourse.state import State
+
 
 class MovingAverage:
     """An exponential moving average of the parameters of a module without buffers: `model` is the averaged copy.
@@ -25,3 +27,11 @@ class MovingAverage:
         self._updates += 1
         kept = min(self._decay, (1 + self._updates) / (10 + self._updates))
         torch._foreach_lerp_(self._averages, self._latest, 1 - kept)
+
+    def state_dict(self) -> State:
+        """What the next updates depend on besides the weights of `model`."""
+        return {"updates": self._updates}
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on after as many updates."""
+        self._updates = int(state["updates"])

@@ -19,6 +19,7 @@ from dlcourse.models.diffusion import Denoiser
 from dlcourse.options import Count, Fraction, NonNegative, Probability, Range
 from dlcourse.plots import ImageGrid, Picture, PointStrip, SampledPoints
 from dlcourse.spec import Batch, DataSpec, Report, Split
+from dlcourse.state import State, load_tensors
 from dlcourse.tasks.averaging import MovingAverage
 from dlcourse.tasks.generative import SampleScores
 from dlcourse.tasks.making import MakingTask
@@ -103,6 +104,19 @@ class Diffusion(MakingTask):
         if self._descent.step(loss) and self._average is not None:
             self._average.update()
         return {"loss": loss}
+
+    def state_dict(self) -> State:
+        state: State = {"descent": self._descent.state_dict()}
+        if self._average is not None:  # `model` is the average; the network that learns is another one
+            state |= {"network": self._network.state_dict(), "average": self._average.state_dict()}
+        return state
+
+    def load_state_dict(self, state: State) -> None:
+        self._descent.load_state_dict(state["descent"])
+        if self._average is not None:
+            tensors = load_tensors(self._network.state_dict(), state["network"], "the network that learns")
+            self._network.load_state_dict(tensors)
+            self._average.load_state_dict(state["average"])
 
     def drop_labels(self, labels: Tensor) -> Tensor:
         """The classes `(B,)`, a share `drop_label` of them replaced by K, which stands for no class."""

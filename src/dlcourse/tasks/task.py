@@ -11,6 +11,7 @@ from dlcourse.descent import Descent, DescentMaker
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.spec import Batch, Data, DataSpec, Report, Split
+from dlcourse.state import State
 
 Scalars = dict[str, Tensor]
 
@@ -79,6 +80,14 @@ class Task(ABC):
         """Learn from one batch; returns named scalars, `loss` among them, each a mean over the batch."""
 
     @abstractmethod
+    def state_dict(self) -> State:
+        """All that the next steps depend on besides the weights of `model` and the global random state."""
+
+    @abstractmethod
+    def load_state_dict(self, state: State) -> None:
+        """Go on as the task did that gave this state; raises DataError where it was another one's."""
+
+    @abstractmethod
     def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
         """Measure the model on a split; a full report has tables, text and pictures besides the numbers."""
 
@@ -104,6 +113,12 @@ class LossTask(Task):
             losses = self.losses(batch)
         self._descent.step(losses["loss"])
         return losses
+
+    def state_dict(self) -> State:
+        return {"descent": self._descent.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self._descent.load_state_dict(state["descent"])
 
     def outputs(self, split: Split, batch_size: int) -> tuple[Tensor, Tensor]:
         """The model's outputs `(N, outputs)` and the targets of a whole split, in order, on the CPU in float32."""

@@ -17,6 +17,7 @@ from dlcourse.models.autoencoder import VAE
 from dlcourse.options import Count, NonNegative, Whole
 from dlcourse.plots import ImageSheet, KLPerDimension, SampledPoints
 from dlcourse.spec import Batch, Data, DataSpec, Report, Split
+from dlcourse.state import State
 from dlcourse.tasks.latent import PAIRS, View, code_picture, pair_picture
 from dlcourse.tasks.task import LossTask, SampleRequest, Scalars
 
@@ -90,6 +91,13 @@ class Variational(LossTask):
         loss = reconstruction + self._weight() * kl
         self._steps += 1
         return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
+
+    def state_dict(self) -> State:
+        return super().state_dict() | {"steps": self._steps}
+
+    def load_state_dict(self, state: State) -> None:
+        super().load_state_dict(state)
+        self._steps = int(state["steps"])
 
     def _weight(self) -> float:
         """What the divergence counts in the next step."""

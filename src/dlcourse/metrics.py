@@ -1,0 +1,72 @@
+"""metrics.jsonl: every number logged, a JSON object a line, appended only, and cut back where a run resumes."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dlcourse.checkpoint import Stretch
+from dlcourse.files import write_all
+
+METRICS = "metrics.jsonl"
+
+_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+
+class MetricsLog:
+    """The file of a run, open for appending. What lies behind `start`, where that is given, is cut off first."""
+
+    def __init__(self, path: Path, start: Stretch | None = None) -> None:
+        self._path = path
+        self._descriptor = os.open(path, _APPEND, 0o666)
+        os.ftruncate(self._descriptor, start.size if start else 0)
+        content = path.read_bytes()
+        self._size = len(content)
+        self._digest = hashlib.sha256(content)
+
+    def append(self, record: Mapping[str, object]) -> None:
+        """Write one line; raises OSError, after which part of a line may stand at the end."""
+        line = (json.dumps(record, ensure_ascii=False) + "\n").encode()
+        write_all(self._descriptor, line)
+        self._size += len(line)
+        self._digest.update(line)
+
+    def sync(self) -> Stretch:
+        """Make all lines durable; returns how far that is."""
+        os.fsync(self._descriptor)
+        return Stretch(self._size, self._digest.hexdigest())
+
+    def close(self) -> None:
+        """Close the file; a second time does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a log, as far as they are whole: the last line of a run that was killed may be torn."""
+    for line in path.read_bytes().splitlines():
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            return
+        if isinstance(record, dict) and _is_ours(record):
+            yield record
+
+
+def _is_ours(record: dict[str, Any]) -> bool:
+    """Whether a record has the shape that `Logger` gives it: the log of a stranger's run may hold anything."""
+    words = {name: value for name, value in record.items() if name in ("text", "picture", "file")}
+    numbers = {name: value for name, value in record.items() if name not in words}
+    return (
+        type(record.get("step")) is int
+        and type(record.get("epoch")) is int
+        and type(record.get("time")) is float
+        and len(words) in (0, 2)
+        and all(isinstance(word, str) for word in words.values())
+        and all(
+            isinstance(number, float) or (type(number) is int and abs(number) < 2**63) for number in numbers.values()
+        )
+    )

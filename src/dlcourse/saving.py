@@ -1,0 +1,105 @@
+"""When a training is saved, and what of it: the files of a checkpoint made of the state of everything, and back."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlcourse.checkpoint import Checkpoint, Checkpoints
+from dlcourse.config import CheckpointConfig
+from dlcourse.errors import DataError, DivergedError
+from dlcourse.files import write_durably
+from dlcourse.logger import Logger
+from dlcourse.run import STATE
+from dlcourse.state import State, load_tensors, pack, unpack
+from dlcourse.weights import from_bytes, to_bytes
+
+MODEL, TRAINING, KEPT = "model.safetensors", "training.safetensors", "kept.safetensors"
+
+_MOST_OF_THE_TIME = 0.03
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a checkpoint holds: the `model`'s tensors, the `state` of the training, and the bytes of the kept weights."""
+
+    model: State
+    state: State
+    kept: bytes | None
+
+
+class Saver:
+    """Saves a training into checkpoints, by steps and by time, never so often that it takes more than 3 % of the time.
+
+    `about` says which run it is: it stands in each checkpoint, and is checked by whoever resumes.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        config: CheckpointConfig,
+        logger: Logger,
+        weights: Path,
+        about: Mapping[str, Any],
+    ) -> None:
+        self._checkpoints = checkpoints
+        self._config = config
+        self._logger = logger
+        self._weights = weights
+        self._about = about
+        self.seconds = 0.0
+        self._next_time = self._time_after(0.0)
+
+    def is_due(self, step: int) -> bool:
+        """Whether it is time to save after this step."""
+        if self._config.steps is not None and step % self._config.steps == 0:
+            return True
+        return time.monotonic() >= self._next_time
+
+    def save(self, step: int, model: nn.Module, state: State) -> None:
+        """Write a checkpoint. Raises OSError, and DivergedError rather than keep weights that are not finite."""
+        started = time.monotonic()
+        tensors = model.state_dict()
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise DivergedError(f"the weights '{name}' became nan or infinite")
+        packed, training = pack(state)
+        contents = {
+            MODEL: to_bytes(tensors),
+            TRAINING: to_bytes(training),
+            STATE: json.dumps({"about": self._about, "state": packed}).encode(),
+        }
+        links = {KEPT: self._weights} if self._weights.exists() else {}
+        self._checkpoints.save(step, contents, self._logger.sync(), links)
+        cost = time.monotonic() - started
+        self.seconds += cost
+        self._next_time = self._time_after(cost)
+
+    def _time_after(self, cost: float) -> float:
+        if self._config.seconds is None:
+            return float("inf")
+        return time.monotonic() + max(self._config.seconds, cost / _MOST_OF_THE_TIME)
+
+
+def read(checkpoint: Checkpoint) -> Saved:
+    """What the checkpoint holds; raises DataError."""
+    try:
+        tensors = from_bytes(checkpoint.contents[TRAINING])
+        model = from_bytes(checkpoint.contents[MODEL])
+    except (KeyError, ValueError) as error:
+        raise DataError(f"cannot read {checkpoint.path}: {error}") from None
+    return Saved(model, unpack(checkpoint.json(STATE).get("state"), tensors), checkpoint.contents.get(KEPT))
+
+
+def restore(saved: Saved, model: nn.Module, weights: Path) -> None:
+    """Put the saved weights into the model, and the kept ones of that time into their file; raises DataError."""
+    model.load_state_dict(load_tensors(model.state_dict(), saved.model, "the weights"))
+    if saved.kept is None:
+        weights.unlink(missing_ok=True)
+    elif not weights.is_file() or weights.read_bytes() != saved.kept:
+        write_durably(weights, saved.kept)

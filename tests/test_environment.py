@@ -1,0 +1,170 @@
+"""Runs where something of the machine is missing, odd, or another than when they began."""
+
+import datetime
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import dlcourse.run
+from dlcourse import cli, device
+from dlcourse.run import claim_folder
+from lab import Lab
+from torture import starts
+
+TINY = ["data=iris", "model.hidden=[4]", "trainer.epochs=1"]
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was killed before its end; to be copied."""
+    folder = tmp_path_factory.mktemp("killed") / "run"
+    assert cli.main(["train", *TINY, "trainer.batch_size=8", "trainer.checkpoint.steps=5", f"run.dir={folder}"]) == 0
+    (folder / "run.json").write_text('{"status": "running"}')
+    return folder
+
+
+OTHER = {
+    "python": "3.99.0",
+    "torch": "9.9.9+cu999",
+    "platform": "OtherOS-1",
+    "processor": "OTHER512",
+    "threads": 63,
+    "cuda": "Other GPU",
+}
+
+
+def test_nothing_is_said_of_a_machine_that_is_the_same(lab: Lab, killed: Path) -> None:
+    shutil.copytree(killed, "run")
+    assert cli.main(["resume", "run"]) == 0
+    assert "when the run began" not in lab.capsys.readouterr().out
+
+
+def test_every_fact_of_the_machine_is_compared() -> None:
+    assert set(OTHER) == set(device.environment())
+
+
+@pytest.mark.parametrize("fact", OTHER)
+def test_a_run_that_goes_on_elsewhere_names_what_is_different(
+    fact: str, lab: Lab, killed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(killed, "run")
+    before = device.environment()
+    monkeypatch.setattr("dlcourse.train.environment", lambda: before | {fact: OTHER[fact]})
+    line = f"{fact}: {OTHER[fact]} here, {before[fact]} when the run began; the numbers may differ in their last digits"
+    assert cli.main(["resume", "run", "trainer.epochs=2"]) == 0
+    assert line in lab.capsys.readouterr().out
+    assert cli.main(["resume", "run", "trainer.epochs=3"]) == 0  # every time, not only at the first
+    assert line in lab.capsys.readouterr().out
+
+
+def test_other_threads_that_were_asked_for_are_named(lab: Lab, killed: Path) -> None:
+    shutil.copytree(killed, "run")
+    recorded = device.environment()["threads"]
+    other = 2 if recorded == 1 else 1
+    try:
+        assert cli.main(["resume", "run", f"device.threads={other}"]) == 0
+        assert f"threads: {other} here, {recorded} when the run began" in lab.capsys.readouterr().out
+    finally:
+        device.use_threads(int(str(recorded)))
+
+
+class SetBack(datetime.datetime):
+    """A clock that is set back an hour each time it is looked at, and forward again."""
+
+    hours: Iterator[int] = iter(())
+
+    @classmethod
+    def now(cls, tz: datetime.tzinfo | None = None) -> "SetBack":
+        return cls(2026, 11, 21, next(cls.hours), 0, 0)
+
+
+def test_names_stay_unique_when_the_clock_is_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    SetBack.hours = iter([3, 2, 1, 2, 3, 2, 1, 3, 3, 3] * 20)
+    tokens = iter([f"{number // 3:04x}" for number in range(1000)])  # each token is drawn three times
+    monkeypatch.setattr(dlcourse.run, "datetime", SetBack)
+    monkeypatch.setattr("dlcourse.run.secrets.token_hex", lambda size: next(tokens))
+    assert len({claim_folder(tmp_path) for _ in range(100)}) == 100
+
+
+def test_twenty_simultaneous_starts_share_nothing(tmp_path: Path) -> None:
+    outcome = starts.run(20, 0, tmp_path)
+    assert outcome.is_good, outcome.failures
+    assert [good for _, good, _ in outcome.controls] == [0]
+
+
+def real(folder: Path, script: str, **changes: str | None) -> "subprocess.CompletedProcess[bytes]":
+    """What a shell script that calls `$dlcourse` brings, without a terminal; None takes a variable away."""
+    environment = {**os.environ, "dlcourse": f"{sys.executable} -m dlcourse", **changes}
+    kept = {name: value for name, value in environment.items() if value is not None}
+    return subprocess.run(
+        ["setsid", "sh", "-c", script] if shutil.which("setsid") else ["sh", "-c", script],
+        cwd=folder,
+        env=kept,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_a_run_needs_no_home_no_terminal_and_no_language(tmp_path: Path) -> None:
+    words = " ".join(TINY).replace("[4]", "'[4]'")
+    done = real(
+        tmp_path, f"$dlcourse train {words} run.dir=run", HOME=None, LANG="C", LC_ALL="C", TERM="dumb", PYTHONUTF8="0"
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii()
+    assert b"\x1b" not in done.stdout
+    assert (tmp_path / "run" / "report.json").is_file()
+
+
+def test_a_run_needs_no_working_folder_where_the_paths_are_whole(tmp_path: Path) -> None:
+    words = " ".join(TINY).replace("[4]", "'[4]'")
+    script = f"mkdir gone && cd gone && rmdir ../gone && $dlcourse train {words} run.dir={tmp_path}/run"
+    done = real(tmp_path, f"{script} && $dlcourse resume {tmp_path}/run")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"is complete" in done.stdout
+    assert (tmp_path / "run" / "report.json").is_file()
+
+
+def test_a_working_folder_that_is_gone_is_one_line_where_results_should_go_there(tmp_path: Path) -> None:
+    words = " ".join(TINY).replace("[4]", "'[4]'")
+    done = real(tmp_path, f"mkdir gone && cd gone && rmdir ../gone && $dlcourse train {words}")
+    assert done.returncode == 3
+    assert done.stderr.startswith(b"dlcourse: error: cannot write in outputs/iris-mlp: no such file or directory")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_reader_that_has_gone_is_no_error(tmp_path: Path) -> None:
+    done = real(tmp_path, "$dlcourse --help | head -n 1")
+    assert done.stderr == b""
+    assert done.stdout.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_error(closed: str, tmp_path: Path) -> None:
+    done = real(tmp_path, f"$dlcourse list optimizers {closed}")
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_without_a_home_the_data_are_looked_for_in_one_line(lab: Lab, unknown_home: Callable[[], None]) -> None:
+    unknown_home()
+    lab.train("data=mnist", "data.download=false", code=2)
+    assert lab.err.startswith("dlcourse: error: ")
+    assert lab.err.count("\n") == 1
+
+
+@pytest.fixture
+def unknown_home(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Takes away HOME and the user's entry in the table of users."""
+
+    def take_away() -> None:
+        monkeypatch.delenv("HOME", raising=False)
+        monkeypatch.delenv("DLCOURSE_DATA", raising=False)
+        monkeypatch.setattr("pwd.getpwuid", lambda number: {}[number])
+
+    return take_away

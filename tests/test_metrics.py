@@ -1,0 +1,56 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from dlcourse.checkpoint import Stretch
+from dlcourse.metrics import MetricsLog, read_metrics
+
+
+def record(step: int) -> dict[str, float]:
+    return {"step": step, "epoch": 1, "time": 0.5, "train/犬": 0.25}
+
+
+def test_what_is_synced_is_the_whole_file(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path / "log")
+    assert log.sync() == Stretch.of(b"")
+    log.append(record(1))
+    assert log.sync() == Stretch.of((tmp_path / "log").read_bytes())
+    assert list(read_metrics(tmp_path / "log")) == [record(1)]
+    log.close()
+    log.close()
+
+
+def test_what_came_after_the_start_is_cut_off(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path / "log")
+    log.append(record(1))
+    start = log.sync()
+    log.append(record(2))
+    log.close()
+    again = MetricsLog(tmp_path / "log", start)
+    again.append(record(3))
+    assert again.sync() == Stretch.of((tmp_path / "log").read_bytes())
+    again.close()
+    assert list(read_metrics(tmp_path / "log")) == [record(1), record(3)]
+
+
+def test_a_run_that_begins_anew_begins_an_empty_log(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text('{"step": 1}\n')
+    MetricsLog(tmp_path / "log").close()
+    assert (tmp_path / "log").read_bytes() == b""
+
+
+def test_a_torn_last_line_is_not_read(tmp_path: Path) -> None:
+    lines = "".join(json.dumps(record(step)) + "\n" for step in (1, 2, 3))
+    (tmp_path / "log").write_text(lines[:-20])
+    assert list(read_metrics(tmp_path / "log")) == [record(1), record(2)]
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="needs a system that can refuse links")
+def test_a_link_in_a_strangers_folder_does_not_empty_what_it_points_to(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("precious")
+    (tmp_path / "log").symlink_to(tmp_path / "mine")
+    with pytest.raises(OSError):
+        MetricsLog(tmp_path / "log")
+    assert (tmp_path / "mine").read_text() == "precious"

@@ -1,0 +1,469 @@
+"""Runs that were stopped, killed or cut short end as if nothing had happened, and what cannot go on says so."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+
+from dlcourse import cli, train
+from dlcourse.config import RunConfig
+from dlcourse.descent import Descent
+from dlcourse.device import Device
+from dlcourse.resuming import find_same, look
+from dlcourse.stopping import StoppedError
+from dlcourse.trainer import Trainer
+from torture.families import family
+from torture.same import differences
+from torture.warm import TINY, compose, last_of_each
+
+TESTS = Path(__file__).parent
+MLP = (*TINY, "data=digits", "data.subset=160", "model=mlp", "model.hidden=[24]", "model.dropout=0.3")
+BY_HAND = ("trainer.checkpoint.steps=null",)
+"""Saved at the start, at the end and where it is told to stop."""
+
+
+class Bench:
+    """Runs `dlcourse` in this process, in an empty folder, with pictures left blank."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+        self.out, self.err = "", ""
+
+    def __call__(self, *words: object, stop_at: int | None = None, signal_name: str = "SIGTERM") -> int:
+        """The exit code of a command, which is told to stop within one of its steps."""
+        self._capsys.readouterr()
+        with self._monkeypatch.context() as patch:
+            if stop_at is not None:
+                patch.setattr(Trainer, "_train_step", _stopping(stop_at, getattr(signal, signal_name)))
+            code = cli.main(list(last_of_each([str(word) for word in words])))
+        self.out, self.err = self._capsys.readouterr()
+        return code
+
+    def train(self, *words: object, run: str = "run") -> Path:
+        """The folder of a whole training."""
+        assert self("train", *words, f"run.dir={run}") == 0, self.err
+        return Path(run)
+
+    def stopped(self, step: int, *words: object, run: str = "run") -> Path:
+        """The folder of a training that was told to stop within a step."""
+        assert self("train", *words, f"run.dir={run}", stop_at=step) == 143, self.err
+        return Path(run)
+
+
+def _stopping(step: int, number: int) -> Callable[[Trainer, object], None]:
+    trains = Trainer._train_step
+
+    def train_step(self: Trainer, batch: object) -> None:
+        trains(self, batch)  # type: ignore[arg-type]
+        if self.history.steps == step:
+            signal.raise_signal(number)
+
+    return train_step
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Bench]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dlcourse.logger.to_image", lambda picture: np.zeros((4, 4, 3), np.uint8))
+    threads = torch.get_num_threads()
+    heeds_ctrl_c = signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background of a shell
+    yield Bench(monkeypatch, capsys)
+    signal.signal(signal.SIGINT, heeds_ctrl_c)
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`whole`, a finished run of MLP, and `stopped`, one that was told to stop within step 17; copied, not changed."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dlcourse.logger.to_image", lambda picture: np.zeros((4, 4, 3), np.uint8))
+        assert cli.main(["train", *MLP, f"run.dir={folder / 'whole'}"]) == 0
+        patch.setattr(Trainer, "_train_step", _stopping(17, signal.SIGTERM))
+        assert cli.main(["train", *MLP, f"run.dir={folder / 'stopped'}"]) == 143
+    return folder
+
+
+def copied(run: Path) -> Path:
+    shutil.copytree(run, "run")
+    return Path("run")
+
+
+def hashes(run: Path) -> dict[str, str]:
+    """Every file but the lock, which says who last looked."""
+    files = [path for path in sorted(run.rglob("*")) if path.is_file() and path.name != ".lock"]
+    return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def newest(run: Path) -> Path:
+    return max((run / "checkpoints").glob("step-*"))
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_hundred_kills_of_every_family_end_bit_exact_and_no_defect_does() -> None:
+    """R1, in a process of its own: it forks."""
+    seed = int.from_bytes(os.urandom(2))
+    memory = Path("/dev/shm")
+    place = Path(os.environ.get("TMPDIR", "/tmp")) if not memory.is_dir() else memory
+    folder = place / f"dlcourse-kill-{os.getpid()}"
+    folder.mkdir()
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "torture.kill", "100", str(seed), str(folder)],
+            cwd=TESTS,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+        )
+        outcome = json.loads(ended.stdout or "null")
+        assert outcome is not None, ended.stderr
+        assert outcome["failures"] == [], f"seed {seed}"
+        assert outcome["passed"] == outcome["total"] == 100
+        assert len(outcome["controls"]) == 9
+        for name, exact, of in outcome["controls"]:
+            assert exact == 0 < of, f"blind: {name}"
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_a_chain_of_ten_resumes_is_bit_exact(bench: Bench) -> None:
+    whole = bench.train(*MLP, *BY_HAND, run="whole")
+    run = bench.stopped(2, *MLP, *BY_HAND)
+    for count, step in enumerate((3, 4, 7, 9, 10, 13, 18, 20, 25)):
+        name, code = (("SIGTERM", 143), ("SIGINT", 130), ("SIGUSR1", 143))[count % 3]
+        assert bench("resume", run, stop_at=step, signal_name=name) == code, bench.err
+        assert newest(run).name.startswith(f"step-{step:08d}")
+    assert bench("resume", run) == 0
+    assert differences(run, whole) == []
+
+
+_OF_THE_CHECKLIST = {
+    "the random state": ("mlp", [10]),
+    "the order of data in the middle of an epoch": ("language", [5]),
+    "the place in the data, twice in one epoch": ("mlp", [11, 14, 16]),
+    "the end of an epoch": ("mlp", [9]),
+    "the last step of all": ("mlp", [27]),
+    "augmentation, which is drawn anew in each epoch": ("cnn", [9]),
+    "statistics of batch norm": ("resnet", [7]),
+    "the scheduler, by epochs": ("cnn", [9, 16]),
+    "the scheduler, by updates": ("resnet", [8]),
+    "gradients on the way to an update": ("accumulate", [6, 13]),
+    "the moving average and its count": ("diffusion", [4, 20]),
+    "the network behind the moving average": ("diffusion", [13]),
+    "the best epoch and patience": ("patience", [12, 20]),
+    "which of two optimizers is next": ("wasserstein", [7]),
+    "running vectors of spectral norm": ("gan", [12]),
+    "the warm-up of the divergence": ("vae", [8]),
+    "the followed variance": ("gaussian", [11]),
+    "the features fitted to the data": ("polynomial", [21]),
+    "weights that came from another run": ("transfer", [7]),
+    "frozen parameters, which have no moments": ("frozen", [11]),
+    "pictures read from files": ("images", [9]),
+}
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run to start from, and data for all families."""
+    folder = tmp_path_factory.mktemp("families")
+    words = (
+        "data=glyphs",
+        "data.train_size=60",
+        "data.test_size=20",
+        "model=cnn",
+        "model.channels=[4]",
+        "model.head=[]",
+    )
+    train.run(compose(*TINY, *words, "trainer.epochs=1", f"run.dir={folder / 'run'}"), [])
+    return folder
+
+
+@pytest.mark.parametrize("state", _OF_THE_CHECKLIST)
+def test_not_lost_on_resume(state: str, bench: Bench, warm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, stops = _OF_THE_CHECKLIST[state]
+    config = family(name, warm, warm / "run")
+    never = dataclasses.replace(config.trainer.checkpoint, steps=None)
+    config = dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, checkpoint=never))
+    train.run(at(config, "whole"), [])
+    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+        patch.setattr(Trainer, "_train_step", _stopping(stops[0], signal.SIGTERM))
+        train.run(at(config, "run"), [])
+    for step in stops[1:]:
+        assert bench("resume", "run", stop_at=step) == 143, bench.err
+    assert bench("resume", "run") == 0, bench.err
+    assert differences(Path("run"), Path("whole")) == []
+
+
+def at(config: RunConfig, folder: str) -> RunConfig:
+    return dataclasses.replace(config, run=dataclasses.replace(config.run, dir=folder))
+
+
+def test_not_lost_on_resume_the_scale_of_float16_gradients() -> None:
+    device = Device(torch.device("cpu"), "float16")
+
+    def descent(module: nn.Module) -> Descent:
+        return Descent(torch.optim.Adam(module.parameters(), lr=0.01), lambda update: 1.0, device)
+
+    def steps(descent: Descent, module: nn.Module, count: int) -> None:
+        for _ in range(count):
+            descent.step(module(torch.ones(2, 3)).square().mean())
+
+    whole, part, rest = (nn.Linear(3, 1) for _ in range(3))
+    part.load_state_dict(whole.state_dict())
+    descending, stopped, resumed = descent(whole), descent(part), descent(rest)
+    steps(descending, whole, 3)
+    assert descending.step(whole(torch.ones(2, 3)).mean() * 1e35)  # overflows: the scale is halved
+    steps(descending, whole, 3)
+    steps(stopped, part, 3)
+    stopped.step(part(torch.ones(2, 3)).mean() * 1e35)
+    state = stopped.state_dict()
+    assert state["scaler"]["scale"] == 2.0**15
+    rest.load_state_dict(part.state_dict())
+    resumed.load_state_dict(state)
+    steps(resumed, rest, 3)
+    assert resumed.state_dict()["scaler"] == descending.state_dict()["scaler"]
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), rest.parameters(), strict=True))
+
+
+def test_evaluating_does_not_shift_the_random_state_of_training(bench: Bench) -> None:
+    words = (*MLP, "trainer.weights=last")
+    often, seldom = bench.train(*words, run="often"), bench.train(*words, "trainer.eval_every=3", run="seldom")
+    assert (often / "weights.safetensors").read_bytes() == (seldom / "weights.safetensors").read_bytes()
+
+
+def test_a_resumed_run_shows_each_number_once_in_tensorboard(bench: Bench, runs: Path) -> None:
+    run = copied(runs / "stopped")
+    assert bench("resume", run) == 0
+    board = EventAccumulator(str(run), size_guidance={"scalars": 0}).Reload()
+    tags = board.Tags()["scalars"]
+    shown = Counter((tag, event.step) for tag in tags for event in board.Scalars(tag))
+    logged = Counter(
+        (tag, record["step"])
+        for record in map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+        for tag in record
+        if "/" in tag
+    )
+    assert shown == logged
+    assert set(shown.values()) == {1}
+
+
+def test_resume_of_a_finished_run_says_so_and_changes_nothing(bench: Bench, runs: Path) -> None:
+    run = copied(runs / "whole")
+    before = hashes(run)
+    assert bench("resume", run) == 0
+    assert "run is complete: 3 epochs" in bench.out
+    assert hashes(run) == before
+
+
+def test_more_epochs_of_a_finished_run_equal_the_longer_run(bench: Bench) -> None:
+    constant = (*(word for word in MLP if "epochs" not in word), "scheduler=constant")
+    longer = bench.train(*constant, "trainer.epochs=5", run="longer")
+    run = bench.train(*constant, "trainer.epochs=2")
+    assert bench("resume", run, "trainer.epochs=5") == 0
+    assert "5 epochs instead of 2; schedule 'constant': the learning rate stays 0.001" in bench.out
+    assert differences(run, longer) == []
+
+
+def test_more_epochs_with_a_falling_rate_say_what_it_jumps_to(bench: Bench, runs: Path) -> None:
+    run = copied(runs / "whole")
+    assert bench("resume", run, "trainer.epochs=6") == 0
+    note = re.search(
+        r"6 epochs instead of 3; schedule 'cosine': the learning rate goes on at (\S+) instead of 0", bench.out
+    )
+    assert note is not None, bench.out
+    assert float(note[1]) == pytest.approx(0.0005, rel=0.01)  # half way down
+
+
+def test_fewer_epochs_than_were_done_are_refused(bench: Bench, runs: Path) -> None:
+    run = copied(runs / "whole")
+    assert bench("resume", run, "trainer.epochs=2") == 2
+    assert "trainer.epochs=2: the run has done 3 epochs already" in bench.err
+
+
+def test_auto_starts_goes_on_and_says_when_it_is_complete(bench: Bench) -> None:
+    words = ("train", *MLP, "resume=auto", "run.dir=run")
+    assert bench("train", *MLP, "resume=auto", "run.dir=whole") == 0
+    assert bench(*words, stop_at=5) == 143
+    assert bench(*words, stop_at=12) == 143
+    assert "from step 5, 0 epochs done" in bench.out
+    assert bench(*words) == 0
+    assert "from step 12, 1 epochs done" in bench.out
+    assert differences(Path("run"), Path("whole")) == []
+    before = hashes(Path("run"))
+    assert bench(*words) == 0
+    assert "run is complete: 3 epochs" in bench.out
+    assert hashes(Path("run")) == before
+
+
+def test_auto_finds_the_unfinished_run_of_the_same_config_among_others(bench: Bench) -> None:
+    words = ("train", *MLP, "resume=auto")
+    assert bench(*words, "seed=1", stop_at=5) == 143
+    assert bench(*words, stop_at=5) == 143
+    assert bench(*words, "seed=2", stop_at=5) == 143
+    assert bench(*words) == 0
+    assert "from step 5, 0 epochs done" in bench.out
+    assert len(list(Path("outputs").glob("*/*"))) == 3
+    assert bench(*words) == 0  # the one is finished, so another one begins
+    assert "from step" not in bench.out
+    assert len(list(Path("outputs").glob("*/*"))) == 4
+
+
+@pytest.mark.parametrize("has_checkpoint", [True, False])
+def test_auto_refuses_another_config_in_the_folder(has_checkpoint: bool, bench: Bench, runs: Path) -> None:
+    run = copied(runs / "stopped")
+    if not has_checkpoint:
+        shutil.rmtree(run / "checkpoints")
+    before = hashes(run)
+    assert bench("train", *MLP, "seed=1", "resume=auto", "run.dir=run") == 2
+    assert "run.dir=run holds another run: its seed differs" in bench.err
+    assert bench("train", *MLP, "run.dir=run") == 2
+    assert "run.dir=run exists already" in bench.err
+    assert hashes(run) == before
+
+
+@pytest.mark.parametrize("left", [[], [".lock"], [".lock", "run.json", "overrides.yaml", ".config.yaml.77.part"]])
+def test_auto_begins_in_a_folder_whose_run_was_killed_before_it_wrote_its_config(left: list[str], bench: Bench) -> None:
+    Path("run").mkdir()
+    for name in left:
+        (Path("run") / name).touch()
+    assert bench("train", *MLP, "resume=auto", "run.dir=run") == 0, bench.err
+    assert bench("train", *MLP, "resume=auto", "run.dir=whole") == 0
+    assert differences(Path("run"), Path("whole")) == []
+
+
+def test_auto_leaves_a_folder_of_other_files_alone(bench: Bench) -> None:
+    Path("run").mkdir()
+    Path("run/thesis.txt").write_text("mine")
+    config = compose(*MLP, "resume=auto", "run.dir=run")
+    assert find_same(config, "digits-mlp") is None
+    assert bench("train", *MLP, "resume=auto", "run.dir=run") == 2
+    assert [path.name for path in Path("run").iterdir()] == ["thesis.txt"]
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_begins_again(
+    bench: Bench, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("dlcourse.saving.Saver.save", lambda *_: signal.raise_signal(signal.SIGTERM))
+        assert bench("train", *MLP, "run.dir=run") == 143
+    assert not Path("run/checkpoints").exists()
+    assert bench("resume", "run") == 0, bench.err
+    assert differences(Path("run"), runs / "whole") == []
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "training.safetensors", "state.json", "manifest.json"])
+def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(file: str, bench: Bench, runs: Path) -> None:
+    run = copied(runs / "stopped")
+    damaged = newest(run)
+    damage(damaged / file)
+    assert bench("resume", run) == 0, bench.err
+    assert f"checkpoint {damaged.name} is damaged" in bench.out
+    assert "from step 14, 1 epochs done" in bench.out
+    assert differences(run, runs / "whole") == []
+
+
+def test_a_checkpoint_whose_log_was_changed_is_not_used(bench: Bench) -> None:
+    run = bench.stopped(17, *MLP, *BY_HAND)
+    damage(run / "metrics.jsonl")
+    assert bench("resume", run) == 0  # the one of step 0 vouches for no line of the log
+    assert "the sha256 of metrics.jsonl is another one" in bench.out
+    assert "from step 0, 0 epochs done" in bench.out
+
+
+def test_a_run_without_a_good_checkpoint_is_refused(bench: Bench, runs: Path) -> None:
+    run = copied(runs / "stopped")
+    for place in (run / "checkpoints").iterdir():
+        damage(place / "training.safetensors")
+    before = hashes(run)
+    assert bench("resume", run) == 2
+    assert f"no usable checkpoint in {run / 'checkpoints'}: 2 are damaged" in bench.err
+    assert bench.err.count("\n") == 1
+    assert hashes(run) == before
+
+
+@pytest.mark.parametrize("change", ["model=cnn", "model.hidden=[8]", "seed=1", "data=moons", "trainer.batch_size=8"])
+def test_resume_cannot_change_what_a_run_is(change: str, bench: Bench, runs: Path) -> None:
+    run = copied(runs / "stopped")
+    before = hashes(run)
+    assert bench("resume", run, change) == 2
+    assert f"resume cannot change '{change.partition('=')[0]}'" in bench.err
+    assert hashes(run) == before
+
+
+def test_changed_data_are_refused(bench: Bench) -> None:
+    rows = [f"{row % 4},{row % 7},{'yes' if row % 2 else 'no'}" for row in range(60)]
+    table = Path("table.csv")
+    table.write_text("\n".join(["a,b,answer", *rows]) + "\n")
+    words = (*TINY, "data=csv", "data.file=table.csv", "data.target=answer", "model=logreg", "trainer.batch_size=4")
+    run = bench.stopped(5, *words)
+    whole = table.read_text()
+    table.write_text(whole.replace("3,3,yes", "3,4,yes", 1))
+    assert table.read_text() != whole
+    assert bench("resume", run) == 2
+    assert "data 'csv' holds other examples than when" in bench.err
+    table.write_text(whole)
+    assert bench("resume", run) == 0
+
+
+def test_a_run_in_use_is_refused(bench: Bench, runs: Path) -> None:
+    run = copied(runs / "stopped")
+    code = "import sys; from dlcourse.run import RunFolder; from pathlib import Path\nwith RunFolder(Path('run')).locked():"
+    other = subprocess.Popen(
+        [sys.executable, "-c", f"{code} print(flush=True); sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert other.stdin is not None and other.stdout is not None
+    with other.stdin, other.stdout:
+        other.stdout.readline()
+        before = hashes(run)
+        for words in (["resume", run], ["train", *MLP, "resume=auto", "run.dir=run"]):
+            assert bench(*words) == 2
+            assert f"run is in use by process {other.pid} on" in bench.err
+        assert hashes(run) == before
+    other.wait()
+    assert bench("resume", run) == 0
+
+
+def test_leftovers_of_killed_writers_are_cleared_away(bench: Bench, runs: Path) -> None:
+    run = copied(runs / "stopped")
+    (run / ".weights.safetensors.77.part").touch()
+    (run / "checkpoints" / ".step-00000014.77.part").mkdir()
+    assert bench("resume", run) == 0
+    assert list(run.rglob("*.part")) == []
+
+
+@pytest.mark.parametrize("name", ["accumulate", "cnn", "seq2seq", "vae", "gan", "diffusion", "images"])
+def test_the_same_command_twice_is_bit_exact(name: str, bench: Bench, warm: Path) -> None:
+    config = family(name, warm, warm / "run")
+    torch.manual_seed(1)
+    train.run(at(config, "one"), [])
+    torch.manual_seed(2)
+    train.run(at(config, "other"), [])
+    assert differences(Path("one"), Path("other")) == []
+
+
+def test_what_a_checkpoint_is_of_can_be_read_without_training(runs: Path) -> None:
+    paused = look(runs / "stopped")
+    assert paused.checkpoint is not None
+    assert paused.checkpoint.step == 17
+    assert RunConfig.from_mapping(paused.about["config"]).to_mapping()["model"] == compose(*MLP).to_mapping()["model"]

@@ -1,0 +1,141 @@
+"""No foreign code runs: not from a command line, a config file, a run folder or a data file, nor over the network."""
+
+import ast
+import pickle
+import socket
+from pathlib import Path
+
+import pytest
+
+import dlcourse
+from dlcourse.data import cifar
+from lab import Lab
+from torture import attacks, fuzz
+
+PACKAGE = Path(dlcourse.__file__).parent
+SOURCES = sorted([*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "hydra_plugins").rglob("*.py")])
+ASKS_THE_SYSTEM = {"eval", "exec", "compile", "__import__", "breakpoint"}
+FORBIDDEN_MODULES = {
+    "pickle", "cPickle", "_pickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "subprocess", "pty", "code",
+    "runpy", "imp", "xmlrpc", "multiprocessing.connection", "requests", "ftplib", "telnetlib",
+}  # fmt: skip
+FORBIDDEN_METHODS = {
+    "os.system", "os.popen", "os.execv", "os.execvp", "os.spawnl", "os.spawnv", "os.posix_spawn", "os.fork",
+    "torch.load",
+    "torch.save", "torch.jit.load", "torch.hub.load", "torch.export.load", "torch.package", "yaml.load",
+    "yaml.unsafe_load",
+    "yaml.full_load", "yaml.load_all", "numpy.load", "np.load", "np.fromstring", "pandas.read_pickle",
+    "hydra.utils.instantiate",
+    "instantiate", "hydra.utils.call", "hydra.utils.get_class", "hydra.utils.get_method", "tar.extractall",
+    "tar.extract",
+    "archive.extractall", "archive.extract", "shutil.unpack_archive", "Image.show",
+}  # fmt: skip
+
+
+def forbidden(source: str) -> list[str]:
+    """The uses of what could run foreign code in a module, `line 3: eval`."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            names = [called] if called in ASKS_THE_SYSTEM | FORBIDDEN_METHODS else []
+            names += ["extractall"] if called.endswith((".extractall", ".unsafe_load", ".full_load")) else []
+            names += [ast.unparse(word) for word in node.keywords if _is_dangerous(word)]
+            found += [f"line {node.lineno}: {name}" for name in names]
+            continue
+        else:
+            continue
+        found += [f"line {node.lineno}: {name}" for name in names if name in FORBIDDEN_MODULES | FORBIDDEN_METHODS]
+    return found
+
+
+def _is_dangerous(word: ast.keyword) -> bool:
+    value = word.value.value if isinstance(word.value, ast.Constant) else "not constant"
+    return (word.arg in ("allow_pickle", "shell") and value is not False) or (word.arg == "weights_only")
+
+
+def test_no_module_can_run_foreign_code() -> None:
+    uses = {str(path.relative_to(PACKAGE.parent)): forbidden(path.read_text()) for path in SOURCES}
+    assert len(SOURCES) > 90
+    assert {name: lines for name, lines in uses.items() if lines} == {
+        "dlcourse/data/cifar.py": [next(line for line in uses["dlcourse/data/cifar.py"] if "pickle" in line)]
+    }
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "from pickle import loads",
+        "import torch\ntorch.load('x')",
+        "eval('1')",
+        "import numpy as np\nnp.load('x', allow_pickle=True)",
+        "import yaml\nyaml.load('x')",
+        "from hydra.utils import instantiate",
+        "import subprocess",
+        "f(shell=True)",
+        "x.extractall()",
+        "import os\nos.system('x')",
+    ],
+)
+def test_the_search_finds_what_it_looks_for(source: str) -> None:
+    assert forbidden(source)
+
+
+def test_the_one_unpickler_admits_what_an_array_of_bytes_needs_and_no_more() -> None:
+    admitted = {f"{module}.{name}" for module, name in cifar._BatchReader.ADMITTED}
+    assert admitted == {
+        "numpy.core.multiarray._reconstruct",
+        "numpy._core.multiarray._reconstruct",
+        "numpy.ndarray",
+        "numpy.dtype",
+        "_codecs.encode",
+    }
+    assert set(cifar._BatchReader.ADMITTED.values()) == {cifar._Array, cifar._Dtype, cifar._encode}
+    calls = [
+        node for node in ast.walk(ast.parse((PACKAGE / "data/cifar.py").read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node).startswith("pickle.")
+    ]  # fmt: skip
+    assert {ast.unparse(node) for node in calls} == {"pickle.Unpickler", "pickle.UnpicklingError"}
+    assert issubclass(cifar._BatchReader, pickle.Unpickler)
+
+
+def test_mutated_cifar_pickles_run_nothing(tmp_path: Path) -> None:
+    outcome = attacks.run_pickles(40, 3, tmp_path)
+    assert outcome.is_good, outcome.failures
+
+
+def test_attacks_run_nothing_and_write_nothing_outside(tmp_path: Path) -> None:
+    outcome = attacks.run(45, 1, tmp_path)
+    assert outcome.total == 45
+    assert outcome.failures == []
+    assert outcome.controls == [("plain mechanisms that went unseen", 0, len(attacks.CONTROLS))]
+
+
+def test_there_are_as_many_attacks_as_promised() -> None:
+    assert len(attacks.ATTACKS) >= 40
+    assert len({attack.name for attack in attacks.ATTACKS}) == len(attacks.ATTACKS)
+
+
+def test_random_command_lines_and_files_are_answered(tmp_path: Path) -> None:
+    outcome = fuzz.run(250, 5, tmp_path)
+    assert outcome.failures == []
+    assert outcome.is_good, outcome.row()
+
+
+def test_the_network_is_out_of_reach_of_tests(connections: list[str]) -> None:
+    with pytest.raises(AssertionError, match="connects"), socket.socket() as connection:
+        connection.connect(("192.0.2.1", 80))
+    assert connections == ["('192.0.2.1', 80)"]
+    connections.clear()
+
+
+def test_training_opens_no_socket(lab: Lab, opened_sockets: list[str]) -> None:
+    lab.train("data=xor", "model=mlp", "trainer.epochs=1")
+    assert opened_sockets == []
+    socket.socket().close()
+    assert len(opened_sockets) == 1

@@ -1,0 +1,292 @@
+"""Saving with a fault at the n-th file call, for every n: whatever happens, the newest usable checkpoint is the right one.
+
+The method is SQLite's (sqlite.org/testing.html): not random moments, but all of them, one after the other.
+"""
+
+import contextlib
+import errno
+import functools
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlcourse import checkpoint as checkpoint_module
+from dlcourse.checkpoint import MANIFEST, Checkpoint, Checkpoints, Stretch
+from dlcourse.config import CheckpointConfig
+from dlcourse.files import create_file, sync_folder
+from dlcourse.metrics import METRICS, MetricsLog
+from dlcourse.resuming import checkpoints
+from dlcourse.run import WEIGHTS, RunFolder
+from dlcourse.saving import Saver
+from dlcourse.weights import read_tensors, save_weights
+from torture.outcome import Outcome
+
+CALLS = ("open", "write", "fsync", "mkdir", "rename", "replace", "link", "unlink", "rmdir", "ftruncate", "close")
+MODES = ("exit", "short write, exit", "ENOSPC", "EIO", "full from then on")
+KEEP = 2
+
+
+class Died(BaseException):
+    """The process has ended: nothing catches this, and no file call after it has an effect."""
+
+
+class Training:
+    """A small network that trains and is saved as a run does it; the same steps give the same bytes."""
+
+    def __init__(self, folder: Path, keep: int = KEEP, kind: Callable[..., Checkpoints] | None = None) -> None:
+        run = RunFolder(folder)
+        self.checkpoints = checkpoints(run, keep)
+        if kind is not None:
+            self.checkpoints = kind(self.checkpoints.folder, self.checkpoints.log, keep)
+        self.weights = run / WEIGHTS
+        found, _ = self.checkpoints.newest()
+        self.log = MetricsLog(run / METRICS, found.log if found else None)
+        about = {"config": {"seed": 0}}
+        self._saver = Saver(self.checkpoints, CheckpointConfig(), self.log, self.weights, about)  # type: ignore[arg-type]
+
+    def step(self, step: int, tell: Callable[[str, int], None] = lambda what, step: None) -> None:
+        """Log, keep new weights, log, and save: what an epoch's end does to the disk. `tell` hears what is safe."""
+        model, state = trained(step)
+        self.log.append({"step": step, "train/loss": 1 / step})
+        save_weights(model, self.weights)
+        tell("kept", step)
+        self.log.append({"step": step, "val/loss": 2 / step})
+        self._saver.save(step, model, state)
+        tell("saved", step)
+
+
+@functools.cache
+def trained(step: int) -> tuple[nn.Module, dict[str, Any]]:
+    """The network after so many steps of Adam, and the state of its training."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+        optimizer = torch.optim.Adam(model.parameters())
+        for _ in range(step):
+            optimizer.zero_grad()
+            model(torch.randn(8, 3)).square().mean().backward()
+            optimizer.step()
+        return model, {"optimizer": optimizer.state_dict(), "random": torch.get_rng_state(), "step": step}
+
+
+class Faulty:
+    """`os` with a fault at call number `at`, counted over all of CALLS."""
+
+    def __init__(self, mode: str = "", at: int = 0) -> None:
+        self.count, self._mode, self._at = 0, mode, at
+        self._is_dead = self._is_full = False
+        self._real = {name: getattr(os, name) for name in CALLS}
+        self._open: set[int] = set()
+
+    def __enter__(self) -> "Faulty":
+        for name in CALLS:
+            setattr(os, name, self._wrapped(name))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, function in self._real.items():
+            setattr(os, name, function)
+        for descriptor in self._open:
+            os.close(descriptor)
+
+    def _wrapped(self, name: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            if self._is_dead:
+                raise Died
+            self.count += 1
+            if self.count == self._at:
+                self._strike(name, arguments)
+            if self._is_full and name in ("open", "write", "mkdir", "fsync", "link"):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            result = self._real[name](*arguments, **options)
+            if name == "open":
+                self._open.add(result)
+            elif name == "close":
+                self._open.discard(arguments[0])
+            return result
+
+        return call
+
+    def _strike(self, name: str, arguments: tuple[Any, ...]) -> None:
+        if self._mode == "full from then on":
+            self._is_full = True
+        elif self._mode in ("ENOSPC", "EIO"):
+            number = getattr(errno, self._mode)
+            raise OSError(number, os.strerror(number))
+        else:
+            if name == "write" and self._mode.startswith("short"):
+                descriptor, content = arguments
+                self._real["write"](descriptor, content[: len(content) // 2])
+            self._is_dead = True
+            raise Died
+
+
+class Bench:
+    """A run with several checkpoints, copied for each case, and what its checkpoints must hold."""
+
+    def __init__(self, folder: Path, kind: Callable[..., Checkpoints] | None = None) -> None:
+        self._folder, self._kind = folder, kind
+        self.start, self._case = folder / "start", folder / "case"
+        self.start.mkdir(parents=True)
+        training = Training(self.start, kind=kind)
+        for step in (1, 2, 3):
+            training.step(step)
+        training.log.close()
+        shutil.copytree(self.start, folder / "whole")
+        self.right = {3: read(self.start)}
+        whole = Training(folder / "whole", kind=kind)
+        with Faulty() as counter:
+            whole.step(4)
+        whole.log.close()
+        self.calls = counter.count
+        self.right[4] = read(folder / "whole")
+
+    def judge(self, mode: str, at: int) -> str:
+        """Save with one fault; what is wrong after it, or nothing."""
+        shutil.rmtree(self._case, ignore_errors=True)
+        shutil.copytree(self.start, self._case)
+        training = Training(self._case, kind=self._kind)
+        has_returned = False
+        try:
+            with Faulty(mode, at):
+                training.step(4)
+                has_returned = True
+        except (OSError, Died):
+            pass
+        training.log.close()
+        return self._wrong(has_returned, training.checkpoints.saved_step)
+
+    def _wrong(self, has_returned: bool, told: int | None) -> str:
+        step, found = self._look()
+        if found is None:
+            return "no usable checkpoint"
+        if step not in ((4,) if has_returned else (3, 4)) or (told or 0) > step:
+            return f"step {step} found, {told} told, {'returned' if has_returned else 'not returned'}"
+        if found != self.right[step]:
+            return f"step {step} holds something else"
+        kept = {name: tensor.tolist() for name, tensor in read_tensors(self._case / WEIGHTS).items()}
+        versions = [trained(step)[0].state_dict() for step in ((4,) if has_returned else (3, 4))]
+        if kept not in [{name: tensor.tolist() for name, tensor in version.items()} for version in versions]:
+            return "the kept weights are others"
+        return self._goes_on(step)
+
+    def _goes_on(self, step: int) -> str:
+        """What is wrong with the next save after the fault."""
+        training = Training(self._case, kind=self._kind)
+        training.step(step + 1)
+        training.log.close()
+        names = sorted(path.name for path in training.checkpoints.folder.iterdir())
+        if names != [f"step-{step:08d}", f"step-{step + 1:08d}"]:
+            return f"after the next save there are {names}"
+        if step == 3 and self._look()[1] != self.right[4]:
+            return "the next save holds something else"
+        return ""
+
+    def _look(self) -> tuple[int, Any]:
+        found, _ = checkpoints(RunFolder(self._case)).newest()
+        return (found.step, contents(found)) if found else (0, None)
+
+
+def contents(checkpoint: Checkpoint) -> tuple[dict[str, bytes], Stretch]:
+    """All that a checkpoint vouches for."""
+    return dict(checkpoint.contents), checkpoint.log
+
+
+def read(folder: Path) -> tuple[dict[str, bytes], Stretch]:
+    found, _ = checkpoints(RunFolder(folder)).newest()
+    assert found is not None
+    return contents(found)
+
+
+class OldOnesFirst(Checkpoints):
+    """A defect: makes room before the new checkpoint is there."""
+
+    def save(self, *arguments: Any) -> int:
+        for place in self._places():
+            shutil.rmtree(place)
+        return super().save(*arguments)
+
+
+class InPlace(Checkpoints):
+    """A defect: writes under the final name, the manifest first."""
+
+    def save(self, step: int, contents: Any, log: Stretch, links: Any) -> int:
+        self.folder.mkdir(exist_ok=True)
+        path = self._free_place(step)
+        path.mkdir()
+        contents = {**contents, **{name: original.read_bytes() for name, original in links.items()}}
+        stretches = {name: Stretch.of(content) for name, content in contents.items()}
+        create_file(path / MANIFEST, checkpoint_module._manifest(step, stretches, log))
+        for name, content in contents.items():
+            create_file(path / name, content)
+        sync_folder(self.folder)
+        self.saved_step = step
+        self._prune()
+        return 0
+
+
+@contextlib.contextmanager
+def unchecked() -> Iterator[None]:
+    """A defect: believes what lies in the files, and takes a missing one for empty."""
+    real = checkpoint_module._read_stretch
+
+    def believe(path: Path, stretch: Stretch, *, is_whole: bool) -> bytes:
+        return (path.read_bytes() if path.exists() else b"")[: stretch.size]
+
+    checkpoint_module._read_stretch = believe
+    try:
+        yield
+    finally:
+        checkpoint_module._read_stretch = real
+
+
+@contextlib.contextmanager
+def quick() -> Iterator[None]:
+    """No waiting for the disk: what has reached it is for the model of power cuts to say."""
+    real, os.fsync = os.fsync, lambda descriptor: None
+    try:
+        yield
+    finally:
+        os.fsync = real
+
+
+def run(count: int, seed: int, folder: Path) -> Outcome:
+    """Every call in every mode; there is nothing to count or to draw."""
+    started = time.monotonic()
+    with quick():
+        outcome = _exhaust(folder)
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def _exhaust(folder: Path) -> Outcome:
+    bench = Bench(folder / "sound")
+    outcome = Outcome("R3", f"a fault at each of {bench.calls} file calls, {len(MODES)} kinds")
+    for mode in MODES:
+        for at in range(1, bench.calls + 1):
+            wrong = bench.judge(mode, at)
+            outcome.count(not wrong, f"{mode} at call {at}: {wrong}")
+    outcome.controls.append(("old ones removed first", *_passes(Bench(folder / "first", OldOnesFirst))))
+    with unchecked():
+        outcome.controls.append(("written in place, unchecked", *_passes(Bench(folder / "place", InPlace))))
+    return outcome
+
+
+def _passes(bench: Bench) -> tuple[int, int]:
+    """How often a defect does no harm, apart from how many checkpoints it leaves."""
+    good = [_is_harmless(bench, at) for at in range(1, bench.calls + 1)]
+    return sum(good), len(good)
+
+
+def _is_harmless(bench: Bench, at: int) -> bool:
+    try:
+        wrong = bench.judge("exit", at)
+    except Exception:
+        return False
+    return not wrong or wrong.startswith("after the next save there are")

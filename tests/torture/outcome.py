@@ -1,0 +1,37 @@
+"""What a harness found, as one row of the table that `scripts/torture` prints."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Outcome:
+    """So many of so many as they must be; `controls` are deliberate defects, `(name, how many still passed, of how many)`.
+
+    A harness whose controls all pass is blind. `failures` says of each failed case what happened.
+    """
+
+    goal: str
+    what: str
+    passed: int = 0
+    total: int = 0
+    controls: list[tuple[str, int, int]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def count(self, is_good: bool, otherwise: str = "") -> None:
+        """Take in one case."""
+        self.total += 1
+        self.passed += is_good
+        if not is_good:
+            self.failures.append(otherwise)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether every case passed and every control was caught at least once."""
+        return self.total > 0 and self.passed == self.total and all(good < of for _, good, of in self.controls)
+
+    def row(self) -> str:
+        """`R1   kill -9 at random moments   1000 of 1000   controls: no random state 0 of 5   62 s`."""
+        controls = ", ".join(f"{name} {good} of {of}" for name, good, of in self.controls)
+        line = f"{self.goal:<4} {self.what:<52} {self.passed:>6} of {self.total:<6} {self.seconds:7.0f} s"
+        return f"{line}   controls: {controls}" if controls else line

@@ -1,0 +1,224 @@
+"""R6: signals that ask a run to stop, at random moments: saved at the step where it was, quickly, and resumed to the bit."""
+
+import mmap
+import random
+import signal
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torture.outcome import Outcome
+from torture.processes import (
+    STEPS,
+    TRAINING,
+    Process,
+    difference,
+    done,
+    fork,
+    numbered,
+    start,
+    steps_saved,
+    warm_up,
+)
+
+_WORDS = (*TRAINING, "trainer.checkpoint.seconds=null", "run.dir=run")
+"""Saved only at the beginning, the end, and where a signal comes."""
+_EXITS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 143}
+_MAX_SECONDS = 5.0
+_TRAINING, _EVALUATING, _PREPARING, _SAVING = range(1, 5)
+_KINDS = ("step",) * 7 + ("evaluation", "prepare", "start")
+
+
+@dataclass
+class Sight:
+    """Where a copy of this process is: memory shared with it. `heard` is the step in which the signal came."""
+
+    memory: mmap.mmap
+
+    @classmethod
+    def new(cls) -> "Sight":
+        return cls(mmap.mmap(-1, mmap.PAGESIZE))
+
+    def get(self) -> tuple[int, int, int]:
+        """The steps begun, the phase, and the steps begun when the signal was heard, -1 before."""
+        step, phase, heard = struct.unpack_from("<qqq", self.memory)
+        return step, phase, heard - 1
+
+    def begin_step(self) -> None:
+        struct.pack_into("<q", self.memory, 0, self.get()[0] + 1)
+
+    def enter(self, phase: int) -> None:
+        struct.pack_into("<q", self.memory, 8, phase)
+
+    def hear(self) -> None:
+        if self.get()[2] < 0:
+            struct.pack_into("<q", self.memory, 16, self.get()[0] + 1)
+
+
+def run(count: int, seed: int, folder: Path) -> Outcome:
+    """`count` signals to warm copies of this process; of ten, seven in a step, one each in evaluation, prepare and start.
+
+    One of sixteen goes to the real command, and one of twenty is followed by a second Ctrl-C while it is being saved.
+    """
+    rng, started = random.Random(seed), time.monotonic()
+    warm_up(folder)
+    folders = numbered(folder)
+    reference = next(folders) / "run"
+    assert not (problem := done(fork(_WORDS, reference.parent))), problem
+    outcome = Outcome("R6", "SIGINT, SIGTERM, SIGUSR1: saved, stopped, resumed")
+    for number in range(count):
+        kind = _KINDS[number % len(_KINDS)]
+        if number % 16 == 15:
+            kind = "command"
+        elif number % 20 == 10:
+            kind = "second"
+        sent = list(_EXITS)[number % 3]
+        problem = _case(kind, next(folders), sent, rng, reference)
+        outcome.count(not problem, f"case {number} of seed {seed}, {sent.name} in {kind}: {problem}")
+    controls = max(1, count // 20)
+    caught = [_in_a_step(next(folders), signal.SIGTERM, rng, _not_saving) for _ in range(controls)]
+    outcome.controls.append(("no checkpoint at a signal", caught.count(""), controls))
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def _case(kind: str, case: Path, sent: signal.Signals, rng: random.Random, reference: Path) -> str:
+    if kind == "step":
+        problem = _in_a_step(case, sent, rng)
+    elif kind == "command":
+        problem = _to_the_command(case, sent, rng)
+    elif kind == "start":
+        return _at_the_start(case, sent, rng) or _resumed(case, reference)
+    elif kind == "second":
+        return second_ctrl_c(case) or _resumed(case, reference)
+    else:
+        problem = _in_a_phase(case, sent, rng, {"evaluation": _EVALUATING, "prepare": _PREPARING}[kind])
+    return problem or _says_stopped(case) or _resumed(case, reference)
+
+
+def _in_a_step(case: Path, sent: signal.Signals, rng: random.Random, *defects: Callable[[], None]) -> str:
+    """Sent while it trains; the checkpoint must be of the step in which it was heard, or of the one after."""
+    sight, target = Sight.new(), rng.randint(0, STEPS - 5)
+    process = fork(_WORDS, case, *defects, lambda: _watched(sight))
+    process.wait_until(lambda: sight.get()[0] >= target)
+    time.sleep(rng.random() * 0.005)
+    problem = _stopped(process, sent)
+    heard, saved = sight.get()[2], steps_saved(case / "run")
+    return problem or ("" if saved - heard in (0, 1) else f"heard in step {heard}, saved step {saved}")
+
+
+def _in_a_phase(case: Path, sent: signal.Signals, rng: random.Random, phase: int) -> str:
+    """Sent in the middle of a slow evaluation or preparation: it is thrown away, and all steps are saved."""
+    sight, epoch = Sight.new(), rng.randint(0, 2)
+    process = fork(_WORDS, case, lambda: _watched(sight, phase, epoch * STEPS // 3 if phase == _EVALUATING else 0))
+    process.wait_until(lambda: sight.get()[1] == phase)
+    time.sleep(rng.random() * 0.1)
+    problem = _stopped(process, sent)
+    step, saved = sight.get()[0], steps_saved(case / "run")
+    expected = -1 if phase == _PREPARING else step
+    return problem or ("" if saved == expected else f"in phase {phase} after step {step}, saved step {saved}")
+
+
+def _to_the_command(case: Path, sent: signal.Signals, rng: random.Random) -> str:
+    """Sent to the installed command, a moment after its first checkpoint."""
+    process = start(_WORDS, case)
+    process.wait_until(lambda: steps_saved(case / "run") >= 0)
+    time.sleep(rng.random() * 0.3)
+    problem = _stopped(process, sent)
+    return problem or (
+        "" if len(list((case / "run" / "checkpoints").iterdir())) == 2 else "no checkpoint at the signal"
+    )
+
+
+def _at_the_start(case: Path, sent: signal.Signals, rng: random.Random) -> str:
+    """Sent before the run folder is there, or about when it is made: it ends without a word of an error."""
+    process = fork(_WORDS, case, lambda: None)
+    time.sleep(0.02 + rng.random() * 0.3)
+    if problem := _stopped(process, sent):
+        return problem
+    if not (case / "run" / "config.yaml").exists():
+        if (case / "run").exists():
+            (case / "run").rename(case / "unborn")
+        return done(fork(_WORDS, case))
+    return ""
+
+
+def second_ctrl_c(case: Path) -> str:
+    """A second Ctrl-C while a slow checkpoint is written ends the process at once, and the checkpoints before stay."""
+    sight = Sight.new()
+    process = fork(_WORDS, case, lambda: _watched(sight, _SAVING, 1))
+    process.wait_until(lambda: sight.get()[0] >= 20)
+    process.send(signal.SIGINT)
+    process.wait_until(lambda: sight.get()[1] == _SAVING)
+    began = time.monotonic()
+    process.send(signal.SIGINT)
+    code = process.wait()
+    seconds = time.monotonic() - began
+    if code != 130 or seconds > 1 or process.err:
+        return f"exit {code} after {seconds:.1f} s: {process.err.strip()[-300:]}"
+    return "" if steps_saved(case / "run") == 0 else f"step {steps_saved(case / 'run')} was saved all the same"
+
+
+def _stopped(process: Process, sent: signal.Signals) -> str:
+    """Nothing where the signal ends the process soon, with its code and without an error."""
+    began = time.monotonic()
+    process.send(sent)
+    code = process.wait()
+    seconds = time.monotonic() - began
+    if code != _EXITS[sent] or seconds > _MAX_SECONDS or process.err:
+        return f"exit {code} after {seconds:.1f} s: {process.err.strip()[-300:]}"
+    return ""
+
+
+def _says_stopped(case: Path) -> str:
+    status = (case / "run" / "run.json").read_text(encoding="utf-8")
+    return "" if '"status": "stopped"' in status else f"run.json says {status}"
+
+
+def _resumed(case: Path, reference: Path) -> str:
+    """Nothing where the run, resumed if it needs to be, is the reference."""
+    return done(fork(("resume", "run"), case)) or difference(case / "run", reference)
+
+
+def _watched(sight: Sight, slow: int = _TRAINING, after: int = 0) -> None:
+    """In the copy: tell where it is. The phase `slow` takes seconds once there were `after` steps."""
+    from dlcourse import stopping, trainer
+    from dlcourse.checkpoint import Checkpoints
+    from dlcourse.tasks.task import Task
+
+    def wrap(owner: Any, name: str, before: Callable[[], None]) -> None:
+        original = getattr(owner, name)
+
+        def wrapped(*arguments: Any, **options: Any) -> Any:
+            before()
+            return original(*arguments, **options)
+
+        setattr(owner, name, wrapped)
+
+    def linger() -> None:
+        if sight.get()[0] >= after:
+            sight.enter(slow)
+            time.sleep(3)
+            sight.enter(_TRAINING)
+
+    wrap(trainer.Trainer, "_train_step", sight.begin_step)
+    wrap(stopping.Stop, "_handle", sight.hear)
+    places = {_EVALUATING: (trainer, "evaluate"), _PREPARING: (Task, "prepare"), _SAVING: (Checkpoints, "save")}
+    if slow in places:
+        wrap(*places[slow], linger)
+
+
+def _not_saving() -> None:
+    """The defect of the control: what a signal asks for is not done."""
+    from dlcourse.saving import Saver
+
+    original = Saver.save
+
+    def save(self: Saver, step: int, *rest: Any) -> None:
+        if step == 0:
+            original(self, step, *rest)
+
+    Saver.save = save  # type: ignore[method-assign]

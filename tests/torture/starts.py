@@ -1,0 +1,157 @@
+"""R11: runs that start at the same moment never share a folder, and of two that want the same one exactly one gets it."""
+
+import contextlib
+import io
+import os
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+from dlcourse import cli
+from dlcourse import run as run_module
+from dlcourse.config import FolderConfig
+from dlcourse.logger import Logger
+from dlcourse.metrics import METRICS, read_metrics
+from dlcourse.run import RunFolder
+from torture.outcome import Outcome
+
+TINY = ["data=iris", "model.hidden=[4]", "trainer.epochs=1"]
+
+_LINES = 20
+
+
+def start_together(works: list[Callable[[], int]]) -> list[tuple[int, int]]:
+    """Process id and exit code of each work, all of them let go at once, each in a process of its own."""
+    waiting, gate = os.pipe()
+    processes = []
+    for work in works:
+        process = os.fork()
+        if process == 0:
+            code = 99
+            try:
+                os.close(gate)
+                os.read(waiting, 1)  # ends when the parent closes its side
+                code = work()
+            finally:
+                os._exit(code)
+        processes.append(process)
+    os.close(waiting)
+    os.close(gate)
+    return [(process, os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])) for process in processes]
+
+
+def command(words: list[str], err: Path) -> Callable[[], int]:
+    """The command, what it says as an error in a file."""
+
+    def work() -> int:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+            code = cli.main(words)
+        err.write_text(said.getvalue())
+        return code
+
+    return work
+
+
+def claim(root: Path) -> Callable[[], int]:
+    """Make a run folder, as `train` does, and log into it who did."""
+
+    def work() -> int:
+        folder = RunFolder.create(FolderConfig(root=str(root)), "tiny")
+        with folder.locked(), Logger(folder) as logger:
+            for line in range(_LINES):
+                logger.scalars("train", line, 1, {"process": float(os.getpid())})
+        return 0
+
+    return work
+
+
+def without_names(folder: Path, count: int, trainings: int) -> list[str]:
+    """What went wrong with so many starts at once, of which some are whole trainings; a line for each."""
+    root = folder / "outputs"
+    works = [claim(root) for _ in range(count - trainings)]
+    works += [command(["train", *TINY, f"run.root={root}"], folder / f"{n}.err") for n in range(trainings)]
+    ended = start_together(works)
+    wrong = [f"process {process} ended with {code}" for process, code in ended if code != 0]
+    claimed = list((root / "tiny").iterdir())
+    trained = list((root / "iris-mlp").iterdir()) if trainings else []
+    wrong += [f"{count} starts, {len(claimed) + len(trained)} folders"] * (len(claimed) + len(trained) != count)
+    owners = Counter(process for path in claimed for process in _loggers(path))
+    for path in claimed:
+        lines = list(read_metrics(path / METRICS))
+        if len(_loggers(path)) != 1 or len(lines) != _LINES:
+            wrong.append(f"{path.name}: {len(lines)} lines of {len(_loggers(path))} processes")
+        elif not (path / ".lock").read_text().startswith(f"process {_loggers(path).pop():.0f} on "):
+            wrong.append(f"{path.name}: the lock names another process")
+    wrong += [f"process {process:.0f} logs in {folders} folders" for process, folders in owners.items() if folders > 1]
+    for path in trained:
+        steps = [record["step"] for record in read_metrics(path / METRICS)]
+        if steps != sorted(steps) or '"done"' not in (path / "run.json").read_text():
+            wrong.append(f"{path.name}: mixed or unfinished")
+    return wrong
+
+
+def _loggers(path: Path) -> set[float]:
+    return {record["train/process"] for record in read_metrics(path / METRICS)}
+
+
+def same_name(folder: Path) -> str:
+    """What went wrong with two starts that ask for the same folder."""
+    words = ["train", *TINY, f"run.dir={folder / 'same'}"]
+    ended = start_together([command(words, folder / f"{n}.err") for n in (0, 1)])
+    codes = [code for _, code in ended]
+    if sorted(codes) != [0, 2]:
+        return f"exit codes {codes}"
+    said = (folder / f"{codes.index(2)}.err").read_text()
+    return "" if re.fullmatch(r"dlcourse: error: run\.dir=\S+/same exists already; [^\n]*\n", said) else said
+
+
+def in_use(folder: Path, words: list[str]) -> str:
+    """What went wrong with a second process that wants to go on with a run while this one has it."""
+    path = folder / "run"
+    with RunFolder(path).locked():
+        ((_, code),) = start_together([command(words, folder / "second.err")])
+    said = (folder / "second.err").read_text()
+    expected = f"dlcourse: error: {path} is in use by process {os.getpid()} on "
+    return "" if code == 2 and said.startswith(expected) and said.count("\n") == 1 else f"exit code {code}: {said}"
+
+
+def run(count: int, seed: int, folder: Path) -> Outcome:
+    """So many starts at once without a name, a tenth of them whole trainings, and a tenth as many pairs with the same."""
+    outcome = Outcome("R11", f"{count} simultaneous starts, {max(1, count // 10)} pairs (seed {seed})")
+    started = time.monotonic()
+    generator = random.Random(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.redirect_stdout(io.StringIO()):
+        warm = cli.main(["train", *TINY, f"run.dir={folder / 'run'}"])  # children start with everything imported
+    assert warm == 0
+    wrong = without_names(folder, count, max(1, count // 10))
+    outcome.total += count
+    outcome.passed += max(0, count - len(wrong))
+    outcome.failures += wrong
+    for number in range(max(1, count // 10)):
+        place = folder / f"pair-{number}"
+        place.mkdir()
+        found = same_name(place)
+        outcome.count(not found, found)
+    for _ in range(max(1, count // 20)):
+        change = generator.choice([[], ["trainer.epochs=5"]])
+        found = in_use(folder, ["resume", str(folder / "run"), *change])
+        outcome.count(not found, found)
+    place = folder / "control"
+    place.mkdir()
+    with mock.patch.object(run_module, "claim_folder", _claim_by_time):
+        shared = without_names(place, 20, 0)
+    outcome.controls = [("folders named by time alone", 20 * (not shared), 20)]
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def _claim_by_time(parent: Path) -> Path:
+    path = parent / time.strftime("%Y-%m-%d_%H%M")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
