@@ -14,16 +14,23 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 _connections: list[str] = []
 _sockets: list[str] = []
+_HERE = (None, "", "127.0.0.1", "localhost", "::1", b"127.0.0.1", b"localhost", b"::1")
 
 
 def _watch_sockets(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "socket.__new__":
         _sockets.append(repr(arguments))
-    elif event == "socket.connect":
+    elif event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
         address = arguments[1]
-        if isinstance(address, tuple) and str(address[0]) not in ("127.0.0.1", "localhost", "::1"):
-            _connections.append(repr(address))
-            raise AssertionError(f"connects to {address!r}")
+        if isinstance(address, tuple) and address[0] not in _HERE:
+            _refuse(f"{address!r}")
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname") and arguments[0] not in _HERE:
+        _refuse(f"{arguments[0]!r}")
+
+
+def _refuse(address: str) -> None:
+    _connections.append(address)
+    raise AssertionError(f"connects to {address}")
 
 
 sys.addaudithook(_watch_sockets)
@@ -32,9 +39,11 @@ sys.addaudithook(_watch_sockets)
 @pytest.fixture(autouse=True)
 def connections() -> Iterator[list[str]]:
     """The addresses beyond this machine that a test tried to reach: none, or it fails, even where the error was caught."""
-    _connections.clear()
     yield _connections
-    assert _connections == [], "a test reaches for the network"
+    try:
+        assert _connections == [], "a test, or a fixture before it, reaches for the network"
+    finally:
+        _connections.clear()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.checkpoint import MANIFEST, Checkpoint, Checkpoints, Stretch
+from dlcourse.checkpoint import MANIFEST, Checkpoint, Checkpoints, Stretch, UnknownFormatError
 from dlcourse.errors import DataError
 
 
@@ -131,8 +131,6 @@ def test_one_that_was_renamed_is_not_taken_for_another_step(saves: Checkpoints) 
         {"step": 2.0},
         {"step": float("inf")},
         {"step": None},
-        {"format": 99},
-        {"format": 10**4000},
         {"files": []},
         {"files": None},
         {"files": {"state.json": {"size": "11", "sha256": ""}}},
@@ -160,6 +158,15 @@ def test_odd_manifests_are_passed_over(saves: Checkpoints, changes: dict[str, ob
     checkpoint, damaged = saves.newest()
     assert checkpoint is not None and checkpoint.step == 1
     assert len(damaged) == 1 and "\n" not in damaged[0]
+
+
+@pytest.mark.parametrize("number", [2, 99, 10**4000])
+def test_a_newer_format_is_refused_rather_than_taken_for_damage(saves: Checkpoints, number: int) -> None:
+    save(saves, 1)
+    save(saves, 2)
+    forge(saves, 2, {"format": number})
+    with pytest.raises(UnknownFormatError, match=r"of a newer dlcourse, this one reads 1$"):
+        saves.newest()
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,12 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+def test_a_reader_that_leaves_does_not_end_a_training(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m dlcourse train data=iris trainer.epochs=30 run.dir=run | head -n 1"
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "done"
+
+
 def start(folder: Path, *command: str) -> "subprocess.Popen[str]":
     """A process that heeds Ctrl-C even where this one, as in the background of a shell, was told to ignore it."""
     return subprocess.Popen(

@@ -88,6 +88,8 @@ ALLOWED = {
     "weights": WORDS,
     "stopping": WORDS,
     "tallies": WORDS,
+    "history": WORDS,
+    "ending": WORDS | {"checkpoint", "console", "run", "stopping"},
     "metrics": WORDS | {"checkpoint"},
     "board": WORDS,
     "saving": WORDS | {"checkpoint", "config", "logger", "run", "weights"},
@@ -97,12 +99,24 @@ ALLOWED = {
     "logger": WORDS | {"board", "checkpoint", "metrics", "run", "plots"},
     "console": WORDS,
     "summary": WORDS,
-    "report": WORDS | {"config", "console", "device", "run", "summary", "tasks", "trainer", "__version__"},
+    "report": WORDS | {"config", "console", "device", "history", "run", "summary", "tasks", "trainer", "__version__"},
     "building": WORDS
     | {"config", "console", "data", "descent", "device", "features", "models", "optim", "tasks"}
     | {"trainer", "transfer"},
     "trainer": WORDS
-    | {"config", "console", "descent", "device", "logger", "saving", "stopping", "tallies", "tasks", "weights"},
+    | {
+        "config",
+        "console",
+        "descent",
+        "device",
+        "history",
+        "logger",
+        "saving",
+        "stopping",
+        "tallies",
+        "tasks",
+        "weights",
+    },
 }
 
 

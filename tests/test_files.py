@@ -5,6 +5,7 @@ import pytest
 
 from dlcourse.errors import DataError
 from dlcourse.files import make_folders, read_regular, whole_file, write_durably
+from torture.processes import IS_POSSIBLE
 
 
 def names(folder: Path) -> list[str]:
@@ -41,6 +42,7 @@ def test_a_file_that_cannot_be_put_in_place_leaves_no_temporary_one(tmp_path: Pa
     assert names(tmp_path) == ["run.json"]
 
 
+@pytest.mark.skipif(not IS_POSSIBLE, reason="needs /proc, which Linux has")
 def test_a_durable_write_reaches_the_disk_before_its_name_and_then_the_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

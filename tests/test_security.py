@@ -2,18 +2,26 @@
 
 import ast
 import pickle
+import re
 import socket
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import dlcourse
 from dlcourse.data import cifar
 from lab import Lab
 from torture import attacks, fuzz
+from torture.processes import IS_POSSIBLE
 
 PACKAGE = Path(dlcourse.__file__).parent
 SOURCES = sorted([*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "hydra_plugins").rglob("*.py")])
+REPOSITORY = Path(__file__).resolve().parents[1]
+needs_copies = pytest.mark.skipif(not IS_POSSIBLE, reason="needs fork and /proc, which Linux has")
 ASKS_THE_SYSTEM = {"eval", "exec", "compile", "__import__", "breakpoint"}
 FORBIDDEN_MODULES = {
     "pickle", "cPickle", "_pickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "subprocess", "pty", "code",
@@ -104,11 +112,13 @@ def test_the_one_unpickler_admits_what_an_array_of_bytes_needs_and_no_more() -> 
     assert issubclass(cifar._BatchReader, pickle.Unpickler)
 
 
+@needs_copies
 def test_mutated_cifar_pickles_run_nothing(tmp_path: Path) -> None:
     outcome = attacks.run_pickles(40, 3, tmp_path)
     assert outcome.is_good, outcome.failures
 
 
+@needs_copies
 def test_attacks_run_nothing_and_write_nothing_outside(tmp_path: Path) -> None:
     outcome = attacks.run(45, 1, tmp_path)
     assert outcome.total == 45
@@ -127,10 +137,35 @@ def test_random_command_lines_and_files_are_answered(tmp_path: Path) -> None:
     assert outcome.is_good, outcome.row()
 
 
-def test_the_network_is_out_of_reach_of_tests(connections: list[str]) -> None:
-    with pytest.raises(AssertionError, match="connects"), socket.socket() as connection:
+def _connect() -> None:
+    with socket.socket() as connection:
         connection.connect(("192.0.2.1", 80))
-    assert connections == ["('192.0.2.1', 80)"]
+
+
+def _send() -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as connection:
+        connection.sendto(b"x", ("192.0.2.1", 80))
+
+
+def _send_message() -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as connection:
+        connection.sendmsg([b"x"], [], 0, ("192.0.2.1", 80))
+
+
+@pytest.mark.parametrize(
+    ("reach", "seen"),
+    [
+        (_connect, "('192.0.2.1', 80)"),
+        (_send, "('192.0.2.1', 80)"),
+        (_send_message, "('192.0.2.1', 80)"),
+        (lambda: socket.getaddrinfo("example.invalid", 80), "'example.invalid'"),
+        (lambda: socket.gethostbyname("example.invalid"), "'example.invalid'"),
+    ],
+)
+def test_the_network_is_out_of_reach_of_tests(reach: Callable[[], object], seen: str, connections: list[str]) -> None:
+    with pytest.raises(AssertionError, match="connects"):
+        reach()
+    assert connections == [seen]
     connections.clear()
 
 
@@ -139,3 +174,22 @@ def test_training_opens_no_socket(lab: Lab, opened_sockets: list[str]) -> None:
     assert opened_sockets == []
     socket.socket().close()
     assert len(opened_sockets) == 1
+
+
+def locked() -> dict[str, str]:
+    """The version of each package in requirements.lock; a line of any other form than name, version and sums fails."""
+    text = (REPOSITORY / "requirements.lock").read_text()
+    lines = re.sub(r"\\\n\s*", "", re.sub(r"(?m)^#.*\n", "", text)).splitlines()
+    packages = [re.fullmatch(r"([\w.-]+)==([\w.+!-]+)((?: --hash=sha256:[0-9a-f]{64})+)", line) for line in lines]
+    assert all(packages), [line for line, package in zip(lines, packages, strict=True) if not package]
+    return {canonicalize_name(package[1]): package[2] for package in packages if package}
+
+
+def test_the_lock_has_a_version_and_sums_for_all_that_is_needed() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    versions = locked()
+    for requirement in map(Requirement, project["dependencies"]):
+        version = versions.get(canonicalize_name(requirement.name))
+        assert version is not None, f"{requirement} is not in requirements.lock"
+        assert requirement.specifier.contains(version), f"{requirement}, locked is {version}"
+    assert len(project["dependencies"]) >= 10

@@ -11,6 +11,7 @@ from dlcourse.data.split import TensorSplit
 from dlcourse.descent import Descent
 from dlcourse.device import cpu
 from dlcourse.errors import DivergedError
+from dlcourse.history import History
 from dlcourse.logger import Logger
 from dlcourse.resuming import checkpoints
 from dlcourse.run import RunFolder
@@ -18,7 +19,7 @@ from dlcourse.saving import Saver
 from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.stopping import Stop
 from dlcourse.tasks.classification import Classification
-from dlcourse.trainer import History, Trainer, evaluate, steps_per_epoch
+from dlcourse.trainer import Trainer, evaluate, steps_per_epoch
 
 SPEC = DataSpec("toy", (4,), 2, "class", ("no", "yes"))
 

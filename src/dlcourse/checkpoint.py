@@ -6,6 +6,7 @@ manifest holds, and says which were passed over. Nothing here knows what the fil
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dlcourse.errors import DataError
+from dlcourse.errors import ConfigError, DataError, OutputError
 from dlcourse.files import create_file, sync_folder
 
 FOLDER, MANIFEST = "checkpoints", "manifest.json"
@@ -25,6 +26,11 @@ FORMAT = 1
 
 _NAME = re.compile(r"step-(\d{8,12})(?:\.(\d{1,6}))?")
 _MAX_MANIFEST_BYTES = 2**20
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+
+class UnknownFormatError(ConfigError):
+    """A checkpoint of a newer dlcourse than this one."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Checkpoint:
 
     path: Path
     step: int
-    contents: Mapping[str, bytes]
+    contents: dict[str, bytes]
     log: Stretch
 
     def json(self, name: str) -> dict[str, Any]:
@@ -102,8 +108,16 @@ class Checkpoints:
         self._prune()
         return sum(stretch.size for stretch in stretches.values())
 
+    def exist(self) -> bool:
+        """Whether there is any, good or damaged."""
+        return bool(self._places())
+
     def newest(self) -> tuple[Checkpoint | None, list[str]]:
-        """The newest checkpoint that is whole, if there is one, and a line about each newer one that is not."""
+        """The newest checkpoint that is whole, if there is one, and a line about each newer one that is not.
+
+        Raises OutputError where the system does not let one be read, and UnknownFormatError for one of a newer dlcourse:
+        nothing says that those are damaged.
+        """
         damaged = []
         for place in reversed(self._places()):
             try:
@@ -214,14 +228,24 @@ def _read_manifest(place: Path) -> Any:
             raise DataError(f"{MANIFEST} is not a file of dlcourse")
         manifest = json.loads(path.read_bytes())
     except OSError as error:
-        raise DataError(f"{MANIFEST}: {(error.strerror or str(error)).lower()}") from None
+        raise _unreadable(path, error) from None
     except (ValueError, RecursionError):
         raise DataError(f"{MANIFEST} cannot be read") from None
     if not isinstance(manifest, dict):
         raise DataError(f"{MANIFEST} cannot be read")
     if isinstance(manifest.get("format"), int) and manifest["format"] > FORMAT:
-        raise DataError(f"it has format {manifest['format']} of a newer dlcourse, this one reads {FORMAT}")
+        raise UnknownFormatError(
+            f"{place} has format {manifest['format']!s:.12} of a newer dlcourse, this one reads {FORMAT}"
+        )
     return manifest
+
+
+def _unreadable(path: Path, error: OSError) -> Exception:
+    """A file that is not there is damage; one that the system refuses may well be whole."""
+    reason = (error.strerror or str(error)).lower()
+    if error.errno in _NOT_THERE:
+        return DataError(f"{path.name}: {reason}")
+    return OutputError(f"cannot read {path}: {reason}")
 
 
 def _read_stretch(path: Path, stretch: Stretch, *, is_whole: bool) -> bytes:
@@ -235,7 +259,7 @@ def _read_stretch(path: Path, stretch: Stretch, *, is_whole: bool) -> bytes:
         with path.open("rb") as file:
             content = file.read(stretch.size)
     except OSError as error:
-        raise DataError(f"{path.name}: {(error.strerror or str(error)).lower()}") from None
+        raise _unreadable(path, error) from None
     except ValueError:
         raise DataError(f"{path.name!r} is not the name of a file") from None
     if Stretch.of(content) != stretch:

@@ -1,5 +1,7 @@
 """What a run says on the console: labelled lines, one line an epoch, and a progress bar on a terminal."""
 
+import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterable
@@ -60,7 +62,12 @@ class Console:
             return
         if self._bar is not None:
             self._bar.clear()
-        print(line, flush=True)
+        try:
+            print(line, flush=True)
+        except OSError:  # whoever read it has gone: no reason to end a training
+            self._quiet = True
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def format_metric(name: str, value: float) -> str:

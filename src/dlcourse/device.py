@@ -62,11 +62,13 @@ class Device:
         """A fixed random state inside, the old one after: what is random here changes nothing that follows."""
         devices = [self.torch_device] if self.torch_device.type == "cuda" else []
         mps_state = torch.mps.get_rng_state() if self.torch_device.type == "mps" else None
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(_EVALUATION_SEED)
-            yield
-        if mps_state is not None:
-            torch.mps.set_rng_state(mps_state)  # which fork_rng does not know
+        try:
+            with torch.random.fork_rng(devices=devices):
+                torch.manual_seed(_EVALUATION_SEED)
+                yield
+        finally:
+            if mps_state is not None:
+                torch.mps.set_rng_state(mps_state)  # which fork_rng does not know
 
 
 def cpu(threads: Count | None = None, deterministic: bool = False) -> Device:

@@ -9,11 +9,12 @@ from dlcourse import __version__
 from dlcourse.config import RunConfig
 from dlcourse.console import Console, format_metric, format_seconds
 from dlcourse.device import Device, environment
+from dlcourse.history import History
 from dlcourse.run import CONFIG, OVERRIDES, RunFolder
 from dlcourse.spec import Data, Report
 from dlcourse.summary import count_parameters, summarize, table
 from dlcourse.tasks.task import Task
-from dlcourse.trainer import History, batch_size
+from dlcourse.trainer import batch_size
 
 
 @dataclass(frozen=True)

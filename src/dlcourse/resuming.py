@@ -3,6 +3,7 @@
 Nothing here needs torch, so that a command which cannot go on says so at once.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ def status(folder: Path) -> str:
 
 
 def find_same(config: RunConfig, name: str) -> Path | None:
-    """The folder that `resume=auto` goes on with: `run.dir` where there is a run, or the newest unfinished one alike.
+    """The folder that `resume=auto` goes on with: `run.dir` where there is a run, else the newest unfinished one alike.
 
     Raises ConfigError where `run.dir` holds a run with another config.
     """
@@ -108,7 +109,8 @@ def find_same(config: RunConfig, name: str) -> Path | None:
         folder = user_path(config.run.dir, "run.dir")
         if not _is_run(folder) and not _is_hardly_begun(folder):
             return None
-        different = _differences(config, _config_of(folder))
+        saved = {} if _is_hardly_begun(folder) else _config_of(folder)
+        different = _differences(config, saved)
         if different:
             raise ConfigError(
                 f"run.dir={config.run.dir} holds another run: its {different[0]} differs; name another folder, "
@@ -117,8 +119,9 @@ def find_same(config: RunConfig, name: str) -> Path | None:
         return folder
     root = user_path(config.run.root, "run.root") / name
     for folder in sorted((path for path in root.glob("*") if _is_run(path)), reverse=True):
-        if status(folder) != "done" and not _differences(config, _config_of(folder)):
-            return folder
+        with contextlib.suppress(ConfigError, DataError):  # what cannot be read is none of ours to go on with
+            if status(folder) != "done" and not _differences(config, _config_of(folder)):
+                return folder
     return None
 
 
@@ -130,7 +133,7 @@ def environment_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iter
 
 
 def _is_run(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / CONFIG).is_file() or (folder / FOLDER).is_dir())
+    return folder.is_dir() and ((folder / CONFIG).is_file() or checkpoints(RunFolder(folder)).exist())
 
 
 def _is_hardly_begun(folder: Path) -> bool:
@@ -141,12 +144,12 @@ def _is_hardly_begun(folder: Path) -> bool:
 
 
 def _config_of(folder: Path) -> Mapping[str, Any]:
-    """The config in the newest good checkpoint, or in its file; empty where there is neither, which fits every config."""
+    """The config in the newest good checkpoint, or in its file; raises ConfigError where there is neither."""
     checkpoint, _ = checkpoints(RunFolder(folder)).newest()
     if checkpoint is not None:
         config: Mapping[str, Any] = about(checkpoint)["config"]
         return config
-    return read_yaml(folder / CONFIG) if (folder / CONFIG).is_file() else {}
+    return read_yaml(folder / CONFIG)
 
 
 def _differences(config: RunConfig, other: Mapping[str, Any]) -> list[str]:

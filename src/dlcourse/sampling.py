@@ -17,6 +17,7 @@ from dlcourse.finished import check_weights, read_spec
 from dlcourse.models import MODELS
 from dlcourse.optim import OPTIMIZERS
 from dlcourse.plots import save_png, to_image
+from dlcourse.registry import Choice
 from dlcourse.run import WEIGHTS, RunFolder, output_errors
 from dlcourse.spec import Report
 from dlcourse.tasks import TASKS
@@ -67,9 +68,17 @@ def _numbered(folder: Path, name: str) -> Iterator[Path]:
     return (folder / f"{name}_{number:04d}.png" for number in count(1))
 
 
+def _device(config: RunConfig) -> Device:
+    """The run's device, or the best there is where the run was made on a machine with another one."""
+    try:
+        return DEVICES.build(config.device)
+    except ConfigError:
+        return DEVICES.build(Choice("auto"))
+
+
 def _open_task(folder: Path, config: RunConfig) -> Task:
     """The run's task with its kept weights. Features are left out: no task that samples takes them."""
-    device: Device = DEVICES.build(config.device)
+    device = _device(config)
     spec = read_spec(folder)
     if config.features.name != "none":
         raise ConfigError(f"the model of {folder} predicts, it makes nothing up")

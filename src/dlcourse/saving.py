@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +23,8 @@ MODEL, TRAINING, KEPT = "model.safetensors", "training.safetensors", "kept.safet
 _MOST_OF_THE_TIME = 0.03
 
 
-@dataclass(frozen=True)
-class Saved:
-    """What a checkpoint holds: the `model`'s tensors, the `state` of the training, and the bytes of the kept weights."""
-
-    model: State
-    state: State
-    kept: bytes | None
-
-
 class Saver:
-    """Saves a training into checkpoints, by steps and by time, never so often that it takes more than 3 % of the time.
+    """Saves a training into checkpoints, by steps and by time; by time never so often that it takes more than 3 % of it.
 
     `about` says which run it is: it stands in each checkpoint, and is checked by whoever resumes.
     """
@@ -86,20 +76,33 @@ class Saver:
         return time.monotonic() + max(self._config.seconds, cost / _MOST_OF_THE_TIME)
 
 
-def read(checkpoint: Checkpoint) -> Saved:
-    """What the checkpoint holds; raises DataError."""
+def read(checkpoint: Checkpoint) -> tuple[State, State]:
+    """The model's tensors by name, and the training's state; raises DataError."""
     try:
         tensors = from_bytes(checkpoint.contents[TRAINING])
         model = from_bytes(checkpoint.contents[MODEL])
     except (KeyError, ValueError) as error:
         raise DataError(f"cannot read {checkpoint.path}: {error}") from None
-    return Saved(model, unpack(checkpoint.json(STATE).get("state"), tensors), checkpoint.contents.get(KEPT))
+    return model, unpack(checkpoint.json(STATE).get("state"), tensors)
 
 
-def restore(saved: Saved, model: nn.Module, weights: Path) -> None:
-    """Put the saved weights into the model, and the kept ones of that time into their file; raises DataError."""
-    model.load_state_dict(load_tensors(model.state_dict(), saved.model, "the weights"))
-    if saved.kept is None:
+def restore(checkpoint: Checkpoint, model: nn.Module, weights: Path) -> State:
+    """Put the weights back into the model, and the kept ones of that time into their file; returns the training's state.
+
+    The checkpoint's contents, which take as much memory as the training, are let go. Raises DataError.
+    """
+    tensors, state = read(checkpoint)
+    model.load_state_dict(load_tensors(model.state_dict(), tensors, "the weights"))
+    kept = checkpoint.contents.get(KEPT)
+    if kept is None:
         weights.unlink(missing_ok=True)
-    elif not weights.is_file() or weights.read_bytes() != saved.kept:
-        write_durably(weights, saved.kept)
+    elif not weights.is_file() or weights.read_bytes() != kept:
+        write_durably(weights, kept)
+    checkpoint.contents.clear()
+    return state
+
+
+def save_again(checkpoint: Checkpoint, checkpoints: Checkpoints, about: Mapping[str, Any]) -> None:
+    """Write a checkpoint once more, of a run that goes on by another config. Raises OSError."""
+    state = json.dumps(checkpoint.json(STATE) | {"about": about}).encode()
+    checkpoints.save(checkpoint.step, {**checkpoint.contents, STATE: state}, checkpoint.log, {})

@@ -1,4 +1,4 @@
-"""Being told to stop: Ctrl-C, SIGTERM and SIGUSR1, heeded at the next point where the run can be saved.
+"""Being told to stop: Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP, heeded at the next point where the run can be saved.
 
 The handler itself only takes note, or raises where nothing is half done. A second Ctrl-C ends the process at once.
 """
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 143}
+_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 143, "SIGHUP": 129}
 """128 + the number of the signal; SIGUSR1, with which batch systems give notice, ends as SIGTERM does."""
 
 
@@ -83,7 +83,7 @@ class Stop:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
-        if self.received == name == "SIGINT":
+        if self.received is not None and name == "SIGINT":
             os._exit(_CODES[name])
         first, self.received = self.received is None, self.received or name
         if first and not self._waits:

@@ -65,8 +65,8 @@ class Pending:
         values = torch.stack(self._values) if self._values else None
         return {"names": list(self._names), "values": values, "sizes": list(self._sizes)}
 
-    def load_state_dict(self, state: State) -> None:
-        """Go on with what was pending before."""
+    def load_state_dict(self, state: State, device: torch.device) -> None:
+        """Go on with what was pending before; what comes next is on the device, and so must this be."""
         values = state["values"]
         self._names, self._sizes = list(state["names"]), list(state["sizes"])
-        self._values = [] if values is None else list(values.unbind())
+        self._values = [] if values is None else list(values.to(device).unbind())

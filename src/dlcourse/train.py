@@ -1,14 +1,10 @@
 """One training run from its config: build everything, fit, test once, and leave a run folder that tells all."""
 
-import contextlib
 import dataclasses
-import functools
 import shlex
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +14,17 @@ from dlcourse.checkpoint import Checkpoints
 from dlcourse.config import RunConfig
 from dlcourse.console import Console
 from dlcourse.device import DEVICES, Device, environment, keep_freed_memory, seed_everything, use_threads
-from dlcourse.errors import ConfigError, DivergedError, OutputError, ResourceError, UserError
+from dlcourse.ending import explained, recorded_status
+from dlcourse.errors import ConfigError
 from dlcourse.finished import write_spec
+from dlcourse.history import History
 from dlcourse.logger import Logger
 from dlcourse.plots import LearningCurve
 from dlcourse.resuming import Paused
-from dlcourse.run import WEIGHTS, RunFolder, output_errors
+from dlcourse.run import WEIGHTS, RunFolder
 from dlcourse.spec import Report
-from dlcourse.stopping import Stop, StoppedError
-from dlcourse.trainer import History, Trainer, batch_size, evaluate
-
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+from dlcourse.stopping import Stop
+from dlcourse.trainer import Trainer, batch_size, evaluate
 
 
 @dataclass(frozen=True)
@@ -51,8 +47,8 @@ class RunResult:
 def run(config: RunConfig, overrides: list[str]) -> RunResult | None:
     """Train as `config` says; nothing is written before everything has been built and tried.
 
-    `overrides` are the words of the command line, kept for the record. None is for `resume=auto` where the run is complete.
-    Raises UserError, and StoppedError where a signal ended the run.
+    `overrides` are the words of the command line, kept for the record. None is for `resume=auto` where the run in run.dir
+    is complete. Raises UserError, and StoppedError where a signal ended the run.
     """
     check_entries(config)
     name = f"{config.data.name}-{config.model.name}"
@@ -77,11 +73,12 @@ def resume(paused: Paused, config: RunConfig, overrides: list[str]) -> RunResult
     epochs = _epochs_done(paused)
     if config.trainer.epochs < epochs:
         raise ConfigError(f"trainer.epochs={config.trainer.epochs}: the run has done {epochs} epochs already")
-    if resuming.status(paused.folder.path) == "done" and config.trainer.epochs == _epochs_asked_for(paused):
+    if resuming.status(paused.folder.path) == "done" and not _asks_for_more(config, paused):
+        more = f"trainer.epochs={2 * epochs}" if epochs == config.trainer.epochs else "trainer.patience=N"
         Console().say(
             "done",
             f"{paused.folder.path} is complete: {epochs} epoch{'' if epochs == 1 else 's'}; for more of them type "
-            f"dlcourse resume {shlex.quote(str(paused.folder.path))} trainer.epochs={2 * epochs}",
+            f"dlcourse resume {shlex.quote(str(paused.folder.path))} {more}",
         )
         return None
     with Stop() as stop:
@@ -92,8 +89,12 @@ def _epochs_done(paused: Paused) -> int:
     return resuming.epochs_done(paused.checkpoint) if paused.checkpoint else 0
 
 
-def _epochs_asked_for(paused: Paused) -> int | None:
-    return int(paused.about["config"]["trainer"]["epochs"]) if paused.about else None
+def _asks_for_more(config: RunConfig, paused: Paused) -> bool:
+    """Whether a finished run shall go on: for more epochs, or with another patience where that had ended it."""
+    if not paused.about:
+        return True
+    before = paused.about["config"]["trainer"]
+    return (config.trainer.epochs, config.trainer.patience) != (before["epochs"], before["patience"])
 
 
 class _Session:
@@ -132,13 +133,17 @@ class _Session:
         console.say("run", str(folder.path))
         checkpoints = resuming.checkpoints(folder, setup.config.trainer.checkpoint.keep)
         with (
-            _recorded_status(folder, console) as status,
-            _explained(folder.path, checkpoints, batch_size(setup.config.trainer, setup.data)),
+            recorded_status(folder, console) as status,
+            explained(folder.path, checkpoints, batch_size(setup.config.trainer, setup.data)),
         ):
             folder.tidy()
             report.write_beginning(folder, setup, is_new=paused is None or paused.checkpoint is None)
             write_spec(folder, setup.data.spec)
             status("running")
+            if paused is not None and paused.checkpoint is not None:
+                checkpoints.set_aside_newer(paused.checkpoint)
+                if paused.about["config"] != self._about["config"]:  # what is asked for now must outlive a kill, too
+                    saving.save_again(paused.checkpoint, checkpoints, self._about)
             console.say("ready", *setup.task.prepare(setup.data))
             history, test = self._fit_and_test(folder, checkpoints, paused)
             seconds = time.perf_counter() - self._started
@@ -155,8 +160,6 @@ class _Session:
         setup, data, task = self._setup, self._setup.data, self._setup.task
         config, device = setup.config.trainer, setup.device
         checkpoint = paused.checkpoint if paused else None
-        saved = saving.read(checkpoint) if checkpoint else None
-        checkpoints.set_aside_newer(checkpoint)
         with Logger(folder, checkpoint.log if checkpoint else None) as logger:
             logger.board.text("command", f"`{setup.command}`")
             logger.board.text("config", f"```yaml\n{setup.config.to_yaml()}\n```")
@@ -165,9 +168,8 @@ class _Session:
                     logger.board.graph(task.model, next(data.val.batches(1)).inputs)
             saver = saving.Saver(checkpoints, config.checkpoint, logger, folder / WEIGHTS, self._about)
             trainer = Trainer(task, data, config, device, logger, self._console, folder / WEIGHTS, saver, self._stop)
-            if saved is not None:
-                saving.restore(saved, task.model, folder / WEIGHTS)
-                trainer.load_state_dict(saved.state)
+            if checkpoint is not None:
+                trainer.load_state_dict(saving.restore(checkpoint, task.model, folder / WEIGHTS))
                 checkpoints.saved_step = trainer.history.steps
                 self._say_where(trainer)
             history = trainer.fit()
@@ -220,63 +222,3 @@ def _device(config: RunConfig, paused: Paused | None) -> Device:
 def _learning_curve(history: History, metric: str) -> LearningCurve:
     shown = {tag: values for tag, values in history.series.items() if tag.rpartition("/")[2] in ("loss", metric)}
     return LearningCurve(history.epochs, shown, history.best_epoch)
-
-
-@contextlib.contextmanager
-def _explained(folder: Path, checkpoints: Checkpoints, size: int) -> Iterator[None]:
-    """Errors of the machine as one line each, which says from where the run can go on."""
-    try:
-        with output_errors(folder):
-            yield
-    except OutputError as error:
-        place = str(error).partition(";")[0]
-        raise (
-            error if checkpoints.saved_step is None else OutputError(f"{place}; {_safe(folder, checkpoints)}")
-        ) from error
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
-            reason = f"out of memory with {size} examples in a batch; try a smaller trainer.batch_size in a new run"
-        elif "DataLoader worker" in str(error):
-            reason = "a process that reads images was killed, perhaps for want of memory; data.workers=0 does without"
-        else:
-            raise
-        raise ResourceError(f"{reason}; {_safe(folder, checkpoints)}") from error
-    except DivergedError as error:
-        step = checkpoints.saved_step
-        raise DivergedError(f"{error}; the checkpoint of step {step} is good" if step else str(error)) from error
-
-
-def _safe(folder: Path, checkpoints: Checkpoints) -> str:
-    step = checkpoints.saved_step
-    if step is None:
-        return "nothing was saved yet"
-    return f"step {step} is safe: then go on with dlcourse resume {shlex.quote(str(folder))}"
-
-
-@contextlib.contextmanager
-def _recorded_status(folder: RunFolder, console: Console) -> Iterator[Callable[[str], None]]:
-    """Keep run.json true: running, then done, stopped (by a signal) or failed with the reason.
-
-    It gives the function that writes it, to be called again once the files are there that it vouches for. Until then it
-    vouches for none: a run that was cut off while these were replaced is not opened, but can be resumed.
-    """
-    status = functools.partial(folder.write_status, started=f"{datetime.now().astimezone():%Y-%m-%dT%H:%M:%S%z}")
-    with output_errors(folder.path):
-        status("running")
-    try:
-        yield status
-    except (KeyboardInterrupt, StoppedError) as stop:
-        with contextlib.suppress(OSError):
-            status("stopped")
-        by = stop.signal if isinstance(stop, StoppedError) and stop.signal != "SIGINT" else "Ctrl-C"
-        console.say("stop", f"stopped by {by}; go on with: dlcourse resume {shlex.quote(str(folder.path))}")
-        raise
-    except Exception as error:
-        with contextlib.suppress(OSError):
-            status("failed", reason=str(error))
-        if not isinstance(error, UserError):
-            with contextlib.suppress(OSError):
-                folder.write_text("error.txt", "".join(traceback.format_exception(error)))
-                error.add_note(f"its traceback is in {folder / 'error.txt'}")
-        raise
-    status("done")

@@ -4,7 +4,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from dlcourse.console import Console, format_metric, format_seconds
 from dlcourse.descent import require_finite
 from dlcourse.device import Device, random_state, set_random_state
 from dlcourse.errors import DataError, DivergedError
+from dlcourse.history import History
 from dlcourse.logger import Logger
 from dlcourse.saving import Saver
 from dlcourse.spec import Batch, Data, Report, Split
@@ -24,29 +25,6 @@ from dlcourse.tasks.task import Task
 from dlcourse.weights import load_weights, save_weights
 
 _MAX_ROWS = 25
-
-
-@dataclass
-class History:
-    """What the epochs brought: the numbers of each evaluation, and which epoch's weights are kept."""
-
-    epochs: list[int] = field(default_factory=list)
-    series: dict[str, list[float]] = field(default_factory=dict)
-    steps: int = 0
-    epoch_seconds: float = 0.0
-    train_seconds: float = 0.0
-    samples_per_second: float = 0.0
-    best_score: tuple[float, float] | None = None
-    best_epoch: int = 0
-    since_best: int = 0
-    kept_epoch: int = 0
-    kept: dict[str, float] = field(default_factory=dict)
-
-    def add(self, epoch: int, values: dict[str, float]) -> None:
-        """Append the numbers of an evaluation."""
-        self.epochs.append(epoch)
-        for name, value in values.items():
-            self.series.setdefault(name, []).append(value)
 
 
 class Trainer:
@@ -141,7 +119,7 @@ class Trainer:
             self.history = History(**history, best_score=None if best is None else (best[0], best[1]))
             self._epoch, self._batches_done = int(state["epoch"]), int(state["batches_done"])
             self._epoch_means.load_state_dict(state["epoch_means"])
-            self._pending.load_state_dict(state["pending"])
+            self._pending.load_state_dict(state["pending"], self._device.torch_device)
             set_random_state(state["random"], self._device)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise DataError(f"the saved state does not fit this training: {error!r}") from error
@@ -199,10 +177,12 @@ class Trainer:
         """The validation of this epoch, where it is its turn; a stop in the middle throws it away and saves the rest."""
         if self._epoch % self._config.eval_every and self._epoch != self._config.epochs:
             return None
+        random = random_state(self._device)
         try:
             with self._stop.at_once():
                 return evaluate(self._task, self._data.val, self._config.eval_batch_size, self._device)
         except StoppedError:
+            set_random_state(random, self._device)  # the signal may have come before the evaluation had put it back
             self.save()
             raise
 
@@ -231,11 +211,7 @@ class Trainer:
         values = {f"train/{name}": value for name, value in self._epoch_means.values().items()}
         values |= {f"val/{name}": value for name, value in report.scalars.items()}
         history.add(epoch, values)
-        score = _score(report.scalars, task)
-        is_best = history.best_score is None or score > history.best_score
-        history.since_best = 0 if is_best else history.since_best + 1
-        if is_best:
-            history.best_score, history.best_epoch = score, epoch
+        is_best = history.take(epoch, _score(report.scalars, task))
         if is_best or self._config.weights == "last":
             history.kept_epoch, history.kept = epoch, report.scalars
             save_weights(task.model, self._weights)

@@ -31,6 +31,7 @@ import torch
 from dlcourse import cli
 from dlcourse.weights import to_bytes
 from torture.outcome import Outcome
+from torture.processes import in_copy
 from torture.watching import Seen, watched
 
 SECRET = "hunter2-do-not-copy"
@@ -568,7 +569,9 @@ def _samples_link(scene: Scene) -> list[str]:
 def _unfinished_links(scene: Scene) -> list[str]:
     run = scene.made()
     (run / "samples").mkdir(exist_ok=True)
-    for pid in range(os.getpid(), os.getpid() + 3000):
+    probe = in_copy(lambda: 0)  # its number tells what those to come will be
+    os.waitpid(probe, 0)
+    for pid in range(probe, probe + 3000):
         (run / "samples" / f".samples_0001.png.{pid}.part").symlink_to(scene.victim / "precious.txt")
     return ["sample", "run"]
 
@@ -1029,6 +1032,21 @@ def _lock_plainly(scene: Scene) -> int:
     return 0
 
 
+def _replace_plainly(scene: Scene) -> int:
+    scene.write("new", "new").replace(scene.victim / "precious.txt")
+    return 0
+
+
+def _link_plainly(scene: Scene) -> int:
+    (scene.victim / "link").hardlink_to(scene.write("new", "new"))
+    return 0
+
+
+def _remove_by_descriptor(scene: Scene) -> int:
+    os.remove("precious.txt", dir_fd=os.open(scene.victim, os.O_RDONLY))
+    return 0
+
+
 def _listen(scene: Scene) -> int:
     import socket
 
@@ -1053,11 +1071,21 @@ CONTROLS: dict[str, Callable[[Scene], int]] = {
     "tarfile.extractall": _unpack_plainly,
     "Image.open": _open_plainly,
     "a lock file that is a link": _lock_plainly,
+    "os.replace outside": _replace_plainly,
+    "link outside": _link_plainly,
+    "os.remove by descriptor": _remove_by_descriptor,
     "a socket": _listen,
 }
 """The plain mechanisms, which must leave the mark, change the victim's folder or be seen to try."""
 
-_LEAVES_A_MARK = set(CONTROLS) - {"tarfile.extractall", "a lock file that is a link", "a socket"}
+_CHANGES_THE_VICTIM = {
+    "tarfile.extractall",
+    "a lock file that is a link",
+    "os.replace outside",
+    "link outside",
+    "os.remove by descriptor",
+}
+_LEAVES_A_MARK = set(CONTROLS) - _CHANGES_THE_VICTIM - {"a socket"}
 
 
 def controls(folder: Path, templates: Path) -> list[tuple[str, bool]]:

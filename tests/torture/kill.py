@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -73,64 +74,126 @@ def go_on(config: RunConfig, folder: Path) -> int:
     return resume.main([str(folder)])
 
 
-def run(count: int, seed: int, folder: Path) -> Outcome:
-    """Kill `count` times: once at each place where a control matters, else at random.
+class Bench:
+    """Kills runs of all families, each of which is run once without a kill, when it is first needed."""
 
-    At those places runs are killed again for the controls, which are not counted.
-    """
-    started, chance = time.monotonic(), random.Random(seed)
-    outcome = Outcome("R1", "kill -9 at random moments, the end bit-exact")
-    warm = warm_up(folder)
-    references: dict[str, Reference] = {}
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._warm = folder, warm_up(folder)
+        self._references: dict[str, Reference] = {}
+        self._hits: Counter[str] = Counter()
+        self._runs = self._at_steps = self._early = 0
+        self.outcome = Outcome("R1", "")
+        (folder / "whole").mkdir()
+        (folder / "killed").mkdir()
 
-    def reference(name: str) -> Reference:
-        if name not in references:
-            references[name] = Reference.of(family(name, folder / "data", warm), folder / "whole" / name)
-        return references[name]
+    def at_set_steps(self) -> None:
+        """Kill once at each place where a control matters; then go on as it should be, and with each defect."""
+        killed = self._folder / "at-steps"
+        for name, step in sorted({place for _, places in CONTROLS.values() for place in places}):
+            kill_at(step, self._reference(name), killed / f"{name}-{step}")
+            wrong = self._resume(no_defect, name, step)
+            self.outcome.count(not wrong, f"{name} killed at step {step}: {wrong}")
+            self._at_steps, self._runs = self._at_steps + 1, self._runs + 1
+        for title, (defect, places) in CONTROLS.items():
+            spoilt = [not self._resume(defect, name, step) for name, step in places]
+            self.outcome.controls.append((title, sum(spoilt), len(spoilt)))
 
-    (folder / "whole").mkdir()
-    (folder / "killed").mkdir()
-    for name, step in sorted({place for _, places in CONTROLS.values() for place in places}):
-        exact = is_exact_without(no_defect, reference(name), step, folder / "killed" / f"{name}-{step}")
-        outcome.count(exact, f"{name} killed at step {step}: {folder / 'killed'}")
-    for title, (defect, places) in CONTROLS.items():
-        spoilt = [is_exact_without(defect, reference(name), step, folder / "control") for name, step in places]
-        outcome.controls.append((title, sum(spoilt), len(spoilt)))
-    number = 0
-    while outcome.total < count:
-        name = NAMES[number % len(NAMES)]
-        place = folder / "killed" / f"{number}-{name}"
-        times = min(chance.randint(1, _MOST_KILLS), count - outcome.total)
-        kills, failure = kill_often(reference(name), place, chance, times)
-        for _ in range(kills):
-            outcome.count(not failure, f"seed {seed}, run {number} of {name}, {kills} kills: {failure}")
-        if failure and not kills:
-            outcome.count(False, f"seed {seed}, run {number} of {name}, no kill: {failure}")
+    def at_random(self, count: int, chance: random.Random) -> None:
+        """Kill so many times, each family at least once where there are twice as many kills as families."""
+        left = count
+        while left > 0 and not self.outcome.failures:
+            waiting = [name for name in NAMES if not self._hits[name]]
+            name = waiting[0] if waiting else chance.choice(NAMES)
+            times = min(chance.randint(1, _MOST_KILLS), max(1, left // max(1, len(waiting))), left)
+            left -= self._kill_often(name, chance, times)
+        assert count < 2 * len(NAMES) or self.outcome.failures or all(self._hits[name] for name in NAMES)
+
+    def say(self) -> Outcome:
+        """What was done, and how it ended."""
+        families = len(self._references)
+        at_random = sum(self._hits.values())
+        self.outcome.what = (
+            f"kill -9, the end bit-exact: {at_random} at random, {self._at_steps} at set steps, {self._early} before the "
+            f"first checkpoint; {self._runs} runs of {families} families"
+        )
+        return self.outcome
+
+    def _reference(self, name: str) -> Reference:
+        if name not in self._references:
+            config = family(name, self._folder / "data", self._warm)
+            self._references[name] = Reference.of(config, self._folder / "whole" / name)
+        return self._references[name]
+
+    def _resume(self, defect: Callable[[], contextlib.AbstractContextManager[None]], name: str, step: int) -> str:
+        """What differs where a copy of the run that was killed at that step goes on with a defect."""
+        reference, place = self._reference(name), self._folder / "resumed"
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(self._folder / "at-steps" / f"{name}-{step}", place)
+
+        def resume_badly() -> int:
+            with defect():
+                return resume.main([str(place)])
+
+        log = place.with_suffix(".log")
+        assert wait(in_child(resume_badly, log)) == 0, log.read_text()[-1500:]
+        return "; ".join(differences(place, reference.folder))
+
+    def _kill_often(self, name: str, chance: random.Random, times: int) -> int:
+        """The kills of one run, each of which counts as good where the run ends as if nothing had happened."""
+        place = self._folder / "killed" / f"{self._runs}-{name}"
+        kills, early, failure = kill_often(self._reference(name), place, chance, times)
+        for _ in range(kills or bool(failure)):
+            self.outcome.count(not failure, f"run {self._runs} of {name}, {kills} kills: {failure}")
+        self._runs += 1
+        self._hits[name] += kills
+        self._early += early
         if not failure:
             shutil.rmtree(place)
-        number += 1
+        return kills
+
+
+def run(count: int, seed: int, folder: Path, part: str = "both") -> Outcome:
+    """Kill `count` times: once at each place where a control matters, else at random.
+
+    `part`: "both", or "controls", those places alone, or "kills", random moments alone.
+    """
+    started = time.monotonic()
+    bench = Bench(folder)
+    if part != "kills":
+        bench.at_set_steps()
+    if part != "controls":
+        bench.at_random(count - bench.outcome.total, random.Random(seed))
+    outcome = bench.say()
+    outcome.what += f" (seed {seed})"
     outcome.seconds = time.monotonic() - started
     return outcome
 
 
-def kill_often(reference: Reference, place: Path, chance: random.Random, times: int) -> tuple[int, str]:
-    """Kill a run so many times, as long as it lasts, then let it end; returns the kills that hit, and what is wrong."""
-    kills, log = 0, place.with_suffix(".log")
+def kill_often(reference: Reference, place: Path, chance: random.Random, times: int) -> tuple[int, int, str]:
+    """Kill a run so many times, as long as it lasts, then let it end.
+
+    Returns the kills that hit, how many of them before there was a checkpoint, and what is wrong.
+    """
+    kills, early, log = 0, 0, place.with_suffix(".log")
     while True:
         work = chance.choice([start, go_on])
         is_last = kills == times
         child = in_child(functools.partial(work, reference.config, place), log)
         longest = reference.seconds if kills == 0 else reference.seconds / 2  # one that goes on has less to do
-        code = wait(child, None if is_last else chance.uniform(0, longest))
+        try:
+            code = wait(child, None if is_last else chance.uniform(0, longest))
+        except TimeoutError as error:
+            return kills, early, str(error)
         if code == -signal.SIGKILL:
             kills += 1
+            early += not any(place.glob("checkpoints/step-*"))
         elif code != 0:
-            return kills, f"exit code {code}: {log.read_text()[-1500:]}"
+            return kills, early, f"exit code {code}: {log.read_text()[-1500:]}"
         else:
-            return kills, "; ".join(differences(place, reference.folder))
+            return kills, early, "; ".join(differences(place, reference.folder))
 
 
-def kill_at(step: int, config: RunConfig, place: Path) -> None:
+def kill_at(step: int, reference: Reference, place: Path) -> None:
     """Train until that step is done, and be killed there."""
 
     def train_step(self: Trainer, batch: Any) -> None:
@@ -138,26 +201,14 @@ def kill_at(step: int, config: RunConfig, place: Path) -> None:
         if self.history.steps == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    trains, Trainer._train_step = Trainer._train_step, train_step  # type: ignore[method-assign]
-    start(config, place)
+    def train_until() -> None:
+        Trainer._train_step = train_step  # type: ignore[method-assign]
+        start(reference.config, place)
 
-
-def is_exact_without(
-    defect: Callable[[], contextlib.AbstractContextManager[None]], reference: Reference, step: int, place: Path
-) -> bool:
-    """Whether a run that is killed at a step, and resumed with a defect, ends as the uninterrupted one."""
+    trains = Trainer._train_step
+    place.parent.mkdir(exist_ok=True)
     log = place.with_suffix(".log")
-    shutil.rmtree(place, ignore_errors=True)
-    assert wait(in_child(lambda: kill_at(step, reference.config, place), log)) == -signal.SIGKILL, log.read_text()[
-        -1500:
-    ]
-
-    def resume_badly() -> int:
-        with defect():
-            return go_on(reference.config, place)
-
-    assert wait(in_child(resume_badly, log)) == 0, log.read_text()[-1500:]
-    return not differences(place, reference.folder)
+    assert wait(in_child(train_until, log)) == -signal.SIGKILL, log.read_text()[-1500:]
 
 
 def _without(owner: Any, change: Callable[[State], State]) -> Callable[[], contextlib.AbstractContextManager[None]]:
@@ -226,6 +277,6 @@ CONTROLS: dict[str, tuple[Callable[[], contextlib.AbstractContextManager[None]],
 
 
 if __name__ == "__main__":
-    result = run(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    result = run(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])
     print(json.dumps(dataclasses.asdict(result)))
     sys.exit(not result.is_good)

@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import safetensors.torch
 import torch
@@ -21,9 +21,9 @@ import yaml
 from safetensors import SafetensorError
 
 from dlcourse import cli, saving, weights
-from dlcourse.checkpoint import MANIFEST
+from dlcourse.checkpoint import FORMAT, MANIFEST
 from dlcourse.config import RunConfig
-from dlcourse.errors import UserError
+from dlcourse.errors import DataError, UserError
 from dlcourse.finished import check_weights, read_checked, read_spec
 from dlcourse.metrics import METRICS
 from dlcourse.resuming import look, status
@@ -33,12 +33,13 @@ from dlcourse.yaml_file import read_yaml
 from torture.outcome import Outcome
 
 _MOST_SECONDS, _MOST_MEBIBYTES = 5.0, 300
+_LONGEST_WAIT = 60.0
 _MODEL = ("model=mlp", "model.hidden=[8]", "data=moons", "trainer=small_data", "trainer.epochs=3")
 _STOPPED_AT = 30
 
 
-class _TookTooLongError(Exception):
-    """A file made the reader wait."""
+class _TookTooLong(BaseException):
+    """A file made the reader work or wait; no reader catches this."""
 
 
 class _Watch:
@@ -73,10 +74,17 @@ def read_back(folder: Path) -> ReadBack:
         paused = look(folder)
         checkpoint = paused.checkpoint
         assert checkpoint is not None
-        saved = saving.read(checkpoint)
+        model, state = saving.read(checkpoint)
         with (folder / METRICS).open("rb") as file:
             log = file.read(checkpoint.log.size)
-        resumed = (checkpoint.step, paused.about, _plain(saved.model), _plain(saved.state), saved.kept, log)
+        resumed = (
+            checkpoint.step,
+            paused.about,
+            _plain(model),
+            _plain(state),
+            checkpoint.contents.get(saving.KEPT),
+            log,
+        )
         damaged = paused.damaged
     except UserError as error:
         resumed, damaged = error, ()
@@ -127,38 +135,101 @@ class Patient:
         self.files = [folder / name for name in names if (folder / name).exists()]
         self.files += [file for place in self.places for file in sorted(place.iterdir())]
         self._contents = {file: file.read_bytes() for file in self.files}
+        self._names = {file: [other for other in self.files if other.samefile(file)] for file in self.files}
         self.whole = read_back(folder)
         self.right = [self.whole.resumed]
+        self._logs = [self._log_size()]
         shutil.move(self.places[-1], folder / "aside")
         self.right.append(read_back(folder).resumed)
+        self._logs.append(self._log_size())
         shutil.move(folder / "aside", self.places[-1])
 
-    def mend(self) -> None:
-        """Put back whatever is not as it was."""
-        for file, content in self._contents.items():
-            if file.is_symlink() or not file.is_file():
-                if file.is_dir() and not file.is_symlink():
-                    file.rmdir()
-                file.unlink(missing_ok=True)
-                file.write_bytes(content)
-            elif file.stat().st_size != len(content) or file.read_bytes() != content:
-                file.write_bytes(content)
+    def _log_size(self) -> int:
+        checkpoint = look(self.folder).checkpoint
+        assert checkpoint is not None
+        return checkpoint.log.size
 
-    def wrong(self, found: ReadBack) -> str:
-        """What was silently wrong, or nothing."""
-        if not isinstance(found.resumed, UserError) and found.resumed != self.right[0]:
-            if found.resumed != self.right[1]:
-                return "resume goes on with something else"
-            if not found.damaged:
-                return "resume goes on with an older checkpoint and does not say so"
-        if found.status not in (self.whole.status, ""):
-            return f"status '{found.status}'"
-        for name in ("config", "spec", "weights"):
-            value = getattr(found, name)
-            if not isinstance(value, UserError) and value != getattr(self.whole, name):
-                return f"another {name}"
+    def changed(self) -> list[Path]:
+        """The files that are not as they were."""
+        return [file for file in self.files if not self._holds(file)]
+
+    def _holds(self, file: Path, size: int | None = None) -> bool:
+        """Whether a file, or the beginning of it, is as it was."""
+        return _is_regular(file) and file.read_bytes()[:size] == self._contents[file][:size]
+
+    def mend(self) -> None:
+        """Put back whatever is not as it was, and links between files."""
+        for file, names in self._names.items():
+            if all(map(self._holds, names)) and all(map(file.samefile, names)):
+                continue
+            for name in names:
+                if name.is_dir() and not name.is_symlink():
+                    name.rmdir()
+                name.unlink(missing_ok=True)
+            file.write_bytes(self._contents[file])
+            for name in names:
+                if name != file:
+                    os.link(file, name)
+
+    def expected(self, changed: list[Path]) -> int | None:
+        """How many checkpoints a resume must pass over to find one of which nothing has changed; None where all have."""
+        for number, (place, log) in enumerate(zip(reversed(self.places), self._logs, strict=True)):
+            if not any(place in file.parents for file in changed) and self._holds(self.folder / METRICS, log):
+                return number
+        return None
+
+    def wrong(self, found: ReadBack, changed: list[Path]) -> str:
+        """What was silently wrong, or refused without need, or nothing."""
+        wrong = self._wrong_resume(found, self.expected(changed))
+        if wrong:
+            return wrong
+        for name, files in _FROM.items():
+            value, right = getattr(found, name), getattr(self.whole, name)
+            is_as_ever = value == right or (isinstance(value, UserError) and isinstance(right, UserError))
+            is_damaged = any(self.folder / file in changed for file in files)
+            if not is_as_ever and not (is_damaged and (isinstance(value, UserError) or value == "")):
+                return f"another {name}: {value}"
         told = [error for error in vars(found).values() if isinstance(error, UserError)]
         return "more than one line" if any("\n" in str(line) for line in (*told, *found.damaged)) else ""
+
+    def _wrong_resume(self, found: ReadBack, expected: int | None) -> str:
+        if isinstance(found.resumed, UserError):
+            if expected is None or (expected == 1 and self.may_refuse()):
+                return ""
+            return f"resume refuses, but {self.places[-1 - expected].name} is whole: {found.resumed}"
+        if found.resumed == self.right[0]:
+            return ""
+        if found.resumed != self.right[1]:
+            return "resume goes on with something else"
+        if expected == 0:
+            return "resume passes over a checkpoint that is whole"
+        is_told = any(self.places[-1].name in line for line in found.damaged)
+        return "" if is_told else "resume goes on with an older checkpoint and does not say so"
+
+    def may_refuse(self) -> bool:
+        """Whether the newest manifest is a forgery that no checksum shows: of a newer format, or of fewer files."""
+        path = self.places[-1] / MANIFEST
+        if not _is_regular(path):
+            return False
+        try:
+            manifest = json.loads(path.read_bytes())
+            names = set(json.loads(self._contents[path])["files"])
+            return bool(manifest["format"] > FORMAT or set(manifest["files"]) < names)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return False
+
+
+_FROM = {
+    "status": (STATUS,),
+    "config": (CONFIG, STATUS),
+    "spec": (SPEC, STATUS),
+    "weights": (WEIGHTS, STATUS),
+}
+"""What is read from which files, besides checkpoints."""
+
+
+def _is_regular(file: Path) -> bool:
+    return file.is_file() and not file.is_symlink()
 
 
 Damage = Callable[[random.Random, Path, Patient], None]
@@ -347,32 +418,63 @@ def make_runs(folder: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def _limited() -> Iterator[None]:
-    """No more than some seconds."""
+    """No more than some seconds of the processor, nor a minute of waiting, as for a pipe."""
 
     def give_up(*_: object) -> None:
-        raise _TookTooLongError
+        raise _TookTooLong
 
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, _MOST_SECONDS)
+    numbers = signal.SIGPROF, signal.SIGALRM
+    before = [signal.signal(number, give_up) for number in numbers]
+    signal.setitimer(signal.ITIMER_PROF, _MOST_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, _LONGEST_WAIT)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
-def _judge(patient: Patient, watch: _Watch) -> str:
+class _Memory:
+    """The most by which one reading made this process grow, in MiB."""
+
+    def __init__(self) -> None:
+        self.most = 0.0
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is what there is now, says proc(5)
+        before = _mebibytes("VmRSS")
+        try:
+            yield
+        finally:
+            self.most = max(self.most, _mebibytes("VmHWM") - before)
+
+
+def _mebibytes(name: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
+
+
+def _judge(patient: Patient, changed: list[Path], watch: _Watch, memory: _Memory) -> str:
     """What is wrong with how a damaged folder is read, or nothing."""
     watch.events.clear()
     try:
-        with _limited():
+        with memory.watched(), _limited():
             watch.is_on = True
             found = read_back(patient.folder)
-    except Exception as error:
+    except (Exception, _TookTooLong) as error:
         return f"{type(error).__name__}: {error}"
     finally:
         watch.is_on = False
-    return f"ran code: {watch.events}" if watch.events else patient.wrong(found)
+    return f"ran code: {watch.events}" if watch.events else patient.wrong(found, changed)
+
+
+def _refuses_unnoticed(patient: Patient, changed: list[Path]) -> bool:
+    """Whether a resume that always refuses passes."""
+    with mock.patch(f"{__name__}.look", side_effect=DataError("refused")):
+        return not patient.wrong(read_back(patient.folder), changed)
 
 
 class _Control:
@@ -403,39 +505,57 @@ class _Control:
 
 def run(count: int, seed: int, folder: Path) -> Outcome:
     """So many damaged folders."""
-    outcome = Outcome("R5", f"damaged files, seed {seed}")
+    started = time.monotonic()
+    outcome = Outcome("R5", "", may_pass=True)
     rng = random.Random(seed)
     patients = [Patient(path) for path in make_runs(folder)]
     for encoding in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-8-sig"):
         codecs.lookup(encoding)  # modules of Python's that JSON with zeros in it would have imported
-    watch = _Watch()
+    watch, memory = _Watch(), _Memory()
     controls = [
         _Control(
             "safetensors without checksum", lambda content: _plain(safetensors.torch.load(content)), ".safetensors"
         ),
-        _Control(
-            "config.yaml without checksum", lambda content: RunConfig.from_mapping(yaml.safe_load(content)), ".yaml"
-        ),
+        _Control("config.yaml", lambda content: RunConfig.from_mapping(yaml.safe_load(content)), ".yaml"),
         _Control("JSON without checksum", json.loads, ".json"),
     ]
-    started, memory = time.monotonic(), _peak()
+    refused: list[bool] = []
+    back = 0
     for number in range(count):
-        patient = rng.choice(patients)
-        file = rng.choice(patient.files)
         kind = list(DAMAGES)[number % len(DAMAGES)]
-        before = file.read_bytes()
-        DAMAGES[kind](rng, file, patient)
-        wrong = _judge(patient, watch)
-        outcome.count(not wrong, f"{kind} in {patient.folder.name}/{file.relative_to(patient.folder)}: {wrong}")
+        patient, file, before, changed = _damage(kind, rng, patients)
+        wrong = _judge(patient, changed, watch, memory)
+        names = ", ".join(str(path.relative_to(patient.folder)) for path in changed)
+        outcome.count(not wrong, f"{kind} of {names} in {patient.folder.name}: {wrong}")
+        expected = patient.expected(changed)
+        if expected == 0 or (expected == 1 and not patient.may_refuse()):
+            back += expected
+            refused.append(_refuses_unnoticed(patient, changed))
         if kind in _OF_CONTENT:
             for control in controls:
                 control.take(file, before)
         patient.mend()
-    outcome.count(_peak() - memory < _MOST_MEBIBYTES, f"memory grew by {_peak() - memory:.0f} MiB")
-    outcome.controls = [(control.name, control.good, control.total) for control in controls]
+    if memory.most > _MOST_MEBIBYTES:
+        outcome.failures.append(f"a reading took {memory.most:.0f} MiB")
+    if any(refused):
+        outcome.failures.append(f"blind: a resume that always refuses passed {sum(refused)} of {len(refused)} times")
+    binary, *texts = controls  # few damages hit config.yaml: it counts together with JSON
+    outcome.controls.append((binary.name, binary.good, binary.total))
+    good, total = sum(text.good for text in texts), sum(text.total for text in texts)
+    outcome.controls.append((" and ".join(text.name for text in texts), good, total))
+    outcome.controls.append(("a resume that always refuses", sum(refused), len(refused)))
+    outcome.what = f"damaged files; {back} times the checkpoint before must serve (seed {seed})"
     outcome.seconds = time.monotonic() - started
     return outcome
 
 
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _damage(kind: str, rng: random.Random, patients: list[Patient]) -> tuple[Patient, Path, bytes, list[Path]]:
+    """Damage that changed something: in which run and file, what the file held, and which files are no longer the same."""
+    while True:
+        patient = rng.choice(patients)
+        file = rng.choice(patient.files)
+        before = file.read_bytes()
+        DAMAGES[kind](rng, file, patient)
+        if changed := patient.changed():
+            return patient, file, before, changed
+        patient.mend()

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 class Outcome:
     """So many of so many as they must be; `controls` are deliberate defects, `(name, how many still passed, of how many)`.
 
-    A harness whose controls all pass is blind. `failures` says of each failed case what happened.
+    A control that passes shows a blind harness: each must fail every time, or, where `may_pass`, as the defect is a rate
+    (a plain reader notices some damage), at least once. `failures` says of each failed case what happened, and of anything
+    else that is not as it must be.
     """
 
     goal: str
@@ -17,6 +19,7 @@ class Outcome:
     controls: list[tuple[str, int, int]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    may_pass: bool = False
 
     def count(self, is_good: bool, otherwise: str = "") -> None:
         """Take in one case."""
@@ -27,8 +30,13 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether every case passed and every control was caught at least once."""
-        return self.total > 0 and self.passed == self.total and all(good < of for _, good, of in self.controls)
+        """Whether every case passed, and no control did; with `may_pass`, none did every time."""
+        return (
+            self.total > 0
+            and self.passed == self.total
+            and not self.failures
+            and all(good < of if self.may_pass else good == 0 < of for _, good, of in self.controls)
+        )
 
     def row(self) -> str:
         """`R1   kill -9 at random moments   1000 of 1000   controls: no random state 0 of 5   62 s`."""

@@ -3,14 +3,16 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, TypeVar
 
 from dlcourse import cli
 from dlcourse.resuming import checkpoints, epochs_done
@@ -34,6 +36,17 @@ STEPS_PER_EPOCH, STEPS = 54, 162
 
 _POLL = 0.0005
 _LIMIT = 60.0
+_DRAWS = 10
+_CRASHED = 99
+
+IS_POSSIBLE = hasattr(os, "fork") and Path("/proc/self/fd").is_dir()
+"""Whether this machine has what copies of a process, and looking at them, take: Linux."""
+
+Found = TypeVar("Found")
+
+
+class TooLateError(Exception):
+    """A process had ended before its signal came: the case says nothing."""
 
 
 class Process:
@@ -93,6 +106,32 @@ class Process:
         self.send(signal.SIGKILL, to_all=True)
         self.wait()
 
+    def kill_at(self, run: Path, step: int, rng: random.Random, most: float) -> None:
+        """Kill it a moment, of so many seconds at most, after its checkpoint of a step has come.
+
+        Raises TooLateError where it was done before, and RuntimeError where it had failed by itself.
+        """
+        self.wait_until(lambda: steps_saved(run) >= step)
+        time.sleep(rng.random() * most)
+        self.kill()
+        self.require_killed()
+
+    def require_killed(self) -> None:
+        """Raise TooLateError where it was done before it was killed, and RuntimeError where it had failed by itself."""
+        code = self.wait()
+        if code == 0:
+            raise TooLateError
+        if code != -signal.SIGKILL:
+            raise RuntimeError(f"exit {code} before it was killed: {self.err.strip()[-400:]}")
+
+
+def in_time(case: Callable[[Path], Found], folders: Iterator[Path]) -> Found:
+    """What a case in a new folder brings, drawn again where its signal came too late; RuntimeError where it always does."""
+    for _ in range(_DRAWS):
+        with contextlib.suppress(TooLateError):
+            return case(next(folders))
+    raise RuntimeError(f"too late {_DRAWS} times one after another")
+
 
 def start(words: Sequence[str], folder: Path, before: str = "") -> Process:
     """The real command `dlcourse WORDS` in a folder; or `before`, lines of Python, then the command."""
@@ -121,14 +160,25 @@ def fork(words: Sequence[str], folder: Path, *defects: Callable[[], None], pictu
     Pictures are left blank where they are not asked for: drawing them takes most of the time of a tiny run.
     """
     streams = _streams(folder)
+    changes = [*([] if pictures else [_leave_pictures_blank]), *defects]
+    return Process(in_copy(lambda: _become_dlcourse(words, folder, streams, changes)), streams)
+
+
+def in_copy(work: Callable[[], int]) -> int:
+    """The id of a copy of this process that works and ends with the exit code that is returned, or 99 and a traceback."""
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # newer Pythons warn of threads, which the copy does not use
+        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of threads, which copies do not use
         pid = os.fork()
-    if pid == 0:
-        _become_dlcourse(words, folder, streams, [*([] if pictures else [_leave_pictures_blank]), *defects])
-    return Process(pid, streams)
+    if pid:
+        return pid
+    code = _CRASHED
+    try:
+        code = work()
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 def warm_up(folder: Path) -> None:
@@ -184,30 +234,26 @@ def _streams(folder: Path) -> Path:
 def _heed_signals() -> None:
     """What a shell gives a command; one in the background, as this process may be, ignores Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGUSR1):
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
-def _become_dlcourse(
-    words: Sequence[str], folder: Path, streams: Path, defects: Sequence[Callable[[], None]]
-) -> NoReturn:
-    """In the copy: be as a command that has just been started. Never returns."""
-    try:
-        os.setsid()
-        _heed_signals()
-        for number, suffix in ((1, ".out"), (2, ".err")):
-            file = os.open(streams.with_suffix(suffix), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-            os.dup2(file, number)
-            os.close(file)
-        sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
-        os.chdir(folder)
-        warnings.resetwarnings()
-        sys.argv = ["dlcourse", *words]
-        for defect in defects:
-            defect()
-        cli.command()
-    finally:
-        os._exit(99)
+def _become_dlcourse(words: Sequence[str], folder: Path, streams: Path, defects: Sequence[Callable[[], None]]) -> int:
+    """In the copy: be as a command that has just been started, which ends the process by itself."""
+    os.setsid()
+    _heed_signals()
+    for number, suffix in ((1, ".out"), (2, ".err")):
+        file = os.open(streams.with_suffix(suffix), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        os.dup2(file, number)
+        os.close(file)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+    os.chdir(folder)
+    warnings.resetwarnings()
+    sys.argv = ["dlcourse", *words]
+    for defect in defects:
+        defect()
+    cli.command()
+    raise AssertionError("the command returned instead of ending its process")
 
 
 def _leave_pictures_blank() -> None:

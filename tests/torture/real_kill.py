@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from torture.outcome import Outcome
@@ -9,86 +10,108 @@ from torture.processes import (
     STEPS,
     STEPS_PER_EPOCH,
     TRAINING,
-    Process,
+    TooLateError,
     difference,
     done,
     epoch_saved,
+    in_time,
     numbered,
     start,
     steps_saved,
 )
 
+Words = tuple[str, ...]
+Kill = Callable[[Path, random.Random], tuple[str, Words]]
+"""Starts a run in a folder and kills it; returns how, and the command that goes on with it."""
+
 _WORDS = (*TRAINING, "trainer.checkpoint.steps=3", "run.dir=run")
+_GO_ON = ("resume", "run")
 _LAST_TARGET = STEPS - 6
+_MOMENT = 0.02
+"""In seconds."""
 _FORGETS_RANDOM_STATE = "import dlcourse.trainer as trainer; trainer.set_random_state = lambda *_: None"
 
 
 def run(count: int, seed: int, folder: Path) -> Outcome:
-    """`count` runs: every fourth killed twice in one epoch, others killed before the first checkpoint or anywhere.
+    """`count` runs: every fourth killed twice in one epoch, every fourth before the first checkpoint, others anywhere.
 
-    What an outcome cannot show is in `what`: how many were killed how.
+    A run that was done before it was killed, or that was killed elsewhere than it was to be, is drawn again.
     """
     rng, started = random.Random(seed), time.monotonic()
     folders = numbered(folder)
     reference = next(folders) / "run"
     assert not (problem := done(start(_WORDS, reference.parent))), problem
-    kinds = {"twice": 0, "early": 0, "once": 0, "unborn": 0}
+    kinds = {"twice in an epoch": 0, "before the first checkpoint": 0, "once": 0, "before there was a config": 0}
     outcome = Outcome("R2", "")
     for number in range(count):
-        kind = ("twice", "early", "once", "once")[number % 4]
-        case = next(folders)
-        kind, problem = _KINDS[kind](case, rng)
-        kinds[kind] += 1
-        problem = problem or difference(case / "run", reference)
+        kind, problem = _case(_ORDER[number % len(_ORDER)], folders, rng, reference)
+        kinds[kind] += not problem
         outcome.count(not problem, f"case {number} of seed {seed}, {kind}: {problem}")
-    case = next(folders)
-    _kill_at(start(_WORDS, case), case, rng.randint(6, STEPS // 2), rng)
-    problem = done(start(("resume", "run"), case, before=_FORGETS_RANDOM_STATE)) or difference(case / "run", reference)
-    outcome.controls.append(("random state forgotten", int(not problem), 1))
+    early = kinds["before the first checkpoint"] + kinds["before there was a config"]
+    if kinds["twice in an epoch"] < count // 4 or early < min(1, count // 2):
+        outcome.failures.append(f"too few were killed as they were to be: {kinds}")
+        outcome.passed = 0
+    outcome.controls.append(
+        ("random state forgotten", in_time(lambda case: _forgotten(case, rng, reference), folders), 1)
+    )
     outcome.what = "kill -9 of the command: " + ", ".join(f"{number} {kind}" for kind, number in kinds.items())
     outcome.seconds = time.monotonic() - started
     return outcome
 
 
-def _twice(case: Path, rng: random.Random) -> tuple[str, str]:
+def _case(kill: Kill, folders: Iterator[Path], rng: random.Random, reference: Path) -> tuple[str, str]:
+    """How a run was killed, and what is wrong with it after it went on."""
+
+    def attempt(case: Path) -> tuple[str, str]:
+        kind, words = kill(case, rng)
+        return kind, done(start(words, case)) or difference(case / "run", reference)
+
+    try:
+        return in_time(attempt, folders)
+    except (RuntimeError, TimeoutError) as error:
+        return "once", str(error)
+
+
+def _forgotten(case: Path, rng: random.Random, reference: Path) -> int:
+    """1 where a run ends as the reference although its random state is forgotten; 0 where it ends with other numbers."""
+    start(_WORDS, case).kill_at(case / "run", rng.randint(6, STEPS // 2), rng, _MOMENT)
+    assert not (problem := done(start(_GO_ON, case, before=_FORGETS_RANDOM_STATE))), problem
+    found = difference(case / "run", reference)
+    assert "cannot be compared" not in found, found
+    return int(not found)
+
+
+def _twice(case: Path, rng: random.Random) -> tuple[str, Words]:
     """Killed twice in the same epoch, which is checked."""
     epoch = rng.randrange(STEPS // STEPS_PER_EPOCH)
     first, second = sorted(rng.sample(range(3, STEPS_PER_EPOCH - 9, 3), 2))
-    _kill_at(start(_WORDS, case), case, epoch * STEPS_PER_EPOCH + first, rng)
+    start(_WORDS, case).kill_at(case / "run", epoch * STEPS_PER_EPOCH + first, rng, _MOMENT)
     before = epoch_saved(case / "run"), steps_saved(case / "run")
-    _kill_at(start(("resume", "run"), case), case, epoch * STEPS_PER_EPOCH + second + 6, rng)
-    is_same = before[0] == epoch_saved(case / "run")
-    kind = "twice" if is_same and steps_saved(case / "run") > before[1] else "once"
-    return kind, done(start(("resume", "run"), case))
+    start(_GO_ON, case).kill_at(case / "run", epoch * STEPS_PER_EPOCH + second + 6, rng, _MOMENT)
+    if epoch_saved(case / "run") != before[0] or steps_saved(case / "run") <= before[1]:
+        raise TooLateError
+    return "twice in an epoch", _GO_ON
 
 
-def _once(case: Path, rng: random.Random) -> tuple[str, str]:
+def _once(case: Path, rng: random.Random) -> tuple[str, Words]:
     """Killed anywhere between the first checkpoint and the last."""
-    _kill_at(start(_WORDS, case), case, rng.randint(0, _LAST_TARGET), rng)
-    return "once", done(start(("resume", "run"), case))
+    start(_WORDS, case).kill_at(case / "run", rng.randint(0, _LAST_TARGET), rng, _MOMENT)
+    return "once", _GO_ON
 
 
-def _early(case: Path, rng: random.Random) -> tuple[str, str]:
+def _early(case: Path, rng: random.Random) -> tuple[str, Words]:
     """Killed before the first checkpoint; where not even the config is there, it is to be started again."""
     process = start(_WORDS, case)
     waits_for = rng.choice(("config.yaml", "config.yaml", "spec.json"))
     process.wait_until(lambda: (case / "run" / waits_for).exists())
     process.kill()
+    process.require_killed()
     if steps_saved(case / "run") >= 0:
-        kind = "once"
-    elif (case / "run" / "config.yaml").exists():
-        kind = "early"
-    else:
-        (case / "run").rename(case / "unborn")
-        return "unborn", done(start(_WORDS, case))
-    return kind, done(start(("resume", "run"), case))
+        raise TooLateError
+    if (case / "run" / "config.yaml").exists():
+        return "before the first checkpoint", _GO_ON
+    (case / "run").rename(case / "unborn")
+    return "before there was a config", _WORDS
 
 
-def _kill_at(process: Process, case: Path, step: int, rng: random.Random) -> None:
-    """Kill it a moment after its checkpoint of a step has come."""
-    process.wait_until(lambda: steps_saved(case / "run") >= step)
-    time.sleep(rng.random() * 0.02)
-    process.kill()
-
-
-_KINDS = {"twice": _twice, "once": _once, "early": _early}
+_ORDER: tuple[Kill, ...] = (_twice, _early, _once, _once)

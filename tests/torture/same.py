@@ -1,6 +1,7 @@
 """Whether two run folders hold the same run: everything but times, to the bit."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,20 @@ from dlcourse import resuming
 from dlcourse.checkpoint import FOLDER
 from dlcourse.metrics import METRICS
 from dlcourse.run import CONFIG, LOCK, STATE, WEIGHTS, RunFolder
+from dlcourse.yaml_file import read_yaml
 
 TIMES = ("epoch_seconds", "train_seconds", "samples_per_second")
-_OF_THE_PROCESS = ("run.json", "report.json", "report.txt", "environment.json", CONFIG, METRICS, "error.txt")
-"""Files with times in them, or with the name of the folder."""
+_OF_THE_PROCESS = ("run.json", "report.txt", "environment.json", "error.txt")
+"""Files with times in them, or of the machine."""
+
+_REPORT = "report.json"
+_TIMES_OF_REPORT = ("seconds", "samples_per_second")
 
 
 def differences(run: Path, other: Path) -> list[str]:
-    """What differs: weights, the final checkpoint, the log, and every table, text and picture; empty for the same run."""
+    """What differs: weights, the final checkpoint, what lies beside it, the log, the config, the report, and every table,
+    text and picture; empty for the same run.
+    """
     ours, theirs = contents(run), contents(other)
     return [
         *(f"only one has {name}" for name in sorted(set(ours) ^ set(theirs))),
@@ -30,24 +37,36 @@ def contents(run: Path) -> dict[str, Any]:
         name = str(path.relative_to(run))
         if path.is_file() and not name.startswith((LOCK, FOLDER, "events.")) and name not in _OF_THE_PROCESS:
             found[name] = path.read_bytes()
+        if path.parent == run / FOLDER and not path.name.startswith("step-"):
+            found[name] = "left over"
     assert WEIGHTS in found, f"no weights in {run}"
     checkpoint, damaged = resuming.checkpoints(RunFolder(run)).newest()
     assert checkpoint is not None and not damaged, f"no good checkpoint in {run}"
     found |= {f"checkpoint: {name}": content for name, content in checkpoint.contents.items() if name != STATE}
     found[f"checkpoint: {STATE}"] = _timeless_state(checkpoint.json(STATE))
     found["status"] = resuming.status(run)
-    records = [json.loads(line) for line in (run / METRICS).read_bytes().splitlines()]
-    return found | {"metrics": [_timeless_record(record) for record in records]}
+    found[METRICS] = [_timeless_record(json.loads(line)) for line in found[METRICS].splitlines()]
+    found[CONFIG] = _placeless_config(read_yaml(run / CONFIG))
+    found[_REPORT] = _without_times(json.loads(found[_REPORT]), _TIMES_OF_REPORT)
+    return found
 
 
 def _timeless_state(content: dict[str, Any]) -> str:
-    content["about"]["config"].pop("run")
-    for name in TIMES:
-        content["state"]["history"].pop(name)
+    """Of times, whether there are any yet: what was spent before a resume must not be lost."""
+    content["about"]["config"] = _placeless_config(content["about"]["config"])
+    history = content["state"]["history"]
+    history |= {name: history[name] > 0 for name in TIMES}
     return json.dumps(content)
 
 
 def _timeless_record(record: dict[str, Any]) -> str:
-    return json.dumps(
-        {name: value for name, value in record.items() if name != "time" and not name.startswith("time/")}
-    )
+    return json.dumps(_without_times(record, [name for name in record if name == "time" or name.startswith("time/")]))
+
+
+def _without_times(content: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """The same, with nothing in the place of each time: none may be missing."""
+    return {name: None if name in names else value for name, value in content.items()}
+
+
+def _placeless_config(config: dict[str, Any]) -> dict[str, Any]:
+    return config | {"run": config["run"] | {"dir": None}}

@@ -15,9 +15,11 @@ from torture.processes import (
     STEPS,
     TRAINING,
     Process,
+    TooLateError,
     difference,
     done,
     fork,
+    in_time,
     numbered,
     start,
     steps_saved,
@@ -26,8 +28,11 @@ from torture.processes import (
 
 _WORDS = (*TRAINING, "trainer.checkpoint.seconds=null", "run.dir=run")
 """Saved only at the beginning, the end, and where a signal comes."""
-_EXITS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 143}
+_EXITS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 143, signal.SIGHUP: 129}
 _MAX_SECONDS = 5.0
+_SLOW_SECONDS = _MAX_SECONDS + 3
+"""How long a slow phase takes: a process that sat it out would be too late."""
+_UNSAVED, _SAT_OUT = "heard in step", "sat out"
 _TRAINING, _EVALUATING, _PREPARING, _SAVING = range(1, 5)
 _KINDS = ("step",) * 7 + ("evaluation", "prepare", "start")
 
@@ -68,19 +73,25 @@ def run(count: int, seed: int, folder: Path) -> Outcome:
     folders = numbered(folder)
     reference = next(folders) / "run"
     assert not (problem := done(fork(_WORDS, reference.parent))), problem
-    outcome = Outcome("R6", "SIGINT, SIGTERM, SIGUSR1: saved, stopped, resumed")
+    outcome = Outcome("R6", "SIGINT, SIGTERM, SIGUSR1, SIGHUP: saved, stopped, resumed")
     for number in range(count):
         kind = _KINDS[number % len(_KINDS)]
         if number % 16 == 15:
             kind = "command"
         elif number % 20 == 10:
             kind = "second"
-        sent = list(_EXITS)[number % 3]
-        problem = _case(kind, next(folders), sent, rng, reference)
+        sent = list(_EXITS)[(number + number // len(_KINDS)) % len(_EXITS)]
+        problem = in_time(lambda case, kind=kind, sent=sent: _case(kind, case, sent, rng, reference), folders)  # type: ignore[misc]
         outcome.count(not problem, f"case {number} of seed {seed}, {sent.name} in {kind}: {problem}")
     controls = max(1, count // 20)
-    caught = [_in_a_step(next(folders), signal.SIGTERM, rng, _not_saving) for _ in range(controls)]
-    outcome.controls.append(("no checkpoint at a signal", caught.count(""), controls))
+    unsaved = [
+        in_time(lambda case: _in_a_step(case, signal.SIGTERM, rng, _not_saving), folders) for _ in range(controls)
+    ]
+    assert all(not found or found.startswith(_UNSAVED) for found in unsaved), unsaved
+    outcome.controls.append(("no checkpoint at a signal", unsaved.count(""), controls))
+    sat_out = _in_a_phase(next(folders), signal.SIGTERM, rng, _EVALUATING, _not_at_once)
+    assert not sat_out or sat_out.startswith(_SAT_OUT), sat_out
+    outcome.controls.append(("evaluation not thrown away", int(not sat_out), 1))
     outcome.seconds = time.monotonic() - started
     return outcome
 
@@ -101,20 +112,24 @@ def _case(kind: str, case: Path, sent: signal.Signals, rng: random.Random, refer
 
 def _in_a_step(case: Path, sent: signal.Signals, rng: random.Random, *defects: Callable[[], None]) -> str:
     """Sent while it trains; the checkpoint must be of the step in which it was heard, or of the one after."""
-    sight, target = Sight.new(), rng.randint(0, STEPS - 5)
+    sight, target = Sight.new(), rng.randint(1, STEPS - 20)
     process = fork(_WORDS, case, *defects, lambda: _watched(sight))
     process.wait_until(lambda: sight.get()[0] >= target)
     time.sleep(rng.random() * 0.005)
     problem = _stopped(process, sent)
     heard, saved = sight.get()[2], steps_saved(case / "run")
-    return problem or ("" if saved - heard in (0, 1) else f"heard in step {heard}, saved step {saved}")
+    if heard < 0:
+        _require_unfinished(case)
+    return problem or ("" if saved - heard in (0, 1) else f"{_UNSAVED} {heard}, saved step {saved}")
 
 
-def _in_a_phase(case: Path, sent: signal.Signals, rng: random.Random, phase: int) -> str:
+def _in_a_phase(case: Path, sent: signal.Signals, rng: random.Random, phase: int, *defects: Callable[[], None]) -> str:
     """Sent in the middle of a slow evaluation or preparation: it is thrown away, and all steps are saved."""
     sight, epoch = Sight.new(), rng.randint(0, 2)
-    process = fork(_WORDS, case, lambda: _watched(sight, phase, epoch * STEPS // 3 if phase == _EVALUATING else 0))
-    process.wait_until(lambda: sight.get()[1] == phase)
+    after = epoch * STEPS // 3 if phase == _EVALUATING else 0
+    process = fork(_WORDS, case, *defects, lambda: _watched(sight, phase, after))
+    if not process.wait_until(lambda: sight.get()[1] == phase):
+        return f"never came to phase {phase}: {process.err[-300:]}"
     time.sleep(rng.random() * 0.1)
     problem = _stopped(process, sent)
     step, saved = sight.get()[0], steps_saved(case / "run")
@@ -128,16 +143,19 @@ def _to_the_command(case: Path, sent: signal.Signals, rng: random.Random) -> str
     process.wait_until(lambda: steps_saved(case / "run") >= 0)
     time.sleep(rng.random() * 0.3)
     problem = _stopped(process, sent)
-    return problem or (
-        "" if len(list((case / "run" / "checkpoints").iterdir())) == 2 else "no checkpoint at the signal"
-    )
+    if steps_saved(case / "run") == STEPS:
+        _require_unfinished(case)
+    saved = len(list((case / "run" / "checkpoints").iterdir()))
+    return problem or ("" if saved == 2 else f"{saved} checkpoints after the signal, which are to be 2")
 
 
 def _at_the_start(case: Path, sent: signal.Signals, rng: random.Random) -> str:
     """Sent before the run folder is there, or about when it is made: it ends without a word of an error."""
-    process = fork(_WORDS, case, lambda: None)
-    time.sleep(0.02 + rng.random() * 0.3)
-    if problem := _stopped(process, sent):
+    process = fork(_WORDS, case)
+    process.wait_until((case / "run" / "config.yaml").exists, 0.02 + rng.random() * 0.3)
+    problem = _stopped(process, sent)
+    _require_unfinished(case)
+    if problem:
         return problem
     if not (case / "run" / "config.yaml").exists():
         if (case / "run").exists():
@@ -168,9 +186,18 @@ def _stopped(process: Process, sent: signal.Signals) -> str:
     process.send(sent)
     code = process.wait()
     seconds = time.monotonic() - began
+    if seconds > _MAX_SECONDS and code == _EXITS[sent] and not process.err:
+        return f"{_SAT_OUT}: it ended after {seconds:.1f} s"
     if code != _EXITS[sent] or seconds > _MAX_SECONDS or process.err:
         return f"exit {code} after {seconds:.1f} s: {process.err.strip()[-300:]}"
     return ""
+
+
+def _require_unfinished(case: Path) -> None:
+    """Raise TooLateError where the run was done when its signal came."""
+    status = case / "run" / "run.json"
+    if status.exists() and '"status": "done"' in status.read_text(encoding="utf-8"):
+        raise TooLateError
 
 
 def _says_stopped(case: Path) -> str:
@@ -201,7 +228,7 @@ def _watched(sight: Sight, slow: int = _TRAINING, after: int = 0) -> None:
     def linger() -> None:
         if sight.get()[0] >= after:
             sight.enter(slow)
-            time.sleep(3)
+            time.sleep(_SLOW_SECONDS)
             sight.enter(_TRAINING)
 
     wrap(trainer.Trainer, "_train_step", sight.begin_step)
@@ -222,3 +249,10 @@ def _not_saving() -> None:
             original(self, step, *rest)
 
     Saver.save = save  # type: ignore[method-assign]
+
+
+def _not_at_once() -> None:
+    """The defect of the control: what can be thrown away is finished first."""
+    from dlcourse.stopping import Stop
+
+    Stop.at_once = Stop.deferred  # type: ignore[method-assign]

@@ -21,7 +21,7 @@ from tensorboard.util.tensor_util import make_ndarray
 from dlcourse.board import Board
 from dlcourse.metrics import METRICS, read_metrics
 from torture.outcome import Outcome
-from torture.processes import STEPS, TRAINING, done, fork, numbered, steps_saved, warm_up
+from torture.processes import STEPS, TRAINING, done, fork, in_time, numbered, warm_up
 
 _WORDS = (*TRAINING, "trainer.checkpoint.steps=5", "run.dir=run")
 _MAX_KILLS = 3
@@ -39,8 +39,9 @@ def run(count: int, seed: int, folder: Path) -> Outcome:
     reference = next(folders) / "run"
     assert not (problem := done(fork(_WORDS, reference.parent))), problem
     expected = _places(logged(reference))
-    runs = [_interrupted(next(folders), rng, rng.randint(1, _MAX_KILLS)) for _ in range(count)]
-    outcome = Outcome("R13", "TensorBoard: EventAccumulator, Python loader, server")
+    kills = [rng.randint(1, _MAX_KILLS) for _ in range(count)]
+    runs = [_interrupted(folders, rng, times) for times in kills]
+    outcome = Outcome("R13", f"TensorBoard by 3 readers: {count} runs, {sum(kills)} kills")
     with server(folder / "runs") as by_server:
         readers: dict[str, Callable[[Path], Points]] = {
             "EventAccumulator": by_accumulator,
@@ -53,7 +54,7 @@ def run(count: int, seed: int, folder: Path) -> Outcome:
                 found = _compare(read(path), logged(path)) if is_whole else "metrics.jsonl has other tags and steps"
                 outcome.count(not found, f"{path} of seed {seed}, {name}: {found}")
     for what, defect in (("the old file kept", _keep_old_file), ("not made again", _only_new_records)):
-        path = _interrupted(next(folders), rng, 1, defect)
+        path = _interrupted(folders, rng, 1, defect)
         found = _compare(by_accumulator(path), logged(path)) or _compare(by_loader(path), logged(path))
         outcome.controls.append((what, int(not found), 1))
     outcome.seconds = time.monotonic() - started
@@ -135,17 +136,18 @@ def _wait_for(condition: Callable[[], object]) -> "re.Match[str] | None":
     return result  # type: ignore[return-value]
 
 
-def _interrupted(case: Path, rng: random.Random, kills: int, *defects: Callable[[], None]) -> Path:
+def _interrupted(folders: Iterator[Path], rng: random.Random, kills: int, *defects: Callable[[], None]) -> Path:
     """A run that was killed so often, at steps that go up, then resumed to its end."""
-    words = _WORDS
-    for step in sorted(rng.sample(range(5, STEPS - 10), kills)):
-        process = fork(words, case)
-        process.wait_until(lambda step=step: steps_saved(case / "run") >= step)  # type: ignore[misc]
-        time.sleep(rng.random() * 0.005)
-        process.kill()
-        words = ("resume", "run")
-    assert not (problem := done(fork(words, case, *defects))), problem
-    return case / "run"
+
+    def interrupt(case: Path) -> Path:
+        words = _WORDS
+        for step in sorted(rng.sample(range(5, STEPS - 30), kills)):
+            fork(words, case).kill_at(case / "run", step, rng, 0.005)
+            words = ("resume", "run")
+        assert not (problem := done(fork(words, case, *defects))), problem
+        return case / "run"
+
+    return in_time(interrupt, folders)
 
 
 def _compare(found: Points, expected: Points) -> str:

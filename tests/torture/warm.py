@@ -31,6 +31,7 @@ TINY = (
 
 _CRASHED = 70
 _GLANCE = 0.005
+_LONGEST = 60.0
 
 
 def compose(*words: str) -> RunConfig:
@@ -47,7 +48,10 @@ def last_of_each(words: Iterable[str]) -> list[str]:
 
 
 def warm_up(folder: Path) -> Path:
-    """Make this process ready to fork: torch's threads, its first step, and everything a run imports. Returns a run."""
+    """Make this process ready to fork: torch's threads, its first step, and everything a run imports. Returns a run.
+
+    From then on pictures are blank and torch has one thread; whoever goes on in this process puts both back.
+    """
     os.environ.setdefault("MPLBACKEND", "agg")
     torch.set_num_threads(1)
     logger.to_image = lambda picture: np.zeros((4, 4, 3), np.uint8)
@@ -97,16 +101,21 @@ def in_child(work: Callable[[], object], log: Path) -> int:
 
 
 def wait(child: int, kill_after: float | None = None) -> int:
-    """The child's exit code once it has ended; -9 where it lived after so many seconds, and was killed then."""
-    if kill_after is not None:
-        until = time.monotonic() + kill_after
-        while (left := until - time.monotonic()) > 0:
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if ended:
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(min(left, _GLANCE))
-        os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    """The child's exit code once it has ended; -9 where it lived after so many seconds, and was killed then.
+
+    Raises TimeoutError where it was to end by itself and has not in a minute; it is killed then, too.
+    """
+    until = time.monotonic() + (_LONGEST if kill_after is None else kill_after)
+    while (left := until - time.monotonic()) > 0:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(min(left, _GLANCE))
+    os.kill(child, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if kill_after is None:
+        raise TimeoutError(f"a run has not ended after {_LONGEST:.0f} s")
+    return code
 
 
 class _output_to:  # noqa: N801

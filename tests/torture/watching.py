@@ -1,4 +1,8 @@
-"""A forked child whose every dangerous act is written down: foreign code, programs, sockets, writes outside its folder."""
+"""A forked child whose every dangerous act is written down: foreign code, programs, sockets, writes outside its folder.
+
+What Python does not report stays unseen: the `dir_fd` of `os.open`, whose path is judged as if it were of the working
+folder, `os.mkfifo`, `os.mknod`, and what compiled code does by itself.
+"""
 
 import json
 import os
@@ -9,7 +13,8 @@ import sys
 import sysconfig
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +33,20 @@ _HOMES = tuple(
     }
 )
 _PROGRAMS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "pty.spawn", "os.startfile")
-_CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.symlink", "os.link")
+_CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
+    "os.rename": ((0, 2), (1, 3)),  # os.replace too
+    "os.link": ((0, 2), (1, 3)),
+    "os.symlink": ((1, 2),),
+    "os.remove": ((0, 1),),
+    "os.rmdir": ((0, 1),),
+    "os.mkdir": ((0, 2),),
+    "os.chmod": ((0, 2),),
+    "os.chown": ((0, 3),),
+    "os.utime": ((0, 3),),
+    "os.truncate": ((0, None),),
+    "os.setxattr": ((0, None),),
+}
+"""Which arguments of an event are paths that change, and which is the folder that each is relative to."""
 _WAITING = 6
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CIFAR_NAMES = ("_reconstruct", "ndarray", "dtype", "encode")
@@ -49,15 +67,37 @@ class Watch:
 
     def __init__(self, folder: Path) -> None:
         self.acts: list[str] = []
-        self._folder = str(folder.resolve())
+        self._is_on = self._is_hooked = False
+        self.folder = folder
         self._busy: set[int] = set()
 
     def start(self) -> None:
-        sys.addaudithook(self._hook)
+        if not self._is_hooked:
+            sys.addaudithook(self._hook)  # which Python keeps for good
+        self._is_hooked = self._is_on = True
+
+    @property
+    def folder(self) -> Path:
+        """Where may be written."""
+        return Path(self._folder)
+
+    @folder.setter
+    def folder(self, folder: Path) -> None:
+        self._folder = str(folder.resolve())
+
+    @contextmanager
+    def on(self) -> Iterator[list[str]]:
+        """Watch within this; gives the list to which the acts are added."""
+        self.acts = acts = []
+        self.start()
+        try:
+            yield acts
+        finally:
+            self._is_on = False
 
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         thread = threading.get_ident()
-        if thread in self._busy:  # what judging does itself
+        if not self._is_on or thread in self._busy:  # what judging does itself
             return
         self._busy.add(thread)
         try:
@@ -83,16 +123,23 @@ class Watch:
             path, mode, flags = arguments
             writes = bool((flags or 0) & _WRITING) or any(letter in str(mode or "") for letter in "wax+")
             return self._outside("open", path) if writes else None
-        if event in _CHANGES:
-            return self._outside(event, arguments[0])
+        for path, folder in _CHANGES.get(event, ()):
+            if act := self._outside(event, arguments[path], -1 if folder is None else arguments[folder]):
+                return act
         return None
 
-    def _outside(self, event: str, path: Any) -> str | None:
+    def _outside(self, event: str, path: Any, folder: int = -1) -> str | None:
+        """Where a path that changes is outside; `folder` is the descriptor that it is relative to, if any."""
+        if isinstance(path, int) and event != "open":
+            path = Path(f"/proc/self/fd/{path}").readlink()
         if not isinstance(path, str | bytes | os.PathLike):
             return None
         path = os.fsdecode(path)
+        if folder >= 0:
+            path = os.path.join(Path(f"/proc/self/fd/{folder}").readlink(), path)  # noqa: PTH118 - a/.. stays
         parent, name = os.path.split(path)
-        place = os.path.realpath(path) if event == "open" else f"{os.path.realpath(parent)}{os.sep}{name}"
+        follows = event == "open" or name in ("", ".", "..")
+        place = os.path.realpath(path) if follows else f"{os.path.realpath(parent)}{os.sep}{name}"
         inside = place == os.devnull or place == self._folder or place.startswith(self._folder + os.sep)
         return None if inside else f"{event} outside: {place}"
 

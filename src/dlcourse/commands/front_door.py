@@ -60,7 +60,9 @@ def check(overrides: list[Override], places: list[Path], *, sweep: bool) -> list
             raise ConfigError(f"'{override.input_line}' has several values; add -m to run them all{other}")
         if sweep and override.key_or_group == "run.dir":
             raise ConfigError("run.dir would put all runs of a sweep into one folder; write run.root=FOLDER")
-    _check_given_once(overrides)
+        if sweep and override.key_or_group == "resume":
+            raise ConfigError("resume does not go with -m; go on with single runs of the sweep by dlcourse resume RUN")
+    check_given_once(overrides)
     groups = [override for override in overrides if _is_choice(override)]
     chosen = [override for override in groups if not override.is_sweep_override()]
     try:
@@ -127,7 +129,8 @@ def _values(override: Override) -> Iterator[Any]:
         yield override.value()
 
 
-def _check_given_once(overrides: list[Override]) -> None:
+def check_given_once(overrides: list[Override]) -> None:
+    """Raise ConfigError where two of them set the same option."""
     seen: dict[str, str] = {}
     for override in overrides:
         key = override.key_or_group

@@ -4,7 +4,7 @@ import contextlib
 import json
 from typing import Any
 
-from dlcourse.commands import config_files
+from dlcourse.commands import config_files, front_door
 from dlcourse.commands.overrides import parse
 from dlcourse.config import RunConfig, conf_dir
 from dlcourse.errors import ConfigError
@@ -63,7 +63,10 @@ def _saved_config(paused: Paused) -> dict[str, Any]:
 
 def changed(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
     """The config with the options that these words give; raises ConfigError for those that a run cannot change."""
-    for override in parse(changes):
+    overrides = parse(changes)
+    front_door.check_given_once(overrides)
+    overrides.sort(key=lambda override: str(override.key_or_group) != "device")  # first the device, then its options
+    for override in overrides:
         key, value = override.key_or_group, override.value()
         if key == "device":
             known = config_files.entries("device", [conf_dir()])

@@ -1,0 +1,77 @@
+"""How the end of a run is told: in run.json, and in one line where the machine gave out."""
+
+import contextlib
+import functools
+import shlex
+import traceback
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from dlcourse.checkpoint import Checkpoints
+from dlcourse.console import Console
+from dlcourse.errors import DivergedError, OutputError, ResourceError, UserError
+from dlcourse.run import RunFolder, output_errors
+from dlcourse.stopping import StoppedError
+
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+@contextlib.contextmanager
+def explained(folder: Path, checkpoints: Checkpoints, size: int) -> Iterator[None]:
+    """Errors of the machine as one line each, which says from where the run can go on."""
+    try:
+        with output_errors(folder):
+            yield
+    except OutputError as error:
+        place = str(error).partition(";")[0]
+        if checkpoints.saved_step is None:
+            raise
+        raise OutputError(f"{place}; {_safe(folder, checkpoints)}") from error
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+            reason = f"out of memory with {size} examples in a batch; try a smaller trainer.batch_size in a new run"
+        elif "DataLoader worker" in str(error):
+            reason = "a process that reads images was killed, perhaps for want of memory; data.workers=0 does without"
+        else:
+            raise
+        raise ResourceError(f"{reason}; {_safe(folder, checkpoints)}") from error
+    except DivergedError as error:
+        step = checkpoints.saved_step
+        raise DivergedError(f"{error}; the checkpoint of step {step} is good" if step else str(error)) from error
+
+
+def _safe(folder: Path, checkpoints: Checkpoints) -> str:
+    step = checkpoints.saved_step
+    if step is None:
+        return "nothing was saved yet"
+    return f"step {step} is safe: then go on with dlcourse resume {shlex.quote(str(folder))}"
+
+
+@contextlib.contextmanager
+def recorded_status(folder: RunFolder, console: Console) -> Iterator[Callable[[str], None]]:
+    """Keep run.json true: running, then done, stopped (by a signal) or failed with the reason.
+
+    It gives the function that writes it, to be called again once the files are there that it vouches for. Until then it
+    vouches for none: a run that was cut off while these were replaced is not opened, but can be resumed.
+    """
+    status = functools.partial(folder.write_status, started=f"{datetime.now().astimezone():%Y-%m-%dT%H:%M:%S%z}")
+    with output_errors(folder.path):
+        status("running")
+    try:
+        yield status
+    except (KeyboardInterrupt, StoppedError) as stop:
+        with contextlib.suppress(OSError):
+            status("stopped")
+        by = stop.signal if isinstance(stop, StoppedError) and stop.signal != "SIGINT" else "Ctrl-C"
+        console.say("stop", f"stopped by {by}; go on with: dlcourse resume {shlex.quote(str(folder.path))}")
+        raise
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            status("failed", reason=str(error))
+        if not isinstance(error, UserError):
+            with contextlib.suppress(OSError):
+                folder.write_text("error.txt", "".join(traceback.format_exception(error)))
+                error.add_note(f"its traceback is in {folder / 'error.txt'}")
+        raise
+    status("done")

@@ -1,0 +1,34 @@
+"""What the epochs of a training brought, and which of them was the best."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class History:
+    """What the epochs brought: the numbers of each evaluation, and which epoch's weights are kept."""
+
+    epochs: list[int] = field(default_factory=list)
+    series: dict[str, list[float]] = field(default_factory=dict)
+    steps: int = 0
+    epoch_seconds: float = 0.0
+    train_seconds: float = 0.0
+    samples_per_second: float = 0.0
+    best_score: tuple[float, float] | None = None
+    best_epoch: int = 0
+    since_best: int = 0
+    kept_epoch: int = 0
+    kept: dict[str, float] = field(default_factory=dict)
+
+    def add(self, epoch: int, values: dict[str, float]) -> None:
+        """Append the numbers of an evaluation."""
+        self.epochs.append(epoch)
+        for name, value in values.items():
+            self.series.setdefault(name, []).append(value)
+
+    def take(self, epoch: int, score: tuple[float, float]) -> bool:
+        """Take in the score of an evaluated epoch, of which more is better; whether it is the best so far."""
+        is_best = self.best_score is None or score > self.best_score
+        self.since_best = 0 if is_best else self.since_best + 1
+        if is_best:
+            self.best_score, self.best_epoch = score, epoch
+        return is_best
