@@ -39,7 +39,7 @@ class Outcome:
         )
 
     def row(self) -> str:
-        """`R1   kill -9 at random moments   1000 of 1000   controls: no random state 0 of 5   62 s`."""
-        controls = ", ".join(f"{name} {good} of {of}" for name, good, of in self.controls)
-        line = f"{self.goal:<4} {self.what:<52} {self.passed:>6} of {self.total:<6} {self.seconds:7.0f} s"
-        return f"{line}   controls: {controls}" if controls else line
+        """`R1   1000 of 1000     62 s   kill -9 at random moments`, and a line for each control."""
+        lines = [f"{self.goal:<4} {self.passed:>6} of {self.total:<6} {self.seconds:5.0f} s   {self.what}"]
+        lines += [f"{'':29}control: {name}: {good} of {of} pass" for name, good, of in self.controls]
+        return "\n".join(lines)
