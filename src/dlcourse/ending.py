@@ -11,7 +11,7 @@ from pathlib import Path
 from dlcourse.checkpoint import Checkpoints
 from dlcourse.console import Console
 from dlcourse.errors import DivergedError, OutputError, ResourceError, UserError
-from dlcourse.run import RunFolder, output_errors
+from dlcourse.run import ERROR, RunFolder, output_errors
 from dlcourse.stopping import StoppedError
 
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -71,7 +71,7 @@ def recorded_status(folder: RunFolder, console: Console) -> Iterator[Callable[[s
             status("failed", reason=str(error))
         if not isinstance(error, UserError):
             with contextlib.suppress(OSError):
-                folder.write_text("error.txt", "".join(traceback.format_exception(error)))
-                error.add_note(f"its traceback is in {folder / 'error.txt'}")
+                folder.write_text(ERROR, "".join(traceback.format_exception(error)))
+                error.add_note(f"its traceback is in {folder / ERROR}")
         raise
     status("done")

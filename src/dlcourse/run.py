@@ -25,7 +25,7 @@ from dlcourse.options import user_path
 
 WEIGHTS, SPEC, CONFIG = "weights.safetensors", "spec.json", "config.yaml"
 STATUS, STATE, OVERRIDES = "run.json", "state.json", "overrides.yaml"
-LOCK = ".lock"
+LOCK, ERROR = ".lock", "error.txt"
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)  # no link out of a stranger's folder
 _VOUCHED_FOR = (CONFIG, SPEC)
 """The files from which a run is opened again, whose sha256 run.json holds."""
@@ -87,9 +87,10 @@ class RunFolder:
         file.flush()
 
     def tidy(self) -> None:
-        """Remove what writers left that were killed in the middle of a file."""
+        """Remove what writers left that were killed in the middle of a file, and what an earlier defect had to say."""
         for unfinished in (*self.path.glob(".*.part"), *self.path.glob("progress/.*.part")):
             unfinished.unlink()
+        (self / ERROR).unlink(missing_ok=True)
 
     def refuse_links(self) -> None:
         """Raise ConfigError where something in a folder that may be a stranger's would lead what is written elsewhere."""

@@ -59,9 +59,10 @@ def run(config: RunConfig, overrides: list[str]) -> RunResult | None:
                 return resume(resuming.look(same), config, overrides)
     with Stop() as stop:
         session = _Session(config, overrides, stop)
-        folder = RunFolder.create(config.run, name)
-        with folder.locked():
-            return session.train(folder, None)
+        with stop.deferred():
+            folder = RunFolder.create(config.run, name)
+            with folder.locked():
+                return session.train(folder, None)
 
 
 def resume(paused: Paused, config: RunConfig, overrides: list[str]) -> RunResult | None:
@@ -82,7 +83,9 @@ def resume(paused: Paused, config: RunConfig, overrides: list[str]) -> RunResult
         )
         return None
     with Stop() as stop:
-        return _Session(config, overrides, stop, paused).train(paused.folder, paused)
+        session = _Session(config, overrides, stop, paused)
+        with stop.deferred():
+            return session.train(paused.folder, paused)
 
 
 def _epochs_done(paused: Paused) -> int:
@@ -128,7 +131,10 @@ class _Session:
             self._compare(paused)
 
     def train(self, folder: RunFolder, paused: Paused | None) -> RunResult:
-        """Train in this folder, from where it was paused; then test, and report."""
+        """Train in this folder, from where it was paused; then test, and report.
+
+        The caller defers signals to stop: none may come before the folder tells what can be gone on with.
+        """
         setup, console = self._setup, self._console
         console.say("run", str(folder.path))
         checkpoints = resuming.checkpoints(folder, setup.config.trainer.checkpoint.keep)
@@ -136,22 +142,28 @@ class _Session:
             recorded_status(folder, console) as status,
             explained(folder.path, checkpoints, batch_size(setup.config.trainer, setup.data)),
         ):
-            folder.tidy()
-            report.write_beginning(folder, setup, is_new=paused is None or paused.checkpoint is None)
-            write_spec(folder, setup.data.spec)
+            self._begin(folder, checkpoints, paused)
             status("running")
-            if paused is not None and paused.checkpoint is not None:
-                checkpoints.set_aside_newer(paused.checkpoint)
-                if paused.about["config"] != self._about["config"]:  # what is asked for now must outlive a kill, too
-                    saving.save_again(paused.checkpoint, checkpoints, self._about)
-            console.say("ready", *setup.task.prepare(setup.data))
-            history, test = self._fit_and_test(folder, checkpoints, paused)
-            seconds = time.perf_counter() - self._started
-            report.write_report(folder, setup, history, test, seconds)
-            report.say_end(console, folder, setup, history, test)
+            with self._stop.at_once():
+                console.say("ready", *setup.task.prepare(setup.data))
+                history, test = self._fit_and_test(folder, checkpoints, paused)
+                seconds = time.perf_counter() - self._started
+                report.write_report(folder, setup, history, test, seconds)
+                report.say_end(console, folder, setup, history, test)
         scalars = {f"val/{name}": value for name, value in history.kept.items()}
         task = setup.task
         return RunResult(folder.path, history.kept_epoch, seconds, f"val/{task.monitor}", task.mode, scalars)
+
+    def _begin(self, folder: RunFolder, checkpoints: Checkpoints, paused: Paused | None) -> None:
+        """Write what the run can be gone on with, should it end before its first checkpoint."""
+        checkpoint = paused.checkpoint if paused else None
+        folder.tidy()
+        report.write_beginning(folder, self._setup, is_new=checkpoint is None)
+        write_spec(folder, self._setup.data.spec)
+        if paused is not None and checkpoint is not None:
+            checkpoints.set_aside_newer(checkpoint)
+            if paused.about["config"] != self._about["config"]:  # what is asked for now must outlive a kill, too
+                saving.save_again(checkpoint, checkpoints, self._about)
 
     def _fit_and_test(
         self, folder: RunFolder, checkpoints: Checkpoints, paused: Paused | None
