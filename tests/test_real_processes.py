@@ -50,7 +50,7 @@ def check(outcome: Outcome) -> None:
 
 
 def test_a_killed_command_goes_on_to_the_bit(tmp_path: Path) -> None:
-    check(real_kill.run(2, SEED, tmp_path))
+    check(real_kill.run(5, SEED, tmp_path))
 
 
 def test_a_signal_saves_the_step_where_it_came(tmp_path: Path) -> None:

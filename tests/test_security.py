@@ -193,3 +193,17 @@ def test_the_lock_has_a_version_and_sums_for_all_that_is_needed() -> None:
         assert version is not None, f"{requirement} is not in requirements.lock"
         assert requirement.specifier.contains(version), f"{requirement}, locked is {version}"
     assert len(project["dependencies"]) >= 10
+
+
+@pytest.mark.parametrize(
+    "value", ["[!!python/name:os.system,true]", "[1,[2,[3]]]", "${oc.create:{a:1}}", "a,b", "null"]
+)
+def test_a_launcher_is_chosen_by_a_plain_name(lab: Lab, value: str) -> None:
+    assert lab.attempt(f"hydra/launcher={value}") == 2
+    assert "hydra/launcher must be the name of one" in lab.err
+
+
+def test_a_reference_on_the_command_line_is_kept_as_it_was_typed(lab: Lab) -> None:
+    run = lab.train("data=iris", "trainer.epochs=1", "seed=1", "optimizer.lr=${..seed}")
+    assert run is not None
+    assert "optimizer.lr=${..seed}" in (run / "overrides.yaml").read_text()

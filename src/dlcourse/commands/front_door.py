@@ -24,7 +24,8 @@ from dlcourse.errors import ConfigError
 from dlcourse.options import schema, suggestion
 from dlcourse.yaml_file import read_yaml
 
-_HYDRA_SETTINGS = ("hydra/launcher", "hydra/sweeper", "hydra.launcher.", "hydra.sweeper.")
+_HYDRA_GROUPS = ("hydra/launcher", "hydra/sweeper")
+_HYDRA_SETTINGS = (*_HYDRA_GROUPS, "hydra.launcher.", "hydra.sweeper.")
 _NO_LOGGING = {"version": 1, "root": None, "disable_existing_loggers": False}
 _HYDRA_NODE: dict[str, Any] = {
     "callbacks": {},
@@ -100,10 +101,18 @@ def _check_hydra(override: Override) -> None:
         raise ConfigError(
             f"'{override.input_line}': '_target_' is reserved; a config chooses entries by name, see dlcourse list"
         )
+    if key in _HYDRA_GROUPS and not _is_name(override):
+        raise ConfigError(f"'{override.input_line}': {key} must be the name of one, such as {key}=basic")
     if key.split("/")[0].split(".")[0] != "hydra" or key.startswith(_HYDRA_SETTINGS):
         return
     fix = _RUN_INSTEAD.get(key)
     raise ConfigError(f"'{key}' cannot be set" + (f"; use {fix}" if fix else "; it is a setting of Hydra itself"))
+
+
+def _is_name(override: Override) -> bool:
+    """Whether the value is one plain name, without anything in it that Hydra would have to work out."""
+    value = None if override.is_sweep_override() else override.value()
+    return isinstance(value, str) and re.fullmatch(r"[\w-]+", value, re.ASCII) is not None
 
 
 def _check_group(override: Override, places: list[Path]) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -68,7 +68,8 @@ def attempt(config: DictConfig) -> "RunResult | Exception":
     try:
         checked = front_door.run_config(config)
         train = load_train()
-        overrides = [str(word) for word in HydraConfig.get().overrides.task]
+        words: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)  # as they were typed
+        overrides = [str(word) for word in words]
         result: RunResult = train.run(checked, [word for word in overrides if not word.startswith("run.dir=")])
     except Exception as error:
         return error
