@@ -104,7 +104,8 @@ class Watch:
             act = self._judge(event, arguments)
         except Exception as error:
             act = f"{event} {arguments!r} cannot be judged: {error!r}"
-        self._busy.discard(thread)
+        finally:  # also where a limit of time ends the case in here
+            self._busy.discard(thread)
         if act:
             self.acts.append(act)
 
