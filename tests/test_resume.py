@@ -30,7 +30,7 @@ from dlcourse.stopping import StoppedError
 from dlcourse.trainer import Trainer
 from torture.families import family
 from torture.same import differences
-from torture.warm import TINY, compose, last_of_each
+from torture.warm import TINY, TINY_CNN, compose, last_of_each
 
 TESTS = Path(__file__).parent
 MLP = (*TINY, "data=digits", "data.subset=160", "model=mlp", "model.hidden=[24]", "model.dropout=0.3")
@@ -201,15 +201,7 @@ _OF_THE_CHECKLIST = {
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run to start from, and data for all families."""
     folder = tmp_path_factory.mktemp("families")
-    words = (
-        "data=glyphs",
-        "data.train_size=60",
-        "data.test_size=20",
-        "model=cnn",
-        "model.channels=[4]",
-        "model.head=[]",
-    )
-    train.run(compose(*TINY, *words, "trainer.epochs=1", f"run.dir={folder / 'run'}"), [])
+    train.run(compose(*TINY_CNN, "trainer.epochs=1", f"run.dir={folder / 'run'}"), [])
     return folder
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import read_regular
-from dlcourse.options import check_options, path_to_read
-from dlcourse.run import SPEC, STATUS, WEIGHTS, RunFolder
+from dlcourse.options import check_options
+from dlcourse.run import SPEC, STATUS, WEIGHTS, RunFolder, folder_of_runs
 from dlcourse.spec import DataSpec
 
 _MAX_BYTES = 64 * 2**20  # the byte-pair encodings of a spec take a few MiB
@@ -18,10 +18,7 @@ _MAX_BYTES = 64 * 2**20  # the byte-pair encodings of a spec take a few MiB
 
 def find_run(text: str, option: str) -> Path:
     """The run folder that `text` names: itself, or the newest run with weights below it. Raises ConfigError."""
-    path = path_to_read(text, option)
-    if not path.is_dir():
-        problem = "is not a folder" if path.exists() else "does not exist"
-        raise ConfigError(f"{option}={text} {problem}; expected the folder of a run, such as outputs/mnist-cnn")
+    path = folder_of_runs(text, option)
     if (path / WEIGHTS).is_file():
         return path
     runs = sorted(path.glob(f"*/{WEIGHTS}")) + sorted(path.glob(f"*/*/{WEIGHTS}"))

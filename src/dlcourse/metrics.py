@@ -19,7 +19,6 @@ class MetricsLog:
     """The file of a run, open for appending. What lies behind `start`, where that is given, is cut off first."""
 
     def __init__(self, path: Path, start: Stretch | None = None) -> None:
-        self._path = path
         self._descriptor = os.open(path, _APPEND, 0o666)
         os.ftruncate(self._descriptor, start.size if start else 0)
         content = path.read_bytes()

@@ -15,8 +15,8 @@ from dlcourse.config import RunConfig
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import read_regular
 from dlcourse.metrics import METRICS
-from dlcourse.options import path_to_read, user_path
-from dlcourse.run import CONFIG, LOCK, OVERRIDES, STATE, STATUS, RunFolder
+from dlcourse.options import user_path
+from dlcourse.run import CONFIG, LOCK, OVERRIDES, STATE, STATUS, RunFolder, folder_of_runs
 from dlcourse.yaml_file import read_yaml
 
 _MAX_STATUS_BYTES = 2**20
@@ -41,10 +41,7 @@ class Paused:
 
 def find_started(text: str) -> Path:
     """The run folder that `text` names: itself, or the newest run below it. Raises ConfigError."""
-    path = path_to_read(text, "RUN")
-    if not path.is_dir():
-        problem = "is not a folder" if path.exists() else "does not exist"
-        raise ConfigError(f"RUN={text} {problem}; expected the folder of a run, such as outputs/mnist-cnn")
+    path = folder_of_runs(text, "RUN")
     if _is_run(path):
         return path
     runs = [folder for pattern in ("*", "*/*") for folder in path.glob(pattern) if _is_run(folder)]

@@ -21,7 +21,7 @@ except ImportError:  # Windows has no such locks
 from dlcourse.config import FolderConfig
 from dlcourse.errors import ConfigError, OutputError
 from dlcourse.files import make_folders, sync_folder, whole_file, write_durably
-from dlcourse.options import user_path
+from dlcourse.options import path_to_read, user_path
 
 WEIGHTS, SPEC, CONFIG = "weights.safetensors", "spec.json", "config.yaml"
 STATUS, STATE, OVERRIDES = "run.json", "state.json", "overrides.yaml"
@@ -131,6 +131,15 @@ class RunFolder:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
         self.write_text(name, text.getvalue())
+
+
+def folder_of_runs(text: str, option: str) -> Path:
+    """The folder that `text` names: of a run, or one above; raises ConfigError where there is none."""
+    path = path_to_read(text, option)
+    if not path.is_dir():
+        problem = "is not a folder" if path.exists() else "does not exist"
+        raise ConfigError(f"{option}={text} {problem}; expected the folder of a run, such as outputs/mnist-cnn")
+    return path
 
 
 def claim_folder(parent: Path) -> Path:

@@ -29,6 +29,12 @@ TINY = (
 )
 """Words of a training of some thirty steps, which is saved in the middle of its epochs."""
 
+TINY_CNN = (
+    *TINY,
+    *("data=glyphs", "data.train_size=60", "data.test_size=20", "model=cnn", "model.channels=[4]", "model.head=[]"),
+)
+"""The same of one on images, whose run others start from."""
+
 _CRASHED = 70
 _GLANCE = 0.005
 _LONGEST = 60.0
@@ -58,17 +64,9 @@ def warm_up(folder: Path) -> Path:
     sklearn.datasets.load_digits()
     sklearn.datasets.make_moons(4)
     run = folder / "warm"
-    words = (
-        "data=glyphs",
-        "data.train_size=60",
-        "data.test_size=20",
-        "model=cnn",
-        "model.channels=[4]",
-        "model.head=[]",
-    )
     assert wait(in_child(lambda: None, folder / "warm.log")) == 0
     with _output_to(folder / "warm.log"):
-        train.run(compose(*TINY, *words, "trainer.epochs=1", f"run.dir={run}"), [])
+        train.run(compose(*TINY_CNN, "trainer.epochs=1", f"run.dir={run}"), [])
     return run
 
 
