@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ _MOST_OF_THE_TIME = 0.03
 class Saver:
     """Saves a training into checkpoints, by steps and by time; by time never so often that it takes more than 3 % of it.
 
-    `about` says which run it is: it stands in each checkpoint, and is checked by whoever resumes.
+    `about` says which run it is: it stands in each checkpoint, and is checked by whoever resumes. `clock` counts seconds.
     """
 
     def __init__(
@@ -36,12 +36,14 @@ class Saver:
         logger: Logger,
         weights: Path,
         about: Mapping[str, Any],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._checkpoints = checkpoints
         self._config = config
         self._logger = logger
         self._weights = weights
         self._about = about
+        self._clock = clock
         self.seconds = 0.0
         self._next_time = self._time_after(0.0)
 
@@ -49,11 +51,11 @@ class Saver:
         """Whether it is time to save after this step."""
         if self._config.steps is not None and step % self._config.steps == 0:
             return True
-        return time.monotonic() >= self._next_time
+        return self._clock() >= self._next_time
 
     def save(self, step: int, model: nn.Module, state: State) -> None:
         """Write a checkpoint. Raises OSError, and DivergedError rather than keep weights that are not finite."""
-        started = time.monotonic()
+        started = self._clock()
         tensors = model.state_dict()
         for name, tensor in tensors.items():
             if tensor.is_floating_point() and not torch.isfinite(tensor).all():
@@ -66,14 +68,14 @@ class Saver:
         }
         links = {KEPT: self._weights} if self._weights.exists() else {}
         self._checkpoints.save(step, contents, self._logger.sync(), links)
-        cost = time.monotonic() - started
+        cost = self._clock() - started
         self.seconds += cost
         self._next_time = self._time_after(cost)
 
     def _time_after(self, cost: float) -> float:
         if self._config.seconds is None:
             return float("inf")
-        return time.monotonic() + max(self._config.seconds, cost / _MOST_OF_THE_TIME)
+        return self._clock() + max(self._config.seconds, cost / _MOST_OF_THE_TIME)
 
 
 def read(checkpoint: Checkpoint) -> tuple[State, State]:
