@@ -301,6 +301,30 @@ def test_more_epochs_with_a_falling_rate_say_what_it_jumps_to(bench: Bench, runs
     assert float(note[1]) == pytest.approx(0.0005, rel=0.01)  # half way down
 
 
+@pytest.mark.parametrize("accumulate", [1, 4])
+def test_the_note_on_more_epochs_tells_the_rate_of_the_next_update_with_and_without_them(
+    accumulate: int, bench: Bench
+) -> None:
+    """Stopped at step 10, where four batches to an update are two updates and half of a third."""
+    words = (*MLP, *BY_HAND, "trainer.log_every=1", f"trainer.accumulate={accumulate}")
+    whole, run = bench.train(*words, run="whole"), bench.stopped(10, *words)
+    assert bench("resume", run, "trainer.epochs=6") == 0, bench.err
+    note = re.search(
+        r"6 epochs instead of 3; schedule 'cosine': [a-z ]*(\S+) instead of (\S+)$", bench.out, re.MULTILINE
+    )
+    assert note is not None, bench.out
+    updated = 11 if accumulate == 1 else 12
+    assert note[1] == f"{logged_rates(run)[updated]:.3g}"
+    assert note[2] == f"{logged_rates(whole)[updated]:.3g}"
+    assert note[1] != note[2] and logged_rates(whole)[10] != logged_rates(whole)[updated]
+
+
+def logged_rates(run: Path) -> dict[int, float]:
+    """The learning rate after each step."""
+    records = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return {record["step"]: record["optim/lr"] for record in records if "optim/lr" in record}
+
+
 def test_fewer_epochs_than_were_done_are_refused(bench: Bench, runs: Path) -> None:
     run = copied(runs / "whole")
     assert bench("resume", run, "trainer.epochs=2") == 2
