@@ -189,7 +189,7 @@ def test_texts_are_shown(folder: RunFolder) -> None:
 def test_hyperparameters_and_results_lie_in_the_runs_own_file(folder: RunFolder) -> None:
     with Logger(folder) as logger:
         logger.scalars("test", 30, 3, {"accuracy": 0.875})
-        logger.board.hyperparameters({"model": "mlp", "optimizer.lr": 0.1}, {"test/accuracy": 0.875})
+        logger.board.hyperparameters({"model": "mlp", "optimizer.lr": 0.1}, ["test/accuracy"])
     assert [path.name for path in folder.path.iterdir() if path.is_dir()] == []
     plugin = board(folder).summary_metadata
     experiment, session = (

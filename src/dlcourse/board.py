@@ -5,7 +5,7 @@ import struct
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +76,14 @@ class Board:
             if self._writer is not None:
                 self._writer.add_graph(model, inputs)
 
-    def hyperparameters(self, options: Mapping[str, str | float], results: Mapping[str, float]) -> None:
-        """Give the run its row in HParams; `results` are tags and values logged before.
+    def hyperparameters(self, options: Mapping[str, str | float], results: Sequence[str]) -> None:
+        """Give the run its row in HParams; `results` are tags of numbers logged before, which it shows beside.
 
         The summaries go into the run's own file: SummaryWriter.add_hparams would make another run of them.
         """
         with self._giving_up():
             if self._writer is not None:
-                for summary in hparams(dict(options), dict(results)):  # type: ignore[no-untyped-call]
+                for summary in hparams(dict(options), dict.fromkeys(results)):  # type: ignore[no-untyped-call]
                     self._writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:

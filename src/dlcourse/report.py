@@ -102,10 +102,9 @@ def hyperparameters(setup: Setup) -> dict[str, str | float]:
     }
 
 
-def results(task: Task, history: History, test: Report) -> dict[str, float]:
-    """The numbers that stand beside the hyperparameters: the kept weights' on validation, and the test's."""
-    splits = {"kept": history.kept, "test": test.scalars}
-    return {f"{split}/{name}": values[name] for split, values in splits.items() for name in ("loss", task.main_metric)}
+def results(task: Task) -> list[str]:
+    """The tags of the numbers beside the hyperparameters: the kept weights' on validation, and the test's."""
+    return [f"{split}/{name}" for split in ("kept", "test") for name in ("loss", task.main_metric)]
 
 
 def write_report(folder: RunFolder, setup: Setup, history: History, test: Report, seconds: float) -> None:

@@ -188,7 +188,7 @@ class _Session:
             test = evaluate(task, data.test, config.eval_batch_size, device, full=True)
             test.pictures["learning_curve"] = _learning_curve(history, task.main_metric)
             logger.report("test", history.steps, history.epochs[-1], test)
-            logger.board.hyperparameters(report.hyperparameters(setup), report.results(task, history, test))
+            logger.board.hyperparameters(report.hyperparameters(setup), report.results(task))
         return history, test
 
     def _compare(self, paused: Paused) -> None:
