@@ -252,10 +252,24 @@ def test_not_lost_on_resume_the_scale_of_float16_gradients() -> None:
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), rest.parameters(), strict=True))
 
 
-def test_evaluating_does_not_shift_the_random_state_of_training(bench: Bench) -> None:
-    words = (*MLP, "trainer.weights=last")
-    often, seldom = bench.train(*words, run="often"), bench.train(*words, "trainer.eval_every=3", run="seldom")
+@pytest.mark.parametrize("name", ["mlp", "vae", "gan", "diffusion"])
+def test_evaluating_does_not_shift_the_random_state_of_training(
+    name: str, bench: Bench, warm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The evaluation of a generative model draws codes, samples or times itself."""
+    config = family(name, warm, warm / "run")
+    for eval_every in (1, 3):
+        trainer = dataclasses.replace(config.trainer, weights="last", eval_every=eval_every)
+        train.run(at(dataclasses.replace(config, trainer=trainer), f"every-{eval_every}"), [])
+    often, seldom = (Path(f"every-{eval_every}") for eval_every in (1, 3))
     assert (often / "weights.safetensors").read_bytes() == (seldom / "weights.safetensors").read_bytes()
+    assert [len(evaluated(run)) for run in (often, seldom)] == [3, 1]
+
+
+def evaluated(run: Path) -> list[int]:
+    """The epochs that were evaluated."""
+    records = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return [record["epoch"] for record in records if "val/loss" in record]
 
 
 def test_a_resumed_run_shows_each_number_once_in_tensorboard(bench: Bench, runs: Path) -> None:
@@ -474,6 +488,23 @@ def test_a_run_in_use_is_refused(bench: Bench, runs: Path) -> None:
         assert hashes(run) == before
     other.wait()
     assert bench("resume", run) == 0
+
+
+def test_a_resumed_run_keeps_its_number_of_threads(bench: Bench) -> None:
+    """On them the last digits depend; so many are not what this process starts with."""
+    threads = torch.get_num_threads() + 4
+    words = [word for word in MLP if not word.startswith("device.threads")]
+    bench.stopped(5, *words, f"device.threads={threads}")
+    assert bench("resume", "run", f"device.threads={threads - 1}", stop_at=8) == 143
+    assert f"threads: {threads - 1} here, {threads} when the run began" in bench.out
+    for change, stop_at, code in (["device=cpu"], 12, 143), ([], None, 0):  # the config tells them no more
+        torch.set_num_threads(1)
+        assert bench("resume", "run", *change, stop_at=stop_at) == code
+        assert f"cpu, {threads} threads" in bench.out.splitlines()[0]
+        assert torch.get_num_threads() == threads
+        about = look(Path("run")).about
+        assert (about["environment"]["threads"], about["config"]["device"]["threads"]) == (threads, None)
+        assert "the numbers may differ" not in bench.out
 
 
 def test_leftovers_of_killed_writers_are_cleared_away(bench: Bench, runs: Path) -> None:

@@ -186,6 +186,33 @@ def test_draws_keep_to_their_range() -> None:
     assert mirrored == pytest.approx(0.5, abs=0.08)
 
 
+def test_rotation_goes_either_way_equally_far() -> None:
+    """By the angle of a spot at the right edge, which is above the center when it was turned counter-clockwise."""
+    spot = torch.zeros(1000, 1, 15, 15, dtype=torch.uint8)
+    spot[:, :, 6:9, 11:14] = 200
+    axis = torch.arange(15) - 7.0
+
+    turned = Augment(rotation=40)(spot, draw(0))[:, 0]  # (B, H, W)
+
+    x, y = (turned.sum(1) * axis).sum(1), -(turned.sum(2) * axis).sum(1)
+    angles = torch.atan2(y, x).rad2deg()
+    assert -41 < angles.min() < -38
+    assert 38 < angles.max() < 41
+    assert (angles > 0).float().mean() == pytest.approx(0.5, abs=0.06)
+
+
+def test_hue_turns_either_way_equally_far() -> None:
+    """Red, with some green where it is turned one way and some blue where it is turned the other."""
+    red = torch.tensor([200, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1).expand(1000, -1, 1, 1)
+
+    _, green, blue = Augment(hue=0.1)(red, draw(0)).flatten(1).unbind(1)
+
+    turns = (green - blue) / 200 / 6  # of the color circle: it is a sixth from red to yellow, where green is as bright
+    assert -0.1 < turns.min() < -0.095
+    assert 0.095 < turns.max() < 0.1
+    assert (turns > 0).float().mean() == pytest.approx(0.5, abs=0.06)
+
+
 def test_crop_reaches_every_offset_equally() -> None:
     dot = torch.zeros(3000, 1, 7, 7, dtype=torch.uint8)
     dot[:, :, 3, 3] = 1
