@@ -2,6 +2,7 @@
 
 import argparse
 import multiprocessing
+import secrets
 import sys
 from concurrent.futures import ProcessPoolExecutor
 
@@ -16,7 +17,8 @@ def main() -> int:
     known = ", ".join(f"{goal} ({name})" for goal, (name, _) in HARNESSES.items())
     parser = argparse.ArgumentParser(prog="scripts/torture", description=__doc__)
     parser.add_argument("goal", nargs="*", help=f"which (default: all): {known}")
-    parser.add_argument("--seed", type=int, default=0, help="for all random choices (default 0)")
+    fresh_seed = secrets.randbelow(2**16)
+    parser.add_argument("--seed", type=int, default=fresh_seed, help="for all random choices (default: a fresh one)")
     parser.add_argument("--share", type=float, default=1.0, help="0.1 runs a tenth of the cases (default 1)")
     parser.add_argument("--jobs", type=int, default=1, help="harnesses at a time (default 1)")
     arguments = parser.parse_args()

@@ -37,6 +37,8 @@ from torture.warm import in_child, wait, warm_up
 _MOST_KILLS = 8
 """of one run, before it is left to end."""
 
+_SEEDS = 10
+
 WORDS = ["model=mlp", "seed=0"]
 """What stands for the words of the command line, which must come through too."""
 
@@ -50,6 +52,12 @@ class Reference:
     config: RunConfig
     folder: Path
     seconds: float
+
+    @property
+    def report(self) -> State:
+        """What its report.json says."""
+        report: State = json.loads((self.folder / "report.json").read_text())
+        return report
 
     @classmethod
     def of(cls, config: RunConfig, folder: Path) -> "Reference":
@@ -89,12 +97,13 @@ class Bench:
     def at_set_steps(self) -> None:
         """Kill once at each place where a control matters; then go on as it should be, and with each defect."""
         killed = self._folder / "at-steps"
-        for name, step in sorted({place for _, places in CONTROLS.values() for place in places}):
+        controls = {title: (defect, self._steps(places)) for title, (defect, places) in CONTROLS.items()}
+        for name, step in sorted({place for _, places in controls.values() for place in places}):
             kill_at(step, self._reference(name), killed / f"{name}-{step}")
             wrong = self._resume(no_defect, name, step)
             self.outcome.count(not wrong, f"{name} killed at step {step}: {wrong}")
             self._at_steps, self._runs = self._at_steps + 1, self._runs + 1
-        for title, (defect, places) in CONTROLS.items():
+        for title, (defect, places) in controls.items():
             spoilt = [not self._resume(defect, name, step) for name, step in places]
             self.outcome.controls.append((title, sum(spoilt), len(spoilt)))
 
@@ -118,11 +127,28 @@ class Bench:
         )
         return self.outcome
 
+    def _steps(self, places: "list[Place]") -> list[tuple[str, int]]:
+        """The places with the steps that follow from how the uninterrupted run went."""
+        return [(name, step(self._reference(name)) if callable(step) else step) for name, step in places]
+
     def _reference(self, name: str) -> Reference:
         if name not in self._references:
             config = family(name, self._folder / "data", self._warm)
-            self._references[name] = Reference.of(config, self._folder / "whole" / name)
+            if name == "patience":
+                self._references[name] = self._with_an_early_best(config)
+            else:
+                self._references[name] = Reference.of(config, self._folder / "whole" / name)
         return self._references[name]
+
+    def _with_an_early_best(self, config: RunConfig) -> Reference:
+        """The run with the first seed that shows whether its best epoch is forgotten."""
+        for seed in range(_SEEDS):
+            reference = Reference.of(
+                dataclasses.replace(config, seed=seed), self._folder / "whole" / f"patience-{seed}"
+            )
+            if has_an_early_best(reference):
+                return reference
+        raise AssertionError(f"with none of {_SEEDS} seeds does the run go on after its best epoch; choose other words")
 
     def _resume(self, defect: Callable[[], contextlib.AbstractContextManager[None]], name: str, step: int) -> str:
         """What differs where a copy of the run that was killed at that step goes on with a defect."""
@@ -224,6 +250,24 @@ def _without(owner: Any, change: Callable[[State], State]) -> Callable[[], conte
     return defect
 
 
+def after_the_best(reference: Reference) -> int:
+    """The step after the first checkpoint of the epoch that follows the best.
+
+    Where the best is forgotten there, that epoch is taken for it, whatever the numbers are: a run that is killed there
+    cannot end the same.
+    """
+    assert has_an_early_best(reference), reference.report
+    report, every = reference.report, reference.config.trainer.checkpoint.steps
+    assert every is not None and every <= report["steps"] // report["epochs"], "an epoch without a checkpoint"
+    end_of_best = report["best_epoch"] * report["steps"] // report["epochs"]
+    return int(end_of_best // every * every + every + 1)
+
+
+def has_an_early_best(reference: Reference) -> bool:
+    """Whether the run goes on for longer than an epoch after its best one."""
+    return bool(reference.report["best_epoch"] + 1 < reference.report["epochs"])
+
+
 @contextlib.contextmanager
 def _no_random_state() -> Iterator[None]:
     restores = trainer.set_random_state
@@ -241,7 +285,9 @@ def no_defect() -> Iterator[None]:
 _NO_MEANS: State = {"sums": {}, "size": 0}
 _NOT_PENDING: State = {"names": [], "values": None, "sizes": []}
 
-CONTROLS: dict[str, tuple[Callable[[], contextlib.AbstractContextManager[None]], list[tuple[str, int]]]] = {
+Place = tuple[str, int | Callable[[Reference], int]]
+
+CONTROLS: dict[str, tuple[Callable[[], contextlib.AbstractContextManager[None]], list[Place]]] = {
     "no random state": (_no_random_state, [("mlp", 10), ("vae", 15), ("gan", 16), ("diffusion", 9)]),
     "no optimizer state": (
         _without(Descent, lambda state: state | {"optimizer": [{} for _ in state["optimizer"]]}),
@@ -269,11 +315,11 @@ CONTROLS: dict[str, tuple[Callable[[], contextlib.AbstractContextManager[None]],
     ),
     "no best epoch": (
         _without(Trainer, lambda state: state | {"history": state["history"] | {"best_score": None, "since_best": 0}}),
-        [("patience", 20)],
+        [("patience", after_the_best)],
     ),
     "no count of warm-up": (_without(Variational, lambda state: state | {"steps": 0}), [("vae", 10), ("gaussian", 9)]),
 }
-"""What is left out, how, and in which families it matters, with the step at which they are killed."""
+"""What is left out, how, and in which families it matters, with the step at which they are killed, or what tells it."""
 
 
 if __name__ == "__main__":
