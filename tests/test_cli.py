@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -279,29 +278,26 @@ def test_help_of_train_shows_the_choices(train):
 
 
 @pytest.mark.parametrize(
-    ("words", "forbidden", "limit"),
+    ("words", "forbidden"),
     [
-        (["--help"], ("torch", "hydra", "omegaconf", "numpy"), 1.0),
-        (["list"], ("torch", "hydra", "omegaconf", "numpy"), 1.0),
-        (["train", "--cfg", "job"], ("torch", "numpy"), 3.0),
-        (["train", "--help"], ("torch", "numpy"), 3.0),
-        (["train", "--info", "defaults"], ("torch", "numpy"), 3.0),
-        (["-sc", "query=bash"], ("torch", "numpy"), 3.0),
+        (["--help"], ("torch", "hydra", "omegaconf", "numpy")),
+        (["list"], ("torch", "hydra", "omegaconf", "numpy")),
+        (["train", "--cfg", "job"], ("torch", "numpy")),
+        (["train", "--help"], ("torch", "numpy")),
+        (["train", "--info", "defaults"], ("torch", "numpy")),
+        (["-sc", "query=bash"], ("torch", "numpy")),
     ],
 )
-def test_nothing_heavy_is_imported(train, words, forbidden, limit):
+def test_nothing_heavy_is_imported(train, words, forbidden):
     words = [words[0], "--config-dir", str(train.folder), *words[1:]] if words[0] == "train" else words
     code = "import sys, dlcourse.cli as cli; code = cli.main(sys.argv[1:]); print('|', code, *sys.modules, file=sys.stderr)"
     environment = {**os.environ, "COMP_LINE": "dlcourse train mod"}
-    started = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", code, *words], capture_output=True, text=True, env=environment, timeout=60, check=True
     )
-    seconds = time.perf_counter() - started
     code, *modules = done.stderr.partition("|")[2].split()
     assert code == "0"
     assert not set(forbidden) & set(modules)
-    assert seconds < limit
 
 
 # Completion, in real shells
@@ -365,5 +361,5 @@ zpty -r shell line '*model=cnn*' && print -r -- $line
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 def test_zsh_completes(shell_environment, tmp_path):
     environment = {**shell_environment, "HOME": str(tmp_path), "TERM": "xterm"}
-    done = subprocess.run(["zsh", "-c", _ZSH], capture_output=True, text=True, env=environment, timeout=20)
+    done = subprocess.run(["zsh", "-c", _ZSH], capture_output=True, text=True, env=environment, timeout=60)
     assert "model=cnn" in done.stdout

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from safetensors.torch import load_file
@@ -75,7 +74,6 @@ def test_ctrl_c_leaves_a_readable_run(tmp_path: Path) -> None:
     for line in process.stdout:
         if line.startswith("    1 "):
             break
-    time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
