@@ -17,7 +17,7 @@ from dlcourse.errors import DataError
 CONTENT = bytes(range(256)) * 4000  # several chunks
 CHECKSUM = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
 
-fetch_now = functools.partial(fetch, checksum=CHECKSUM, timeout=5, pause=0)
+fetch_now = functools.partial(fetch, checksum=CHECKSUM, pause=0)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

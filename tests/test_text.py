@@ -183,7 +183,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Of a server that stands in for GitHub, with the checksum of what it has."""
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(text, "fetch", functools.partial(text.fetch, pause=0, timeout=5))
+    monkeypatch.setattr(text, "fetch", functools.partial(text.fetch, pause=0))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
