@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from omegaconf import open_dict
 
 from dlcourse import cli
+from dlcourse.commands import front_door
+from dlcourse.commands.overrides import parse
+from dlcourse.config import RunConfig, conf_dir
 
 
 @dataclass
@@ -33,3 +37,11 @@ class Lab:
 
 def report(run: Path) -> dict:
     return json.loads((run / "report.json").read_text())
+
+
+def composed(*words: str) -> RunConfig:
+    """The config that `dlcourse train` would run with these words; nothing is run. Raises ConfigError."""
+    config = front_door.compose(parse(list(words)), [conf_dir()])
+    with open_dict(config):
+        del config["hydra"]
+    return front_door.run_config(config)

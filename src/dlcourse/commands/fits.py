@@ -1,13 +1,64 @@
-"""Which model trains on which data set: a table found by a test, kept beside this file."""
+"""Which model trains on which data set, found by asking: every model is built for what every data set announces."""
 
-from pathlib import Path
+from functools import cache
+from typing import Any
 
-import yaml
+import torch
+from torch import nn
 
-FITS_FILE = Path(__file__).with_name("fits.yaml")
+from dlcourse.building import MISFITS
+from dlcourse.config import conf_dir
+from dlcourse.data import DATASETS
+from dlcourse.descent import Descent
+from dlcourse.device import Device
+from dlcourse.errors import ConfigError
+from dlcourse.models import MODELS
+from dlcourse.registry import Choice
+from dlcourse.spec import DataSpec
+from dlcourse.tasks import TASKS
+from dlcourse.tasks.task import usual_task
+from dlcourse.yaml_file import read_yaml
+
+_DEVICE = Device(torch.device("cpu"))
 
 
-def fits() -> dict[str, tuple[str, ...]]:
-    """The names of the data sets of each model."""
-    content = yaml.safe_load(FITS_FILE.read_text(encoding="utf-8"))
-    return {model: tuple(names) for model, names in content.items()}
+def fits() -> dict[str, list[str]]:
+    """The data sets that each model trains on, default options on both sides; where a file decides, those that it may."""
+    return {
+        model: [name for name in DATASETS if any(trains_on(model, spec) for spec in announced(name))]
+        for model in MODELS
+    }
+
+
+def announced(data: str) -> tuple[DataSpec, ...]:
+    """What the data set of this name says of its examples before it is built."""
+    data_set: Any = DATASETS[data]
+    specs: tuple[DataSpec, ...] = data_set.SPECS
+    return specs
+
+
+@cache
+def trains_on(model: str, spec: DataSpec) -> bool:
+    """Whether the model can be built for such data, and its task takes what comes out of it."""
+    try:
+        built = MODELS.build(Choice(model), spec=spec)
+        task = Choice(_own_task(model) or usual_task(spec))
+        TASKS.build(task, model=built, spec=spec, device=_DEVICE, descend=_descend)
+    except (ConfigError, *MISFITS):
+        return False
+    return True
+
+
+@cache
+def _own_task(model: str) -> str | None:
+    """The task that the model's file asks for, whatever the data."""
+    for choice in read_yaml(conf_dir() / "model" / f"{model}.yaml").get("defaults", ()):
+        for group, name in choice.items():
+            if group.startswith("override /task"):
+                return str(name)
+    return None
+
+
+def _descend(module: nn.Module, *, every: int = 1) -> Descent:
+    """An optimizer that no step is taken with."""
+    return Descent(torch.optim.SGD(module.parameters(), lr=1.0), lambda update: 1.0, _DEVICE)

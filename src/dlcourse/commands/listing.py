@@ -11,7 +11,6 @@ from shutil import get_terminal_size
 from dlcourse.commands import config_files
 from dlcourse.commands.config_files import GROUPS
 from dlcourse.commands.entry_files import Entry, read_entry
-from dlcourse.commands.fits import fits
 from dlcourse.errors import ConfigError
 from dlcourse.options import suggestion
 
@@ -137,6 +136,8 @@ def _in_short(entry: Entry, page: Page, indent: int) -> list[str]:
 
 def _fits(page: Page) -> list[str]:
     """The data sets of each model, a paragraph each."""
+    from dlcourse.commands.fits import fits  # imports torch
+
     table = fits()
     width = max(map(len, table)) + 4
     lines = ["", page.bold("models and the data sets they train on")]
@@ -167,7 +168,10 @@ def _chosen(name: str, places: Sequence[Path], page: Page) -> list[str]:
             names = [*_WORDS, *(known for paths in found.values() for known in paths)]
             hint = suggestion(word, names)
             raise ConfigError(f"nothing is called '{word}'{hint if 'mean' in hint else suggestion(word, GROUPS)}")
-    return [line for entry in entries for line in ["", *_in_full(entry, page)]]
+    lines = [line for entry in entries for line in ["", *_in_full(entry, page)]]
+    if any(entry.group == "model" for entry in entries):
+        lines += ["", *page.wrap("which data sets a model trains on: dlcourse list fits", 0)]
+    return lines
 
 
 def _in_full(entry: Entry, page: Page) -> list[str]:
@@ -181,6 +185,4 @@ def _in_full(entry: Entry, page: Page) -> list[str]:
         wrapped = page.wrap(option.meaning, 4 + names + 2 + defaults + 2 + types + 2, start)
         wrapped[0] = wrapped[0].replace(name, page.bold(name), 1)
         lines += wrapped
-    if entry.group == "model" and entry.name in fits():
-        lines += page.wrap(" ".join(fits()[entry.name]), 14, "    trains on ")
     return lines

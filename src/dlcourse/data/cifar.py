@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlcourse.data import announced
 from dlcourse.data.download import check_file, fetch, lies_there, one_line
 from dlcourse.data.idx import check_labels
 from dlcourse.data.image_files import ImageFiles
@@ -55,6 +56,8 @@ class CIFAR10(ImageFiles):
     Training pictures are shifted and mirrored, unless `augment` says otherwise, as is usual since He et al. 2016,
     section 4.2.
     """
+
+    SPECS = (announced.images(3, 32, classes=10),)
 
     CLASS_NAMES: ClassVar[tuple[str, ...]] = (
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dlcourse.data import announced
 from dlcourse.data.source import ClassSource, Tables, TableSource
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.options import path_to_read, suggestion
@@ -81,6 +82,8 @@ class CsvFile(TableSource, ClassSource):
     values, and more than half as many as there are rows, as names do. A target is a class where it is text, or whole
     numbers with at most 20 different values, and otherwise a value; `kind` overrules that.
     """
+
+    SPECS = tuple(announced.numbers(width, classes=classes) for width in (1, 2, 10) for classes in (2, 0))
 
     file: str | None = None
     target: str | None = None

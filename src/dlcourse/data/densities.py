@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dlcourse.data import announced
 from dlcourse.data.source import ClassSource, Tables, TableSource
 from dlcourse.options import Positive, Range, Whole
 from dlcourse.spec import Data
@@ -58,6 +59,8 @@ class Ring(_Mixture):
     2; radius 1 has the scale of the other data sets here.
     """
 
+    SPECS = (announced.numbers(2, classes=8),)
+
     modes: Modes = 8
 
     def centers(self) -> Array:
@@ -71,6 +74,8 @@ class Grid(_Mixture):
 
     With 25 modes and a noise of 0.02, neighbours are 25 standard deviations apart.
     """
+
+    SPECS = (announced.numbers(2, classes=25),)
 
     side: Side = 5
 

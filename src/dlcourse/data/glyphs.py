@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from dlcourse.data import announced
 from dlcourse.data.drawn import DrawnImages, to_bytes, uniform
 
 SIDE = 28
@@ -33,6 +34,8 @@ class Glyphs(DrawnImages):
 
     The same fonts serve for training and testing; what differs is how the digits are distorted.
     """
+
+    SPECS = (announced.images(1, 28, classes=10),)
 
     CLASS_NAMES: ClassVar[tuple[str, ...]] = tuple("0123456789")
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from dlcourse.data import announced
 from dlcourse.data.image_decoding import Decoder, read_size
 from dlcourse.data.source import ClassSource, Tables, TableSource
 from dlcourse.data.split import checksum, chunks, seeded_generator
@@ -41,6 +42,8 @@ class ImageFolder(TableSource, ClassSource):
     processes that decode ahead; with 0 the training process does it. A test set that is not there is set aside by
     `test_fraction`, validation by `val_fraction`.
     """
+
+    SPECS = (announced.images(3, 64, classes=2),)
 
     folder: str | None = None
     size: Count = 64

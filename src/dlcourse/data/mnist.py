@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from dlcourse.data import announced
 from dlcourse.data.download import check_file, fetch, lies_there
 from dlcourse.data.idx import read_pictures
 from dlcourse.data.image_files import ImageFiles
@@ -25,6 +26,8 @@ TEST_LABELS = "t10k-labels-idx1-ubyte"
 @dataclass(frozen=True, kw_only=True)
 class _IdxPictures(ImageFiles):
     """Four IDX files, raw or compressed, in `root/FOLDER/raw` or in `root` itself."""
+
+    SPECS = (announced.images(1, 28, classes=10),)
 
     FOLDER: ClassVar[str]
     MIRRORS: ClassVar[tuple[str, ...]]

@@ -18,6 +18,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dlcourse.data import announced
 from dlcourse.data.source import ImageSource, Tables, TableSource
 from dlcourse.data.transforms import Augment, ImageTransform
 from dlcourse.errors import ConfigError, DataError
@@ -45,6 +46,11 @@ class NpzFile(TableSource, ImageSource):
     features `(N, F)` or sequences `(N, T, F)`. Whole numbers or text `(N,)` for targets are classes, floats `(N,)` or
     `(N, O)` values; `kind` overrules that. The options `resize`, `rgb` and `augment` are for images.
     """
+
+    SPECS = (
+        *(announced.images(1, 28, classes=classes) for classes in (2, 0)),
+        *(announced.numbers(*shape, classes=classes) for shape in ((1,), (2,), (10,), (20, 3)) for classes in (2, 0)),
+    )
 
     file: str | None = None
     kind: Literal["auto", "class", "value"] = "auto"

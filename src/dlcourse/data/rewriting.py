@@ -12,6 +12,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from dlcourse.data import announced
 from dlcourse.data.source import Source, Tables, TableSource
 from dlcourse.data.split import seeded_generator
 from dlcourse.data.transforms import ImageTransform
@@ -33,6 +34,8 @@ class _Rewriting(TableSource, Source):
     `symbols` of them are in use: digits, then letters. `size` counts training and test examples together, no two of which
     are the same; `seed` picks the draw, and the run's seed does not change it.
     """
+
+    SPECS = (announced.rewritten(10, 13),)
 
     size: Size = 10_000
     length: Count = 10

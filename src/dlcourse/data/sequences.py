@@ -10,6 +10,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from dlcourse.data import announced
 from dlcourse.data.source import ClassSource, Source, Tables, TableSource
 from dlcourse.data.split import seeded_generator
 from dlcourse.options import Count, NonNegative, Range, Whole
@@ -46,6 +47,8 @@ class Adding(_Values):
     0.1767 that is often quoted (Le 2015) is a slip.
     """
 
+    SPECS = (announced.numbers(100, 2),)
+
     def draw(self, random: torch.Generator) -> tuple[Tensor, Tensor]:
         numbers = torch.rand(self.size, self.length, generator=random)
         half = self.length // 2
@@ -65,6 +68,8 @@ class Sine(_Values):
     that standard deviation, so that no forecast has a mean squared error below `noise**2`; who always answers 0 has
     `waves / 2 + noise**2`.
     """
+
+    SPECS = (announced.numbers(50, 1, values=10),)
 
     size: Size = 5000
     length: AtLeastTwo = 50
@@ -87,6 +92,8 @@ class Parity(TableSource, ClassSource):
     Without any one of the bits the class is a toss of a coin. Short sequences stand in training and test set alike: there
     are only `2**length`.
     """
+
+    SPECS = (announced.numbers(16, 1, classes=2),)
 
     size: Size = 12_500
     length: Count = 16
@@ -123,6 +130,8 @@ class WordOrder(Source):
     is right in exactly half of the test sentences. `test_fraction` of the 1,728 pairs is set aside, the same ones in
     every run.
     """
+
+    SPECS = (announced.sentences(3, 36, classes=2),)
 
     test_fraction: Annotated[float, Range(gt=0.01, lt=0.99)] = 0.2
 

@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from dlcourse.data import announced
 from dlcourse.data.drawn import DrawnImages, to_bytes, uniform
 
 SIDE = 32
@@ -90,6 +91,8 @@ class Shapes(DrawnImages):
     Place, size, tilt and both colours are random and say nothing about the class. The colours differ by at least 0.3 of
     the full range in each channel, and the figure is lighter as often as it is darker.
     """
+
+    SPECS = (announced.images(3, 32, classes=10),)
 
     CLASS_NAMES: ClassVar[tuple[str, ...]] = tuple(FIGURES)
 

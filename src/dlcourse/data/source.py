@@ -4,6 +4,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -36,7 +37,12 @@ class Tables:
 
 
 class DataSet(ABC):
-    """Abstract: anything that builds the three splits of a run from its options."""
+    """Abstract: anything that builds the three splits of a run from its options.
+
+    `SPECS` are what it announces with the default options, or where a file decides, what it may: see `announced`.
+    """
+
+    SPECS: ClassVar[tuple[DataSpec, ...]]
 
     @abstractmethod
     def build(self, *, name: str, seed: int) -> Data:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dlcourse.data import announced
 from dlcourse.data.source import ClassSource, Source, Tables, TableSource
 from dlcourse.options import NonNegative, Positive, Range, Whole
 
@@ -25,6 +26,8 @@ class _NoisyFunction(TableSource, Source):
     `size` counts training and test examples together; `noise` is a standard deviation in units of y; `seed` picks the
     draw, and the run's seed does not change it.
     """
+
+    SPECS = (announced.numbers(1),)
 
     size: Size = 1000
     noise: NonNegative = 0.1
@@ -71,6 +74,8 @@ class _PointClouds(TableSource, ClassSource):
     each coordinate; `seed` picks the draw, and the run's seed does not change it.
     """
 
+    SPECS = (announced.numbers(2, classes=2),)
+
     size: Size = 1000
     noise: NonNegative = 0.1
     seed: Whole = 0
@@ -91,6 +96,8 @@ class _PointClouds(TableSource, ClassSource):
 @dataclass(frozen=True, kw_only=True)
 class Blobs(_PointClouds):
     """One round cloud of points for each class, their centres evenly spaced on a circle of radius 1."""
+
+    SPECS = (announced.numbers(2, classes=3),)
 
     noise: NonNegative = 0.3
     num_classes: FewClasses = 3

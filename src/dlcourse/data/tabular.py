@@ -5,12 +5,15 @@ from typing import Any
 
 import torch
 
+from dlcourse.data import announced
 from dlcourse.data.source import ClassSource, ImageSource, Source, Tables, TableSource
 
 
 @dataclass(frozen=True, kw_only=True)
 class Digits(TableSource, ImageSource):
     """1,797 handwritten digits of 8x8 grey pixels (Alpaydin and Kaynak, 1998)."""
+
+    SPECS = (announced.images(1, 8, classes=10),)
 
     def load(self) -> Tables:
         from sklearn.datasets import load_digits
@@ -25,6 +28,8 @@ class Digits(TableSource, ImageSource):
 class Iris(TableSource, ClassSource):
     """Three species of iris told apart by four lengths in cm, 150 flowers (Fisher, 1936)."""
 
+    SPECS = (announced.numbers(4, classes=3),)
+
     def load(self) -> Tables:
         from sklearn.datasets import load_iris
 
@@ -34,6 +39,8 @@ class Iris(TableSource, ClassSource):
 @dataclass(frozen=True, kw_only=True)
 class Wine(TableSource, ClassSource):
     """Three growers of wine told apart by 13 chemical measurements, 178 wines (Forina et al., 1988)."""
+
+    SPECS = (announced.numbers(13, classes=3),)
 
     def load(self) -> Tables:
         from sklearn.datasets import load_wine
@@ -45,6 +52,8 @@ class Wine(TableSource, ClassSource):
 class BreastCancer(TableSource, ClassSource):
     """Malignant or benign tumours told apart by 30 measures of cell nuclei, 569 women (Street et al., 1993)."""
 
+    SPECS = (announced.numbers(30, classes=2),)
+
     def load(self) -> Tables:
         from sklearn.datasets import load_breast_cancer
 
@@ -54,6 +63,8 @@ class BreastCancer(TableSource, ClassSource):
 @dataclass(frozen=True, kw_only=True)
 class Diabetes(TableSource, Source):
     """Progress of diabetes after a year, 25 to 346, from ten raw measurements of 442 patients (Efron et al., 2004)."""
+
+    SPECS = (announced.numbers(10),)
 
     def load(self) -> Tables:
         from sklearn.datasets import load_diabetes

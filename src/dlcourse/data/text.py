@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlcourse.data import announced
 from dlcourse.data.download import DataFiles, check_file, fetch, lies_there
 from dlcourse.data.source import DataSet
 from dlcourse.data.split import checksum, chunks, seeded_generator
@@ -91,6 +92,8 @@ class TextSource(DataSet):
     `tokens` are its characters or `vocab_size` byte pairs, learnt on the training part; `context` is the length of a
     window in tokens, `windows` how many of them are drawn for an epoch.
     """
+
+    SPECS = (announced.text(64),)
 
     val_fraction: ProperFraction = 0.05
     test_fraction: ProperFraction = 0.05
