@@ -1,0 +1,27 @@
+"""A pytest plugin, `-p one_entry`: of the tests that walk a table, those of the entry named in $ONE_ENTRY alone.
+
+Tests of the table as a whole stay.
+"""
+
+import os
+
+import pytest
+
+from dlcourse.data import DATASETS
+from dlcourse.device import DEVICES
+from dlcourse.features import FEATURES
+from dlcourse.models import MODELS
+from dlcourse.optim import OPTIMIZERS, SCHEDULERS
+from dlcourse.tasks import TASKS
+
+TABLES = (DATASETS, DEVICES, FEATURES, MODELS, OPTIMIZERS, SCHEDULERS, TASKS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    others = {name for table in TABLES for name in table} - {os.environ["ONE_ENTRY"]}
+
+    def is_of_another(item: pytest.Item) -> bool:
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        return any(isinstance(value, str) and value in others for value in parameters)
+
+    items[:] = [item for item in items if not is_of_another(item)]

@@ -1,0 +1,186 @@
+"""README.md keeps its word: its commands are understood, its numbers are those of the program, its three steps are three."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from conftest import REPOSITORY
+from dlcourse import cli
+from dlcourse.building import build_data, build_task, check_entries
+from dlcourse.commands import front_door
+from dlcourse.commands.overrides import parse
+from dlcourse.config import RunConfig, conf_dir
+from dlcourse.console import Console
+from dlcourse.device import cpu
+from dlcourse.errors import UserError
+from dlcourse.registry import Choice
+from dlcourse.summary import count_parameters
+from lab import Lab, composed
+from tiny_data import tiny_data
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+STEPS = README.partition("## Add a model in three steps\n")[2].partition("\n## ")[0]
+WALKS_TABLES = re.compile(r"(?:\bin |list\(|set\(|sorted\()(?:MODELS|REGISTRIES|GROUPS)\b")
+
+
+def blocks(text: str) -> list[str]:
+    """What stands between fences, without the indentation of a list."""
+    return [textwrap.dedent(block) for block in re.findall(r"^ *```\w*\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)]
+
+
+# The three steps
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which the three steps have been taken, letter by letter."""
+    copy = tmp_path_factory.mktemp("extended")
+    for name in ("src", "conf", "tests"):
+        shutil.copytree(REPOSITORY / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(REPOSITORY / name, copy)
+    module, options, lines = blocks(STEPS)
+    module_file, options_file, table_file = re.findall(r"^\d\. .*`((?:src|conf)/[\w/.]+)`", STEPS, re.MULTILINE)
+    (copy / module_file).write_text(module, encoding="utf-8")
+    (copy / options_file).write_text(options, encoding="utf-8")
+    above, line = lines.split("\n\n")
+    table = (copy / table_file).read_text(encoding="utf-8").replace("    },\n", f"        {line}    }},\n")
+    imports = re.findall(r"^from dlcourse\.models.*\n", table, re.MULTILINE)
+    sorted_imports = "".join(sorted([*imports, above + "\n"]))
+    (copy / table_file).write_text(table.replace("".join(imports), sorted_imports), encoding="utf-8")
+    return copy
+
+
+def run(folder: Path, *words: str, **environment: str) -> None:
+    paths = os.pathsep.join(str(folder / name) for name in ("src", "tests"))
+    done = subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": paths} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_model_added_in_three_steps_passes_every_test_that_walks_the_tables(extended: Path) -> None:
+    walkers = [path.name for path in (extended / "tests").glob("test_*.py") if WALKS_TABLES.search(path.read_text())]
+    assert {"test_design.py", "test_fits.py", "test_listing.py"} <= set(walkers)
+    run(
+        extended,
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "one_entry",
+        *(f"tests/{name}" for name in walkers),
+        ONE_ENTRY="bottleneck",
+    )
+
+
+def test_a_model_added_in_three_steps_is_as_tidy_as_the_others(extended: Path) -> None:
+    run(extended, "ruff", "check", "src")
+    run(extended, "ruff", "format", "--check", "src")
+
+
+# Commands
+
+
+def commands(verb: str) -> list[str]:
+    """The words behind `dlcourse VERB` of each such line in a block of the README."""
+    lines = [line for block in blocks(README) for line in block.splitlines()]
+    return [
+        line.split("#")[0].removeprefix(f"dlcourse {verb}") for line in lines if line.startswith(f"dlcourse {verb}")
+    ]
+
+
+def rows() -> list[tuple[str, str]]:
+    """Command and parameters of each row in the tables of results."""
+    results = README.partition("## What there is")[2].partition("Speed is that of")[0]
+    lines = [line.split(" | ") for line in results.splitlines() if line.startswith("| ") and "| command |" not in line]
+    return [(cells[0].split("`")[1], cells[1]) for cells in lines]
+
+
+@pytest.mark.parametrize("command", [*commands("train"), *dict(rows())])
+def test_a_command_to_train_is_understood(command: str) -> None:
+    words = shlex.split(command)
+    is_sweep = "-m" in words
+    overrides = parse([word for word in words if word != "-m"])
+    front_door.check(overrides, [conf_dir()], sweep=is_sweep)
+    if not is_sweep:
+        check_entries(composed(*words))
+
+
+@pytest.mark.parametrize("command", [*commands("sample"), *commands("resume")])
+def test_a_command_on_a_run_is_understood_up_to_the_run(command: str, lab: Lab) -> None:
+    verb = "sample" if command in commands("sample") else "resume"
+    assert cli.main([verb, *shlex.split(command)]) == 2
+    assert "does not exist" in lab.capsys.readouterr().err
+
+
+def test_a_misspelt_name_is_answered_as_shown(lab: Lab) -> None:
+    command, answer = re.findall(r"^\$ dlcourse train (.*)\n(.*)$", README, re.MULTILINE)[0]
+    assert lab.attempt(*command.split()) == 2
+    assert lab.err == f"{answer}\n"
+
+
+def test_named_entries_exist() -> None:
+    for group, name in re.findall(r"\b(model|data|optimizer|experiment|features|trainer)=([a-z]\w*)", README):
+        assert name in ("bottleneck", "cnm") or (conf_dir() / group / f"{name}.yaml").is_file(), f"{group}={name}"
+
+
+# Numbers
+
+
+def tiny(config: RunConfig, folder: Path) -> RunConfig:
+    """The same config on files that have the real ones' shapes, and few examples."""
+    words = [word for word in tiny_data(config.data.name, folder)[1:] if not word.startswith("data.context=")]
+    few = dict(composed(f"data={config.data.name}", *words).data.options)
+    given = {word.partition("=")[0].removeprefix("data.") for word in words} | {"subset", "windows"}
+    options = {**config.data.options, **{name: value for name, value in few.items() if name in given}}
+    return RunConfig(**{**vars(config), "data": Choice(config.data.name, options)})
+
+
+@pytest.mark.parametrize(("command", "parameters"), rows())
+def test_a_model_has_the_number_of_parameters_told(command: str, parameters: str, tmp_path: Path) -> None:
+    device, config = cpu(), tiny(composed(*shlex.split(command)), tmp_path)
+    if config.data.name == "tinyshakespeare":
+        symbols = "\n" + "".join(map(chr, range(33, 97)))  # the real text has 65 different ones
+        (tmp_path / "text" / "tinyshakespeare.txt").write_text(40 * symbols, encoding="utf-8")
+    task = build_task(config, build_data(config, device), device, Console())
+    assert f"{count_parameters(task.model):,}" == parameters
+
+
+def test_exit_codes_are_those_of_the_program() -> None:
+    (sentence,) = re.findall(r"^Exit codes: (.*?)`--traceback`", README, re.MULTILINE | re.DOTALL)
+    told = {int(code): words for code, words in re.findall(r"(\d+) ([^;,.]*)", sentence)}
+    in_help = cli.HELP.partition("Exit codes:")[2]
+    assert set(told) == {int(code) for code in re.findall(r"\b\d+\b", in_help)} | {129}
+    for error in UserError.__subclasses__():
+        assert error.exit_code in told
+    assert told[2].startswith("bad input") and told[0].startswith("done")
+
+
+def test_a_run_leaves_the_files_listed(lab: Lab) -> None:
+    table = README.partition("### What a run leaves")[2].partition("###")[0]
+    listed = {
+        name.rstrip("/")
+        for cell in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+        for name in re.findall(r"`(.*?)`", cell)
+    }
+    folder = lab.train("data=digits", "model=mlp", "model.hidden=[8]", "data.subset=200", "trainer.epochs=1")
+    left = {path.name for path in folder.iterdir() if not path.name.startswith((".", "events."))}
+    assert left - {"confusion_matrix.csv"} <= listed
+    sometimes = {"progress", *(name for name in listed if name.endswith(".png"))} - {
+        "mistakes.png",
+        "learning_curve.png",
+    }
+    assert listed - sometimes - {".csv"} <= left
