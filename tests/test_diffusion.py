@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse.data import DATASETS
+from dlcourse.data.split import TensorSplit
 from dlcourse.descent import Descent
 from dlcourse.device import DEVICES
 from dlcourse.errors import ConfigError
@@ -21,6 +22,7 @@ from dlcourse.tasks.averaging import MovingAverage
 from dlcourse.tasks.diffusion import Diffusion
 from dlcourse.tasks.noising import Noising
 from dlcourse.tasks.task import SampleRequest
+from dlcourse.trainer import evaluate
 from lab import Lab, report
 
 POINTS = DataSpec("clouds", (2,), 2, class_names=("left", "right"))
@@ -117,6 +119,19 @@ def test_ddim_is_a_function_of_the_noise_and_ddpm_is_not() -> None:
     angles = noising.alpha_bar[noising.times(20)].sqrt().acos().tolist()
     shrinking = math.prod(math.cos(first - second) for first, second in zip(angles, [*angles[1:], 0.0], strict=True))
     assert torch.allclose(end("ddim"), shrinking * noise, atol=1e-5), "each step turns (data, noise) by an angle"
+
+
+def test_a_ddpm_step_has_the_mean_and_the_variance_of_the_posterior() -> None:
+    """q(x_0 | x_1, data) of Ho 2020, equation 7, where the data are what is left without noise."""
+    torch.manual_seed(0)
+    noising = Noising(torch.tensor([0.8, 0.5]))
+    noisy = torch.ones(100_000, 1)
+    beta = 1 - 0.5 / 0.8
+    clean = 1 / 0.5**0.5
+    mean = 0.8**0.5 * beta / 0.5 * clean + (1 - beta) ** 0.5 * 0.2 / 0.5
+    after, _ = noising.denoise(lambda noisy, times: torch.zeros_like(noisy), noisy, 2, sampler="ddpm")
+    assert float(after.mean()) == pytest.approx(mean, abs=0.005)
+    assert float(after.var()) == pytest.approx(beta * 0.2 / 0.5, rel=0.02)  # beta alone is 2.5 times as much
 
 
 def test_the_steps_of_sampling_are_distinct_and_end_at_zero() -> None:
@@ -248,6 +263,16 @@ def test_the_loss_is_that_of_the_noise_and_one_for_a_model_that_says_nothing() -
     task = task_for(data.spec)
     with torch.no_grad():  # the U-Net's last layer starts at zero
         assert task.evaluate(data.test, 100).scalars["loss"] == pytest.approx(1, abs=0.02)
+
+
+def test_a_model_that_knows_classes_is_evaluated_with_them() -> None:
+    task = task_for(POINTS, conditional=True)
+    points, labels = torch.randn(40, 2).clamp(-3, 3), torch.arange(40) % 2
+    right, wrong = (
+        evaluate(task, TensorSplit(points, targets), 20, task.device).scalars["loss"]
+        for targets in (labels, 1 - labels)
+    )
+    assert right != pytest.approx(wrong, rel=1e-4)
 
 
 def test_images_are_scaled_to_the_range_of_the_samples_and_back() -> None:

@@ -146,6 +146,26 @@ def test_penalty_against_finite_differences():
     assert float(found.detach()) == pytest.approx(float(torch.stack(slopes).detach().square().sum(0).mean()), rel=1e-6)
 
 
+def test_a_critics_penalty_is_taken_at_random_places_between_real_and_made_up_examples():
+    class Paraboloid(nn.Module):
+        """x -> |x|^2, whose gradient is 2 x; keeps where it was asked."""
+
+        def forward(self, inputs, labels=None):
+            self.places = inputs.detach()
+            return inputs.square().sum(1)
+
+    torch.manual_seed(0)
+    critic = task(loss="wasserstein", gradient_penalty=10.0)
+    critic.model.discriminator = Paraboloid()
+    real, fake = torch.randn(50, 2), torch.randn(50, 2) + 5
+    found = critic.penalty(real, fake)
+    places = critic.model.discriminator.places
+    shares = (places - fake) / (real - fake)  # the same in both coordinates
+    torch.testing.assert_close(shares[:, 0], shares[:, 1], rtol=1e-3, atol=1e-3)
+    assert 0 <= shares.min() < 0.2 and 0.8 < shares.max() <= 1
+    assert float(found.detach()) == pytest.approx(float(10 * (2 * places.norm(dim=1) - 1).square().mean()), rel=1e-5)
+
+
 def test_usual_penalties():
     assert float(task().train_step(batch(POINTS))["penalty"]) == 0
     assert float(task(loss="wasserstein").train_step(batch(POINTS))["penalty"]) > 0
@@ -178,6 +198,26 @@ def test_each_optimizer_moves_its_own_network_by_its_own_gradient(accumulate):
         adversarial._train_generator(6, None)
     assert not same(generator, weights(model.generator)) and same(discriminator, weights(model.discriminator))
     assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_the_generator_learns_nothing_from_the_discriminators_loss():
+    """The average of two gradients of its own loss moves it, where gradients are kept from step to step."""
+    torch.manual_seed(0)
+    model = GAN(POINTS, **TINY)
+    rates = {model.generator: 0.01, model.discriminator: 0.0}
+    adversarial = task(model, make=lambda module, every=1: descend(module, rates[module], accumulate=2))
+    generator, real = weights(model.generator), batch(POINTS)
+    total = [torch.zeros_like(weight) for weight in generator]
+    for _ in range(2):
+        state = torch.get_rng_state()
+        model.noise(6)  # for the discriminator
+        loss = adversarial.generator_loss(model.discriminator(model.generator(model.noise(6))))
+        parts = torch.autograd.grad(loss, list(model.generator.parameters()))
+        total = [one + two / 2 for one, two in zip(total, parts, strict=True)]
+        torch.set_rng_state(state)
+        adversarial.train_step(real)
+    for old, gradient, new in zip(generator, total, weights(model.generator), strict=True):
+        torch.testing.assert_close(new, old - 0.01 * gradient)
 
 
 def test_frozen_weights_stay_frozen():

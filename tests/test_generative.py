@@ -10,9 +10,11 @@ import torch
 from scipy.stats import energy_distance as scipy_energy_distance
 
 from dlcourse.data.densities import Ring
+from dlcourse.data.split import TensorSplit
 from dlcourse.data.tabular import Digits
 from dlcourse.device import cpu
 from dlcourse.plots import SampledPoints, to_image
+from dlcourse.spec import Data, DataSpec
 from dlcourse.tasks.generative import SampleScores, energy_distance, frechet_distance
 from dlcourse.tasks.judge import Judge
 
@@ -142,6 +144,21 @@ def test_images_without_classes_are_compared_by_coarse_pixels():
     found = scores.scores(inputs_of(data.test))
     assert set(found) == {"frechet", "frechet_real"}
     assert scores.scores(torch.zeros(50, 1, 8, 8))["frechet"] > 5 * found["frechet"]
+
+
+def test_real_images_are_compared_with_others_than_themselves():
+    """Every second training image is the reference; validation and the other half of training are measured against it."""
+    random = torch.Generator().manual_seed(0)
+    spec = DataSpec("noise", (1, 8, 8), 1, "value", pixel_mean=(0.5,), pixel_std=(0.2,))
+    train, val = torch.randn(400, 1, 8, 8, generator=random), torch.randn(100, 1, 8, 8, generator=random)
+    train[1::2] += 1
+    val += 1
+    splits = [TensorSplit(images, torch.zeros(len(images), 1)) for images in (train, val, val)]
+    scores = SampleScores.prepare(Data(spec, *splits), cpu())
+    reference, others = train[::2].flatten(1).double(), torch.cat([train[1::2], val]).flatten(1).double()
+    expected = frechet_distance(reference.mean(0), reference.T.cov(), others.mean(0), others.T.cov())
+    assert scores.scores(torch.zeros(300, 1, 8, 8))["frechet_real"] == pytest.approx(expected, rel=1e-6)
+    assert expected > 64  # the squared distance of the means is about 1 for each pixel
 
 
 @pytest.mark.parametrize("real", [0, 40])

@@ -161,6 +161,12 @@ def test_generation_without_warmth_takes_the_likeliest() -> None:
     assert {shape[1] for shape in model.shapes} == set(range(1, CONTEXT + 1))
 
 
+def test_generation_goes_on_from_what_it_has_written_however_long_that_is() -> None:
+    counts_on = Table(torch.eye(4).roll(1, dims=1))  # after each token the next one is the likeliest
+    written = generate(counts_on, torch.tensor([[1], [3]]), 3 * CONTEXT, CONTEXT, temperature=0)
+    assert torch.equal(written, (torch.tensor([[1], [3]]) + torch.arange(3 * CONTEXT + 1)) % 4)
+
+
 @pytest.mark.parametrize(("temperature", "top_k"), [(1.0, None), (0.5, None), (2.0, 3), (1.0, 99)])
 def test_tokens_are_drawn_with_their_probabilities(temperature: float, top_k: int | None) -> None:
     torch.manual_seed(0)

@@ -79,6 +79,19 @@ def test_a_cnn_that_pools_everything_away_says_what_to_change() -> None:
         build("cnn", MNIST, kernel=4)
 
 
+@pytest.mark.parametrize("head", [[], [64]])
+def test_a_cnn_drops_units_before_the_last_layer_of_its_head(head: list[int]) -> None:
+    torch.manual_seed(0)
+    model = build("cnn", MNIST, channels=[2], pool=[14], norm="none", head=head, dropout=0.5)
+    if head:  # hidden units that are all 1, whatever was dropped before them
+        hidden = next(layer for layer in model.modules() if isinstance(layer, torch.nn.Linear))
+        torch.nn.init.zeros_(hidden.weight)
+        torch.nn.init.ones_(hidden.bias)
+    inputs = torch.rand(1, 1, 28, 28).expand(20, -1, -1, -1)
+    assert len(model.eval()(inputs).unique(dim=0)) == 1
+    assert len(model.train()(inputs).unique(dim=0)) > 1
+
+
 @pytest.mark.parametrize("data", [name for name in DATASETS if "augment" in DATASETS.schema(name)])
 @pytest.mark.parametrize("model", ["cnn", "resnet9"])
 def test_too_small_images_are_enlarged_by_an_option_that_their_data_set_has(model: str, data: str) -> None:

@@ -76,6 +76,15 @@ def test_both_directions_answer_from_where_they_end(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_of_several_layers_the_last_one_answers(name: str, bidirectional: bool) -> None:
+    model, inputs = build(name, SERIES, hidden=8, layers=3, bidirectional=bidirectional), torch.randn(5, 7, 2)
+    states = model.recurrent(inputs)[0]  # (5, 7, 8 or 16), of the last layer
+    ends = torch.cat([states[:, -1, :8], states[:, 0, 8:]], dim=1)
+    torch.testing.assert_close(model(inputs), model.head(ends))
+
+
+@pytest.mark.parametrize("name", CELLS)
 def test_the_next_token_is_predicted_without_a_look_at_it(name: str) -> None:
     model, tokens = build(name, TEXT, hidden=8, layers=2), torch.tensor([[0, 1, 2, 3, 4, 5]])
     changed = tokens.clone()

@@ -48,6 +48,15 @@ def test_text_goes_on_from_a_prompt(lab: Lab) -> None:
     assert "--prompt: the training data have no '名' (character 5); write the text without" in lab.err
 
 
+def test_no_unit_is_dropped_while_sampling(lab: Lab) -> None:
+    run = lab.train("model=gru", "model.hidden=16", "model.dropout=0.9", *PYDOC, "trainer.epochs=1")
+    texts = set()
+    for seed in ("1", "2", "3"):  # which nothing but dropout would depend on
+        assert sample(lab, str(run), "--prompt", "The ", "--length", "30", "--temperature", "0", "--seed", seed) == 0
+        texts.add(lab.out)
+    assert len(texts) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -123,6 +123,19 @@ def test_label_smoothing_of_one_logit_equals_that_of_two_classes() -> None:
     torch.testing.assert_close(first, second)
 
 
+@pytest.mark.parametrize("classes", [2, 4])
+def test_what_is_evaluated_is_the_cross_entropy_without_label_smoothing(classes: int) -> None:
+    torch.manual_seed(0)
+    spec = DataSpec("few", (3,), classes, "class", NAMES[:classes])
+    model = nn.Linear(3, 1 if classes == 2 else classes)
+    split = TensorSplit(torch.randn(50, 3), torch.arange(50) % classes)
+    plain, smooth = (
+        evaluate(build("classification", model, spec, label_smoothing=smoothing), split, 20, cpu()).scalars["loss"]
+        for smoothing in (0.0, 0.3)
+    )
+    assert smooth == plain
+
+
 @pytest.mark.parametrize(
     ("task", "outputs", "spec", "message"),
     [

@@ -1,6 +1,7 @@
 """The transformer: what each kind may see, the published counts, and attention against its formula."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch.nn import functional
 
 from dlcourse.errors import ConfigError
 from dlcourse.models import MODELS
-from dlcourse.models.attention import Rotary, SelfAttention, record_attention
+from dlcourse.models.attention import CrossAttention, Rotary, SelfAttention, record_attention
 from dlcourse.models.transformer import Transformer
 from dlcourse.registry import Choice
 from dlcourse.spec import DataSpec
@@ -237,3 +238,14 @@ def test_what_cannot_be_is_refused_in_one_line(spec, options, message) -> None:
     with pytest.raises(ConfigError, match=message) as error:
         build(spec, **options)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("kind", [SelfAttention, CrossAttention])
+def test_attention_drops_weights_while_training_and_none_in_evaluation(kind, recorded) -> None:
+    torch.manual_seed(0)
+    layer, stream = kind(16, 4, dropout=0.5), torch.randn(2, 9, 16)
+    inputs = (stream, stream) if kind is CrossAttention else (stream,)
+    with record_attention(layer) if recorded else nullcontext():
+        assert torch.equal(layer.eval()(*inputs), layer(*inputs))
+        assert not torch.allclose(layer.train()(*inputs), layer(*inputs))
