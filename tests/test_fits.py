@@ -65,7 +65,7 @@ def read_examples(name: str, words: list[str]) -> DataSpec:
 def test_a_data_set_announces_the_examples_that_it_has(name: str, tmp_path: Path) -> None:
     words = [word for word in tiny_data(name, tmp_path)[1:] if not word.startswith("data.context=")]
     spec = read_examples(name, words)
-    assert kind(spec) in map(kind, announced(name))
+    assert kind(spec) in map(kind, announced(name)), f"say in SPECS of data '{name}' what its examples are like"
     if name not in ("csv", "npz", "images"):  # whose files decide on sizes
         (said,) = announced(name)
         assert (said.input_shape, said.output_length, len(said.pixel_mean)) == (

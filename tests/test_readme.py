@@ -26,8 +26,13 @@ from lab import Lab, composed
 from tiny_data import tiny_data
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-STEPS = README.partition("## Add a model in three steps\n")[2].partition("\n## ")[0]
 WALKS_TABLES = re.compile(r"(?:\bin |list\(|set\(|sorted\()(?:MODELS|REGISTRIES|GROUPS)\b")
+
+
+def part(beginning: str, end: str) -> str:
+    """What stands in the README between two texts that have to be there."""
+    assert beginning in README and end in README.partition(beginning)[2], f"README.md without {beginning!r} ... {end!r}"
+    return README.partition(beginning)[2].partition(end)[0]
 
 
 def blocks(text: str) -> list[str]:
@@ -46,8 +51,9 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(REPOSITORY / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(REPOSITORY / name, copy)
-    module, options, lines = blocks(STEPS)
-    module_file, options_file, table_file = re.findall(r"^\d\. .*`((?:src|conf)/[\w/.]+)`", STEPS, re.MULTILINE)
+    steps = part("in three steps\n", "\n## ")
+    module, options, lines = blocks(steps)
+    module_file, options_file, table_file = re.findall(r"^\d\. .*`((?:src|conf)/[\w/.]+)`", steps, re.MULTILINE)
     (copy / module_file).write_text(module, encoding="utf-8")
     (copy / options_file).write_text(options, encoding="utf-8")
     above, line = lines.split("\n\n")
@@ -59,11 +65,13 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *words: str, **environment: str) -> None:
+    """Run a Python module on the project in that folder; it must succeed."""
     paths = os.pathsep.join(str(folder / name) for name in ("src", "tests"))
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         [sys.executable, "-m", *words],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": paths} | environment,
+        env=outer | {"PYTHONPATH": paths} | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -74,16 +82,8 @@ def run(folder: Path, *words: str, **environment: str) -> None:
 def test_a_model_added_in_three_steps_passes_every_test_that_walks_the_tables(extended: Path) -> None:
     walkers = [path.name for path in (extended / "tests").glob("test_*.py") if WALKS_TABLES.search(path.read_text())]
     assert {"test_design.py", "test_fits.py", "test_listing.py"} <= set(walkers)
-    run(
-        extended,
-        "pytest",
-        "-q",
-        "-x",
-        "-p",
-        "one_entry",
-        *(f"tests/{name}" for name in walkers),
-        ONE_ENTRY="bottleneck",
-    )
+    files = [f"tests/{name}" for name in walkers]
+    run(extended, "pytest", "-q", "-x", "-p", "one_entry", *files, ONE_ENTRY="bottleneck")
 
 
 def test_a_model_added_in_three_steps_is_as_tidy_as_the_others(extended: Path) -> None:
@@ -104,8 +104,9 @@ def commands(verb: str) -> list[str]:
 
 def rows() -> list[tuple[str, str]]:
     """Command and parameters of each row in the tables of results."""
-    results = README.partition("## What there is")[2].partition("Speed is that of")[0]
-    lines = [line.split(" | ") for line in results.splitlines() if line.startswith("| ") and "| command |" not in line]
+    tables = README.split("| command | parameters |")[1:]
+    assert len(tables) == 2
+    lines = [line.split(" | ") for table in tables for line in table.partition("\n\n")[0].splitlines()[2:]]
     return [(cells[0].split("`")[1], cells[1]) for cells in lines]
 
 
@@ -170,12 +171,8 @@ def test_exit_codes_are_those_of_the_program() -> None:
 
 
 def test_a_run_leaves_the_files_listed(lab: Lab) -> None:
-    table = README.partition("### What a run leaves")[2].partition("###")[0]
-    listed = {
-        name.rstrip("/")
-        for cell in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
-        for name in re.findall(r"`(.*?)`", cell)
-    }
+    cells = re.findall(r"^\| (`.*?) \|", part("| file | what |\n", "\n\n"), re.MULTILINE)
+    listed = {name.rstrip("/") for cell in cells for name in re.findall(r"`(.*?)`", cell)}
     folder = lab.train("data=digits", "model=mlp", "model.hidden=[8]", "data.subset=200", "trainer.epochs=1")
     left = {path.name for path in folder.iterdir() if not path.name.startswith((".", "events."))}
     assert left - {"confusion_matrix.csv"} <= listed

@@ -39,10 +39,11 @@ class Tables:
 class DataSet(ABC):
     """Abstract: anything that builds the three splits of a run from its options.
 
-    `SPECS` are what it announces with the default options, or where a file decides, what it may: see `announced`.
+    `SPECS` are what it announces with the default options, or where a file decides, all that it may: `announced` has them
+    in short, and `dlcourse list fits` asks the models with them.
     """
 
-    SPECS: ClassVar[tuple[DataSpec, ...]]
+    SPECS: ClassVar[tuple[DataSpec, ...]] = ()
 
     @abstractmethod
     def build(self, *, name: str, seed: int) -> Data:
