@@ -1,8 +1,10 @@
 """The language task against closed forms, references in plain Python, and models whose answers are known."""
 
 import math
+import re
 from collections import Counter
-from itertools import pairwise
+from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +12,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dlcourse.data import DATASETS
 from dlcourse.data.text import TextSplit
 from dlcourse.device import cpu
-from dlcourse.errors import ConfigError
+from dlcourse.errors import ConfigError, UserError
 from dlcourse.plots import LossByPosition, to_image
 from dlcourse.registry import Choice
 from dlcourse.spec import Batch, Data, DataSpec, Report
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.language import Language, generate
-from dlcourse.tasks.ngrams import NGrams
+from dlcourse.tasks.ngrams import NGrams, discount_for
 from dlcourse.tasks.task import SampleRequest
 from dlcourse.tokens import learn_byte_pairs
 from dlcourse.trainer import evaluate
@@ -98,15 +101,6 @@ def test_bits_per_character_count_characters_not_byte_pairs() -> None:
     assert found["perplexity"] == pytest.approx(len(symbols))
 
 
-def test_baselines_against_counting_by_hand() -> None:
-    train, text = random_tokens(300, 1).tolist(), random_tokens(200, 2).tolist()
-    found = count(train, 4).losses(batches(text))
-    seconds, firsts, pairs = Counter(train[1:]), Counter(train[:-1]), Counter(pairwise(train))
-    unigram = [math.log((seconds[b] + 1) / (299 + 4)) for b in text[1:]]
-    bigram = [math.log((pairs[a, b] + 1) / (firsts[a] + 4)) for a, b in pairwise(text)]
-    assert found == pytest.approx({"unigram": -np.mean(unigram), "bigram": -np.mean(bigram)}, rel=1e-5)
-
-
 def batches(tokens: list[int]) -> list[Batch]:
     return [Batch(torch.tensor([tokens[:-1]]), torch.tensor([tokens[1:]]))]
 
@@ -115,26 +109,119 @@ def count(tokens: list[int], vocab_size: int) -> NGrams:
     return NGrams.fit(batches(tokens), vocab_size)
 
 
+class KneserNey:
+    """The textbook's recursion on dictionaries, a token at a time: what the fast one has to equal."""
+
+    def __init__(self, tokens: list[int], vocab_size: int) -> None:
+        self.vocab_size = vocab_size
+        self.seen = [Counter(zip(*(tokens[i:] for i in range(size)), strict=False)) for size in (1, 2, 3)]
+        self.kinds = [Counter(ngram[1:] for ngram in longer) for longer in self.seen[1:]]
+        self.after: dict[int, dict[tuple[int, ...], list[int]]] = {}
+        for table in (*self.seen, *self.kinds):
+            self.after[id(table)] = {}
+            for ngram, number in table.items():
+                self.after[id(table)].setdefault(ngram[:-1], []).append(number)
+
+    def probability(self, context: tuple[int, ...], token: int, *, is_full: bool = True) -> float:
+        table = self.seen[len(context)] if is_full else self.kinds[len(context)]
+        shorter = self.probability(context[1:], token, is_full=False) if context else 1 / self.vocab_size
+        counts = self.after[id(table)].get(context)
+        if counts is None:
+            return shorter
+        numbers = list(table.values())
+        once, twice = numbers.count(1), numbers.count(2)
+        discount = once / (once + 2 * twice) if once and twice else 0.5
+        kept = max(table[(*context, token)] - discount, 0.0)
+        return (kept + discount * len(counts) * shorter) / sum(counts)
+
+    def losses(self, text: list[int]) -> dict[str, float]:
+        places = range(1, len(text))
+        contexts = {
+            "unigram": [() for _ in places],
+            "bigram": [(text[place - 1],) for place in places],
+            "trigram": [tuple(text[max(0, place - 2) : place]) for place in places],
+        }
+        remember = cache(self.probability)
+        return {
+            name: -math.fsum(math.log(remember(context, token)) for context, token in zip(found, text[1:], strict=True))
+            / len(places)
+            for name, found in contexts.items()
+        }
+
+
+SONG = "row row row your boat\ngently down the stream\nmerrily merrily merrily merrily\nlife is but a dream\n"
+
+
+def letters(text: str, alphabet: str) -> list[int]:
+    return [alphabet.index(letter) for letter in text]
+
+
+@pytest.mark.parametrize(
+    ("train", "text"),
+    [
+        (SONG, "the boat is a dream\nof a zebra\n"),
+        ("ab" * 40, "abba abc"),  # every count is the same: no discount can be estimated
+        ("abcdefgh", "hgfa ab"),  # no n-gram comes twice
+        ("ab", "ab"),  # no trigram at all
+    ],
+)
+def test_baselines_equal_a_count_with_dictionaries(train: str, text: str) -> None:
+    alphabet = "".join(sorted({*SONG, *train, *text}))
+    seen, unseen = letters(train, alphabet), letters(text, alphabet)
+    expected = KneserNey(seen, len(alphabet)).losses(unseen)
+    assert count(seen, len(alphabet)).losses(batches(unseen)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_baselines_of_shakespeare_equal_a_count_with_dictionaries(real_data: Path) -> None:
+    source = DATASETS.build(Choice("tinyshakespeare", {"root": str(real_data), "download": False, "context": 50}))
+    try:
+        data = source.build(name="tinyshakespeare", seed=0)
+    except UserError:
+        pytest.skip(f"no text/tinyshakespeare.txt in {real_data}")
+    found = NGrams.fit(data.train.batches(1000), len(data.spec.vocabulary)).losses(data.val.batches(1000))
+    train, val = (part.tokens[: (len(part.tokens) - 1) // 50 * 50 + 1].tolist() for part in (data.train, data.val))
+    assert found == pytest.approx(KneserNey(train, len(data.spec.vocabulary)).losses(val), abs=1e-9)
+    assert found["unigram"] > found["bigram"] > found["trigram"]
+
+
+@pytest.mark.parametrize("train", [SONG, "ab" * 40, "abcdefgh", "ab"])
+def test_probabilities_after_every_context_sum_to_one(train: str) -> None:
+    alphabet = "".join(sorted({*train, "z"}))  # z is never seen
+    size = len(alphabet)
+    ngrams = count(letters(train, alphabet), size)
+    for length in range(3):
+        contexts = torch.tensor(list(product(range(size), repeat=length)), dtype=torch.int64)
+        tokens = torch.arange(size).repeat(len(contexts))
+        found = ngrams.probabilities(contexts.repeat_interleave(size, dim=0), tokens).view(-1, size)
+        assert found.min() > 0
+        torch.testing.assert_close(found.sum(1), torch.ones(len(found), dtype=torch.float64), rtol=0, atol=1e-12)
+
+
+def test_the_discount_is_a_half_where_it_cannot_be_estimated() -> None:
+    assert discount_for(torch.tensor([1, 1, 1, 2, 5])) == 3 / 5
+    assert discount_for(torch.tensor([2, 2])) == discount_for(torch.tensor([1, 3])) == 0.5
+
+
 def test_baselines_approach_the_entropies_of_a_markov_chain() -> None:
     """A token is followed by itself with probability 0.9: the entropy of a token is ln 2, of a step H(0.9)."""
     stays = np.random.default_rng(0).random((2, 100_000)) < 0.9
     train, text = (np.cumsum(~row) % 2 for row in stays)
     found = count(train.tolist(), 2).losses(batches(text.tolist()))
     step = -0.9 * math.log(0.9) - 0.1 * math.log(0.1)
-    assert found == pytest.approx({"unigram": math.log(2), "bigram": step}, abs=0.01)
+    assert found == pytest.approx({"unigram": math.log(2), "bigram": step, "trigram": step}, abs=0.01)
 
 
-def test_pairs_of_a_large_vocabulary_take_no_table() -> None:
-    assert count([0, 49_999, 7, 0], 50_000).losses(batches([0, 49_999]))["bigram"] == pytest.approx(
-        math.log(50_001 / 2)
-    )
-    assert count([0, 1], 50_000).losses(batches([49_999, 49_998]))["bigram"] == pytest.approx(math.log(50_000))
+def test_a_large_vocabulary_takes_no_table() -> None:
+    found = count([0, 1, 0, 1], 50_000).losses(batches([49_999, 49_998]))  # which are never seen
+    frees = {"unigram": 0.5 * 2 / 4, "bigram": 0.5}  # a half of each kind; of continuations, there is one of each
+    expected = {name: math.log(50_000 / share) for name, share in frees.items()}
+    assert found == pytest.approx(expected | {"trigram": expected["bigram"]})
 
 
 def test_after_preparing_there_are_baselines_and_samples() -> None:
     task, data = build(random_table()), toy_data()
     (line,) = task.prepare(data)
-    assert line == "to beat on validation   unigram 1.39, bigram 1.41 nats"
+    assert re.fullmatch(r"baselines \(validation\)   unigram 1.39, bigram 1.\d\d, trigram 1.\d\d nats", line)
     found = evaluate(task, data.val, 50, cpu())
     assert set(found.texts) == {"samples"}
     assert [line for line in found.texts["samples"].splitlines() if line.startswith("---")] == [
@@ -144,11 +231,31 @@ def test_after_preparing_there_are_baselines_and_samples() -> None:
     scalars = full.scalars
     assert full.headline == (
         f"{scalars['loss']:.2f} nats   {scalars['bits_per_character']:.2f} bits/character   "
-        f"perplexity {scalars['perplexity']:.1f}   (unigram 1.39, bigram 1.41 nats)"
+        f"perplexity {scalars['perplexity']:.1f}"
     )
-    assert full.details["baselines"] == task._ngrams.losses(data.test.batches(9))
+    assert full.details["baselines"] == NGrams.fit(data.train.batches(7), 4).losses(data.test.batches(9))
     assert len(full.texts["samples"]) > 2 * len(found.texts["samples"])
     assert isinstance(full.pictures["loss_by_position"], LossByPosition)
+
+
+def test_a_report_says_when_the_model_loses_to_counting() -> None:
+    text = torch.tensor([0, 1, 2, 3] * 100, dtype=torch.int32)
+    data = Data(SPEC, *(TextSplit(text, CONTEXT) for _ in range(3)))
+    ignorant, knowing = Table(torch.zeros(4, 4)), Table(100 * torch.eye(4).roll(1, 1))
+    reports = {}
+    for name, model in (("ignorant", ignorant), ("knowing", knowing)):
+        task = build(model)
+        task.prepare(data)
+        reports[name] = evaluate(task, data.test, 50, cpu(), full=True)
+    baselines = reports["ignorant"].details["baselines"]
+    assert reports["ignorant"].details["loses_to"] == ["bigram", "trigram"]
+    shown = ", ".join(f"{name} {loss:.2f}" for name, loss in baselines.items())
+    assert reports["ignorant"].highlights == [
+        f"baselines: {shown} nats",
+        f"the model loses to counting: {shown.partition(', ')[2]} nats against 1.39",
+    ]
+    assert reports["knowing"].details["loses_to"] == []
+    assert reports["knowing"].highlights == [f"baselines: {shown} nats"]
 
 
 def test_generation_without_warmth_takes_the_likeliest() -> None:
@@ -240,5 +347,6 @@ def test_a_whole_run_learns_the_text(lab: Lab, tmp_path: Path) -> None:
     assert "row row" in (run / "samples.txt").read_text()
     assert (run / "progress" / "samples_0001.txt").is_file()
     assert (run / "loss_by_position.png").stat().st_size > 10_000
-    assert "to beat on validation   unigram" in lab.out
+    assert "ready  baselines (validation)   unigram" in lab.out
+    assert "       baselines: unigram" in lab.out and "loses to counting" not in lab.out
     assert lab.train("model=mlp", "data=text", "data.file=song.txt", code=2) is None

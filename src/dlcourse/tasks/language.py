@@ -53,10 +53,10 @@ class Language(LossTask):
         return {"loss": _nats(self.model(batch.inputs), batch.targets).mean()}
 
     def prepare(self, data: Data) -> list[str]:
-        """Count tokens and pairs in the training text: the losses of the simplest predictions."""
+        """Count the n-grams of the training text: the losses of predictions without a network."""
         self._ngrams = NGrams.fit(data.train.batches(_COUNTED_AT_ONCE), len(self.spec.vocabulary))
         baselines = self._ngrams.losses(data.val.batches(_COUNTED_AT_ONCE))
-        return [f"to beat on validation   {_listed(baselines)}"]
+        return [f"baselines (validation)   {_listed(baselines)}"]
 
     def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
         by_position, targets = self._measure(split, batch_size)  # (T,) float64, (n,)
@@ -105,11 +105,20 @@ class Language(LossTask):
         """Add what a full report has besides the numbers."""
         scalars = report.scalars
         baselines = self._ngrams.losses(split.batches(_COUNTED_AT_ONCE)) if self._ngrams else {}
+        better = {name: loss for name, loss in baselines.items() if loss < scalars["loss"]}
         report.headline = (
             f"{scalars['loss']:.2f} nats   {scalars['bits_per_character']:.2f} bits/character   "
-            f"perplexity {scalars['perplexity']:.1f}" + (f"   ({_listed(baselines)})" if baselines else "")
+            f"perplexity {scalars['perplexity']:.1f}"
         )
-        report.details |= {"baselines": baselines, "loss_by_position": by_position.tolist()}
+        if baselines:
+            report.highlights.append(f"baselines: {_listed(baselines)}")
+        if better:
+            report.highlights.append(f"the model loses to counting: {_listed(better)} against {scalars['loss']:.2f}")
+        report.details |= {
+            "baselines": baselines,
+            "loses_to": list(better),
+            "loss_by_position": by_position.tolist(),
+        }
         report.pictures["loss_by_position"] = LossByPosition(by_position.numpy(), baselines)
         if "samples" in report.texts:
             report.lines += report.texts["samples"].splitlines()
