@@ -19,7 +19,7 @@ LECTURE = DataSpec("mnist", (3, 48, 48), 10, "class", tuple("0123456789"))
 MOONS = DataSpec("moons", (2,), 2, "class", ("upper", "lower"), ("x1", "x2"))
 LINE = DataSpec("line", (1,), 1, "value", (), ("x",))
 
-LECTURE_CNN = {"channels": [32, 64, 128], "pool": [2, 2, 1], "norm": "none", "head": [512], "dropout": 0.0}
+LECTURE_CNN = {"channels": [32, 64, 128], "pool": [2, 2, 1], "norm": "none", "head": [512], "dropout": 0.5}
 
 
 def build(name: str, spec: DataSpec, **options: object) -> torch.nn.Module:
@@ -37,6 +37,8 @@ def test_the_lecture_cnn_has_the_published_layers() -> None:
         (128, 12, 12),
     ]
     assert count_parameters(build("cnn", LECTURE, **LECTURE_CNN)) == 9_536_074
+    head = [layer.kind for layer in layers if layer.name.startswith("head")]
+    assert head == ["Flatten", "Dropout", "Linear", "ReLU", "Dropout", "Linear"]
 
 
 def test_the_six_layer_mlp_of_the_lectures_has_422155_parameters() -> None:
@@ -100,6 +102,28 @@ def test_too_small_images_are_enlarged_by_an_option_that_their_data_set_has(mode
     found = re.search(r"data\.(\w+)=(\d+)", str(caught.value))
     assert found
     DATASETS.check(Choice(data, {found[1]: int(found[2])}))
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if "dropout" in MODELS.schema(name)])
+def test_dropout_renames_no_tensor(name: str) -> None:
+    """Else a run could not start from the weights of one with another dropout."""
+    plain, dropping = (build(name, MNIST, dropout=share) for share in (0.0, 0.5))
+    dropping.load_state_dict(plain.state_dict())
+    images = torch.randn(4, *MNIST.input_shape)
+    torch.testing.assert_close(plain.eval()(images), dropping.eval()(images))
+    assert not torch.equal(dropping.train()(images), dropping(images))
+
+
+def test_pooling_renames_no_tensor() -> None:
+    first, second = (build("cnn", MNIST, channels=[4, 4], pool=pool) for pool in ([2], [1, 4]))
+    second.load_state_dict(first.state_dict())
+
+
+def test_tensors_of_the_defaults_are_named_as_in_the_runs_there_are() -> None:
+    names = {name: [key for key in build(name, MNIST).state_dict() if "weight" in key] for name in ("mlp", "cnn")}
+    assert names["mlp"] == [f"layers.{layer}.weight" for layer in (1, 3, 5)]
+    blocks = [f"blocks.{layer}.weight" for layer in (0, 1, 4, 5, 8, 9)]
+    assert names["cnn"] == [*blocks, "head.2.weight", "head.5.weight"]
 
 
 def test_logistic_regression_has_one_logit_for_two_classes_and_k_for_more() -> None:

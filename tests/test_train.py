@@ -177,6 +177,7 @@ def test_an_experiment_is_the_worked_script(lab: Lab, real_data: Path) -> None:
     assert config["optimizer"]["weight_decay"] == 1e-4
     assert config["scheduler"]["name"] == "constant"
     assert (config["trainer"]["batch_size"], config["model"]["head"]) == (64, [512])
+    assert config["model"]["dropout"] == 0.5
 
 
 def test_real_mnist_is_learnt_from_a_small_subset(lab: Lab, real_data: Path) -> None:

@@ -1,10 +1,22 @@
 """Starting from another run's weights, and freezing by name."""
 
+import copy
+
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
+from dlcourse import cli
+from dlcourse.data.split import TensorSplit
+from dlcourse.descent import Descent
+from dlcourse.device import cpu
 from dlcourse.finished import read_spec
+from dlcourse.models.cnn import CNN
+from dlcourse.spec import DataSpec
+from dlcourse.tasks.classification import Classification
+from dlcourse.trainer import evaluate
+from dlcourse.transfer import freeze
 from lab import Lab
 
 TINY = ["data=digits", "trainer.epochs=1", "trainer.weights=last"]
@@ -35,14 +47,81 @@ def test_transfer_to_other_classes_leaves_out_the_last_layer(lab: Lab) -> None:
     assert "start  2 of 4 tensors from outputs/digits-mlp/" in lab.out
 
 
+SMALL = [*TINY, "model=cnn", "model.channels=[4]", "model.head=[8]", "model.dropout=0"]
+
+
 def test_frozen_batch_norm_keeps_its_running_statistics(lab: Lab) -> None:
-    small = [*TINY, "model=cnn", "model.channels=[4]", "model.head=[8]"]
-    first = lab.train(*small)
-    run = lab.train(*small, f"init_from={first}", "freeze=[blocks.*]")
+    first = lab.train(*SMALL)
+    run = lab.train(*SMALL, "data.classes=[3,5]", f"init_from={first}", "init_skip=[head.5.*]", "freeze=[blocks.*]")
     before, after = load_file(first / "weights.safetensors"), load_file(run / "weights.safetensors")
-    assert torch.equal(before["blocks.1.running_mean"], after["blocks.1.running_mean"])
-    assert torch.equal(before["blocks.1.running_var"], after["blocks.1.running_var"])
+    frozen = [name for name in before if name.startswith("blocks.")]
+    assert {"blocks.1.running_mean", "blocks.1.running_var", "blocks.1.num_batches_tracked"} <= set(frozen)
+    assert all(torch.equal(before[name], after[name]) for name in frozen)
     assert not torch.equal(before["head.2.weight"], after["head.2.weight"])
+
+
+def other_data() -> TensorSplit:
+    """Images far from mean 0 and deviation 1, which the running statistics below are of."""
+    generator = torch.Generator().manual_seed(0)
+    images = 3 + 5 * torch.randn(24, 1, 8, 8, generator=generator)
+    return TensorSplit(images, torch.randint(0, 3, (24,), generator=generator))
+
+
+def cnn_on_other_data(frozen: tuple[str, ...] = ("blocks.*",)) -> Classification:
+    """A classifier whose batch norms have seen data of another kind."""
+    torch.manual_seed(0)
+    spec = DataSpec("other", (1, 8, 8), 3, "class", ("a", "b", "c"))
+    model = CNN(spec, channels=(4, 4), head=(8,), dropout=0.0)
+    for _ in range(20):
+        model(torch.randn(24, 1, 8, 8))
+    freeze(model, frozen)
+
+    def descend(module: nn.Module, *, every: int = 1) -> Descent:
+        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        return Descent(torch.optim.SGD(trained, lr=0.01), lambda update: 1.0, cpu())
+
+    return Classification(model, spec, cpu(), descend, top_k=1)
+
+
+def is_tested_as_trained(task: Classification, split: TensorSplit) -> bool:
+    """Whether the loss of a training step is that of an evaluation on the same examples."""
+    (batch,) = split.batches(len(split))
+    tested = evaluate(task, split, 7, cpu()).scalars["loss"]
+    task.model.train()
+    return float(task.train_step(batch)["loss"].detach()) == pytest.approx(tested, rel=1e-5)
+
+
+def test_a_network_with_frozen_batch_norm_is_tested_as_it_is_trained() -> None:
+    task, split = cnn_on_other_data(), other_data()
+    before = {name: tensor.clone() for name, tensor in task.model.state_dict().items()}
+    assert all(is_tested_as_trained(task, split) for _ in range(3))
+    after = task.model.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items() if name.startswith("blocks."))
+    assert not torch.equal(before["head.2.weight"], after["head.2.weight"])
+    assert not is_tested_as_trained(cnn_on_other_data(frozen=("blocks.0.*",)), split)
+
+
+def test_frozen_batch_norm_outlives_train_and_copies() -> None:
+    images = other_data().inputs
+    frozen = cnn_on_other_data().model.blocks.eval()
+    expected = frozen(images)
+    again = cnn_on_other_data().model  # as a resumed run builds it
+    again.load_state_dict(cnn_on_other_data().model.state_dict())
+    for blocks in (frozen, copy.deepcopy(frozen), again.blocks):
+        torch.testing.assert_close(blocks.eval().train()(images), expected)
+
+
+def test_a_resumed_run_keeps_its_batch_norm_frozen(lab: Lab) -> None:
+    source = lab.train(*SMALL)
+    words = [*SMALL, "data.label_noise=0.5", f"init_from={source}", "freeze=[blocks.*]"]
+    words = [*(word for word in words if word != "trainer.epochs=1"), "scheduler=constant"]
+    whole = load_file(lab.train(*words, "trainer.epochs=2") / "weights.safetensors")
+    run = lab.train(*words, "trainer.epochs=1")
+    assert cli.main(["resume", str(run), "trainer.epochs=2"]) == 0
+    resumed = load_file(run / "weights.safetensors")
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
+    before = load_file(source / "weights.safetensors")
+    assert all(torch.equal(before[name], resumed[name]) for name in before if name.startswith("blocks."))
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,10 @@ def start_from(model: nn.Module, folder: str, skip: Iterable[str]) -> str:
 
 
 def freeze(model: nn.Module, patterns: tuple[str, ...]) -> str:
-    """Leave matching parameters as they are, running statistics among them included; returns what was done, in words.
+    """Leave matching parameters as they are; returns what was done, in words.
+
+    A batch norm whose parameters are all frozen normalizes with its running statistics while training, as it does in
+    evaluation, and leaves them as they are: the network that is trained is the one that is tested.
 
     Raises ConfigError where a pattern matches none, or nothing is left to train.
     """
@@ -60,8 +63,13 @@ def freeze(model: nn.Module, patterns: tuple[str, ...]) -> str:
     for module in model.modules():
         own = list(module.parameters(recurse=False))
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and own and not any(p.requires_grad for p in own):
-            module.momentum = 0.0  # the running statistics stay as they are
+            module.register_forward_pre_hook(_in_evaluation_mode)
     return f"{sum(parameter.numel() for parameter in frozen):,} parameters frozen"
+
+
+def _in_evaluation_mode(module: nn.Module, inputs: object) -> None:
+    """Before each forward pass, as `model.train()` comes at any time, and hooks are copied with the model."""
+    module.training = False
 
 
 def _few(names: list[str]) -> str:

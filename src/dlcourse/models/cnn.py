@@ -55,8 +55,7 @@ class CNN(nn.Module):
             if norm == "batch":
                 blocks.append(nn.BatchNorm2d(out_channels))
             blocks.append(activation_layer(activation))
-            if factor > 1:
-                blocks.append((nn.MaxPool2d if pooling == "max" else nn.AvgPool2d)(factor))
+            blocks.append(_pool(pooling, factor))
             in_channels, pooled = out_channels, pooled * factor
         height, width = height // pooled, width // pooled
         if height < 1 or width < 1:
@@ -73,12 +72,18 @@ class CNN(nn.Module):
         return outputs
 
 
+# Layers without tensors are there even where they change nothing: the names of the others must not depend on them.
+
+
+def _pool(pooling: Literal["max", "average"], factor: int) -> nn.Module:
+    if factor == 1:
+        return nn.Identity()
+    return (nn.MaxPool2d if pooling == "max" else nn.AvgPool2d)(factor)
+
+
 def _head(width: int, hidden: tuple[int, ...], num_outputs: int, activation: Activation, dropout: float) -> nn.Module:
     layers: list[nn.Module] = [nn.Flatten()]
     for units in hidden:
-        layers += [nn.Dropout(dropout)] if dropout else []
-        layers += [nn.Linear(width, units), activation_layer(activation)]
+        layers += [nn.Dropout(dropout), nn.Linear(width, units), activation_layer(activation)]
         width = units
-    layers += [nn.Dropout(dropout)] if dropout else []
-    layers.append(nn.Linear(width, num_outputs))
-    return nn.Sequential(*layers)
+    return nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(width, num_outputs))

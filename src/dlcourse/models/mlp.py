@@ -36,9 +36,8 @@ class MLP(nn.Module):
                 layers.append(nn.BatchNorm1d(units))
             elif norm == "layer":
                 layers.append(nn.LayerNorm(units))
-            layers.append(activation_layer(activation))
-            if dropout:
-                layers.append(nn.Dropout(dropout))
+            # One layer with or without dropout, on which the names of tensors must not depend.
+            layers.append(nn.Sequential(activation_layer(activation), nn.Dropout(dropout)))
             width = units
         layers.append(nn.Linear(width, spec.num_outputs))
         self.layers = nn.Sequential(*layers)
