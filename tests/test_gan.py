@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from dlcourse.data.split import TensorSplit
 from dlcourse.descent import Descent
 from dlcourse.device import cpu
 from dlcourse.errors import ConfigError
@@ -15,6 +16,7 @@ from dlcourse.plots import ImageGrid, SampledPoints
 from dlcourse.spec import Batch, DataSpec
 from dlcourse.tasks.adversarial import Adversarial
 from dlcourse.tasks.task import SampleRequest
+from dlcourse.trainer import evaluate
 
 POINTS = DataSpec("toy", (2,), 3, class_names=("a", "b", "c"))
 TINY = {"hidden": (8,), "latent": 4}
@@ -108,10 +110,23 @@ def test_losses_in_closed_form():
     expected = (-real.sigmoid().log() - (1 - fake.sigmoid()).log()).mean()
     assert float(task().discriminator_loss(real, fake)) == pytest.approx(float(expected))
     smooth = (-0.9 * real.sigmoid().log() - 0.1 * (-real).sigmoid().log() - (-fake).sigmoid().log()).mean()
-    assert float(task(label_smoothing=0.1).discriminator_loss(real, fake)) == pytest.approx(float(smooth))
+    assert float(task().discriminator_loss(real, fake, real_target=0.9)) == pytest.approx(float(smooth))
     critic = task(loss="wasserstein")
     assert float(critic.discriminator_loss(real, fake)) == pytest.approx(-0.25 - 1.15)
     assert float(critic.generator_loss(fake)) == pytest.approx(0.25)
+
+
+def test_labels_are_smoothed_while_training_and_not_in_evaluation():
+    split = TensorSplit(torch.randn(40, 2), torch.arange(40) % 3)
+    losses = {}
+    for smoothing in (0.0, 0.3):
+        torch.manual_seed(0)
+        trained = task(label_smoothing=smoothing)
+        trained.model.discriminator.head.bias.data.fill_(2.0)
+        evaluated = evaluate(trained, split, 7, cpu()).scalars["loss"]
+        losses[smoothing] = evaluated, float(trained.train_step(next(split.batches(40)))["loss"])
+    assert losses[0.0][0] == losses[0.3][0]
+    assert losses[0.3][1] == pytest.approx(losses[0.0][1] + 0.3 * 2.0, abs=0.2)
 
 
 def linear_critic(loss, weight):

@@ -125,6 +125,7 @@ def test_the_terms_of_an_evaluation_add_up_whatever_beta_and_batches_are(spec: D
     assert scalars["kl"] == pytest.approx(kl_per_dimension(*task.model.encode(seen)).sum(1).mean().item(), rel=1e-5)
     assert evaluate(task, split, 7, cpu()).scalars["kl"] == pytest.approx(scalars["kl"], rel=1e-6)
     assert ("bits_per_dim" in scalars) == spec.is_image
+    assert "bits_per_dim" not in evaluate(build(spec, likelihood="gaussian"), split, 23, cpu()).scalars
     if spec.is_image:
         assert scalars["bits_per_dim"] == pytest.approx(scalars["loss"] / 30 / math.log(2))
 

@@ -59,7 +59,8 @@ class Line(_NoisyFunction):
 class Curve(_NoisyFunction):
     """One period of a sine, y = sin(pi x), with noise: a line underfits, a small network does not.
 
-    The best line leaves a mean squared error of 1/2 - 3/pi^2 = 0.196 beside the noise, and the best cubic 0.0045.
+    Beside the noise, the best line leaves a mean squared error of 1/2 - 3/pi^2 = 0.196, and the best cubic 0.00439, which is
+    7 (1/pi - 15/pi^3)^2 less.
     """
 
     def mean(self, x: Array) -> Array:

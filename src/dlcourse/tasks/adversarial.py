@@ -45,9 +45,10 @@ class Adversarial(MakingTask):
     |gradient|^2 at real ones with `nonsaturating` (R1, Mescheder 2018); None is 10 and 0. `label_smoothing` lowers the
     discriminator's target for real examples from 1 (one-sided, Salimans 2016).
 
-    The `loss` that is shown is the discriminator's, without its penalty. It does not fall as the generator gets better: at
-    equilibrium it is 2 ln 2 = 1.386 (nonsaturating), and 0 (wasserstein), where its negative estimates a distance. `d_real`
-    and `d_fake` are mean probabilities of being real, and mean scores with `wasserstein`.
+    The `loss` that is shown is the discriminator's, without its penalty, and in evaluations without label smoothing. It
+    does not fall as the generator gets better: at equilibrium it is 2 ln 2 = 1.386 (nonsaturating), and 0 (wasserstein),
+    where its negative estimates a distance. `d_real` and `d_fake` are mean probabilities of being real, and mean scores
+    with `wasserstein`.
     """
 
     mode = "min"
@@ -125,7 +126,7 @@ class Adversarial(MakingTask):
                 fake = self.model.generator(self.model.noise(len(real)), labels)
             real_logits = self.model.discriminator(real, labels)
             fake_logits = self.model.discriminator(fake, labels)
-        loss = self.discriminator_loss(real_logits, fake_logits)
+        loss = self.discriminator_loss(real_logits, fake_logits, self._real_target)
         penalty = self.penalty(real, fake, labels) if self._penalty_weight else torch.zeros_like(loss)
         self._critic_descent.step(loss + penalty)
         return self._critic_scalars(loss, real_logits, fake_logits) | {"penalty": penalty.detach()}
@@ -138,11 +139,11 @@ class Adversarial(MakingTask):
             self._descent.step(loss)
         return loss.detach()
 
-    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """What the discriminator minimises, from its logits `(B,)` of real and of made-up examples."""
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor, real_target: float = 1.0) -> Tensor:
+        """What the discriminator minimizes, from its logits `(B,)` of real and of made-up examples."""
         if self._loss == "wasserstein":
             return fake_logits.float().mean() - real_logits.float().mean()
-        return _cross_entropy(real_logits, self._real_target) + _cross_entropy(fake_logits, 0.0)
+        return _cross_entropy(real_logits, real_target) + _cross_entropy(fake_logits, 0.0)
 
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
         """What the generator minimises, from the discriminator's logits `(B,)` of its examples."""

@@ -146,11 +146,14 @@ class Variational(LossTask):
         return report
 
     def _scalars(self, reconstruction: float, kl: float, active: int) -> dict[str, float]:
-        """`bits_per_dim` takes grey pixels as probabilities under `bernoulli`, and as 256 levels under `gaussian`."""
+        """`bits_per_dim` takes gray pixels as probabilities of white, and bounds the bits of images drawn from them.
+
+        Under `gaussian` there is none: without noise on the 256 levels of a pixel, a density bounds no number of bits
+        (Theis 2016).
+        """
         scalars = {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
-        if self.spec.is_image:
-            levels = 0.0 if self.is_bernoulli else math.log2(256)
-            scalars["bits_per_dim"] = scalars["loss"] / (math.log(2) * self.spec.num_features) + levels
+        if self.is_bernoulli:
+            scalars["bits_per_dim"] = scalars["loss"] / (math.log(2) * self.spec.num_features)
         return scalars | {"active_units": float(active)}
 
     def _add_images(self, report: Report, split: Split) -> None:
