@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -7,14 +8,16 @@ from torch import nn
 from dlcourse.descent import Descent
 from dlcourse.device import cpu
 from dlcourse.errors import ConfigError, DivergedError
-from dlcourse.optim import OPTIMIZERS, SCHEDULERS
+from dlcourse.optim import OPTIMIZERS, SCHEDULERS, Updates
 from dlcourse.registry import Choice
+from lab import Lab
 
-TOTAL, PER_EPOCH = 60, 12
+EPOCHS, PER_EPOCH = 5, 12
+TOTAL = EPOCHS * PER_EPOCH
 
 
 def rates(name: str, **options: object) -> list[float]:
-    factor = SCHEDULERS.build(Choice(name, options))(TOTAL, PER_EPOCH)
+    factor = SCHEDULERS.build(Choice(name, options))(Updates(EPOCHS, PER_EPOCH))
     return [factor(update) for update in range(TOTAL)]
 
 
@@ -52,19 +55,43 @@ def test_one_cycle_equals_torch(total: int) -> None:
         optimizer.step()
         schedule.step()
         expected.append(optimizer.param_groups[0]["lr"])
-    factor = SCHEDULERS.build(Choice("one_cycle"))(total, 1)
+    factor = SCHEDULERS.build(Choice("one_cycle"))(Updates(epochs=total, batches=1))
     assert [factor(update) for update in range(total)] == pytest.approx(expected, abs=1e-6)
 
 
 def test_one_cycle_of_one_step_takes_the_rate_itself() -> None:
-    assert SCHEDULERS.build(Choice("one_cycle"))(1, 1)(0) == 1.0
+    assert SCHEDULERS.build(Choice("one_cycle"))(Updates(epochs=1, batches=1))(0) == 1.0
 
 
-def test_epochs_of_a_schedule_are_right_where_accumulation_does_not_divide_them() -> None:
-    batches, accumulate = 15, 8
-    factor = SCHEDULERS.build(Choice("step", {"every": 2}))(10 * batches // accumulate, batches / accumulate)
-    drop = next(update for update in range(18) if factor(update) < 1)
-    assert drop == math.ceil(2 * batches / accumulate)
+@pytest.mark.parametrize("accumulate", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("every", [1, 5])
+def test_step_drops_with_the_first_update_of_an_epoch(accumulate: int, every: int) -> None:
+    """Whether or not the batches of an epoch fill its updates; `every` is what a GAN's generator learns from."""
+    batches, epochs = 13, 6
+    model = nn.Linear(1, 1)
+    schedule = SCHEDULERS.build(Choice("step", {"every": 2, "gamma": 0.5}))
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    updates = Updates(epochs, batches, accumulate, every)
+    descent = Descent(optimizer, schedule(updates), cpu(), accumulate=accumulate)
+    rates = [
+        (epoch, descent.rate)
+        for epoch in range(epochs)
+        for batch in range(batches)
+        if (epoch * batches + batch) % every == 0 and descent.step(model(torch.ones(1, 1)).sum())
+    ]
+    assert len(rates) == updates.total
+    assert {rate for _, rate in rates} == {1.0, 0.5, 0.25}
+    assert [rate for _, rate in rates] == [0.5 ** (epoch // 2) for epoch, _ in rates]
+
+
+def test_a_run_drops_its_rate_with_the_first_update_of_an_epoch(lab: Lab) -> None:
+    words = ["data=iris", "trainer.accumulate=8", "trainer.batch_size=8", "trainer.epochs=6", "trainer.log_every=1"]
+    run = lab.train(*words, "scheduler=step", "optimizer=sgd", "optimizer.lr=1e-3", "model.hidden=[4]")
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    rates = [(r["epoch"], r["optim/lr"]) for r in records if "optim/lr" in r and r["step"] % 8 == 0]
+    assert json.loads((run / "report.json").read_text())["steps"] == 6 * 14  # which 8 does not divide
+    assert [rate for _, rate in rates] == pytest.approx([1e-3 * 0.1 ** ((epoch - 1) // 2) for epoch, _ in rates])
+    assert len({epoch for epoch, _ in rates}) == 6
 
 
 def test_warmup_rises_to_the_rate_and_stays() -> None:

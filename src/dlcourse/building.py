@@ -17,7 +17,7 @@ from dlcourse.device import DEVICES, Device
 from dlcourse.errors import ConfigError
 from dlcourse.features import FEATURES
 from dlcourse.models import MODELS
-from dlcourse.optim import OPTIMIZERS, SCHEDULERS
+from dlcourse.optim import OPTIMIZERS, SCHEDULERS, Updates
 from dlcourse.registry import Choice, Registry
 from dlcourse.spec import Batch, Data, Split
 from dlcourse.tasks import TASKS
@@ -66,27 +66,24 @@ def fingerprint(data: Data) -> list[str]:
 
 def planned_rate(config: RunConfig, data: Data, step: int) -> float:
     """The learning rate of the optimizer's next update after so many steps; 1 for an optimizer without one."""
-    batches, accumulate = steps_per_epoch(config.trainer, data), config.trainer.accumulate
-    schedule = SCHEDULERS.build(config.scheduler)(
-        max(1, config.trainer.epochs * batches // accumulate), batches / accumulate
-    )
-    return float(config.optimizer.options.get("lr", 1.0)) * schedule(step // accumulate)
+    schedule = SCHEDULERS.build(config.scheduler)(_updates(config.trainer, data))
+    return float(config.optimizer.options.get("lr", 1.0)) * schedule(step // config.trainer.accumulate)
+
+
+def _updates(config: TrainerConfig, data: Data, every: int = 1) -> Updates:
+    return Updates(config.epochs, steps_per_epoch(config, data), config.accumulate, every)
 
 
 def build_task(config: RunConfig, data: Data, device: Device, console: Console) -> Task:
     """The task with its model and optimizer, tried on a first batch of validation data."""
     make_optimizer = OPTIMIZERS.build(config.optimizer)
-    batches = steps_per_epoch(config.trainer, data)
-    accumulate = config.trainer.accumulate
-    updates = config.trainer.epochs * batches // accumulate
-    if updates == 0:
-        raise ConfigError(
-            f"trainer.accumulate={accumulate} is more than the {config.trainer.epochs * batches} batches of this training"
-        )
+    accumulate, batches = config.trainer.accumulate, config.trainer.epochs * steps_per_epoch(config.trainer, data)
+    if accumulate > batches:
+        raise ConfigError(f"trainer.accumulate={accumulate} is more than the {batches} batches of this training")
     make_schedule = SCHEDULERS.build(config.scheduler)
 
     def descend(module: nn.Module, *, every: int = 1) -> Descent:
-        schedule = make_schedule(max(1, updates // every), batches / accumulate / every)
+        schedule = make_schedule(_updates(config.trainer, data, every))
         optimizer = make_optimizer(module)
         return Descent(optimizer, schedule, device, accumulate=accumulate, clip_norm=config.trainer.clip_norm)
 

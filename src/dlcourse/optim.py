@@ -1,12 +1,13 @@
 """Optimizers and learning-rate schedules: tables of builders that return makers.
 
 A builder takes options and returns a maker; the maker takes what is known only at run time: an optimizer's the model, a
-schedule's the number of updates. A schedule is a pure function from the number of updates done to a factor of the
-learning rate, so nothing about it needs saving.
+schedule's how its updates fall on the epochs. A schedule is a pure function from the number of updates done to a factor
+of the learning rate, so nothing about it needs saving.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
@@ -18,8 +19,36 @@ from dlcourse.registry import Registry
 
 OptimizerMaker = Callable[[nn.Module], torch.optim.Optimizer]
 Factor = Callable[[int], float]
-ScheduleMaker = Callable[[int, float], Factor]
-"""From the number of updates in all, and in an epoch (on average), to the schedule."""
+
+
+@dataclass(frozen=True)
+class Updates:
+    """How an optimizer's updates fall on `epochs` of so many `batches`: one comes after every `accumulate` losses.
+
+    There is a loss from the first batch and from every `every`-th after it. Updates are numbered from 0.
+    """
+
+    epochs: int
+    batches: int
+    accumulate: int = 1
+    every: int = 1
+
+    @property
+    def total(self) -> int:
+        """The updates in all, at least 1: batches at the end that do not fill an update are lost."""
+        return max(1, math.ceil(self.epochs * self.batches / self.every) // self.accumulate)
+
+    @property
+    def per_epoch(self) -> float:
+        """The updates in an epoch, on average."""
+        return self.batches / self.accumulate / self.every
+
+    def epochs_before(self, update: int) -> int:
+        """The epochs that are over when an update comes, which is with the last of its losses."""
+        return ((update + 1) * self.accumulate - 1) * self.every // self.batches
+
+
+ScheduleMaker = Callable[[Updates], Factor]
 
 Beta = Fraction
 
@@ -135,17 +164,17 @@ def _maker(
 
 def constant() -> ScheduleMaker:
     """The same learning rate throughout."""
-    return lambda total, per_epoch: lambda update: 1.0
+    return lambda updates: lambda update: 1.0
 
 
 def step(every: Count = 2, gamma: Annotated[float, Range(gt=0, le=1)] = 0.1) -> ScheduleMaker:
-    """The learning rate times `gamma` after every so many epochs."""
-    return lambda total, per_epoch: lambda update: gamma ** int(update // (per_epoch * every))
+    """The learning rate times `gamma` from the first update after every so many epochs on."""
+    return lambda updates: lambda update: gamma ** (updates.epochs_before(update) // every)
 
 
 def cosine(final: Probability = 0.0) -> ScheduleMaker:
     """Half a cosine from the learning rate down to `final` times it (Loshchilov 2017, without restarts)."""
-    return lambda total, per_epoch: lambda update: _cosine(1.0, final, update / total)
+    return lambda updates: lambda update: _cosine(1.0, final, update / updates.total)
 
 
 def one_cycle(
@@ -155,8 +184,8 @@ def one_cycle(
 ) -> ScheduleMaker:
     """Up from `start` times the learning rate to it during `rise` of the training, then down to `final` (Smith 2018)."""
 
-    def make(total: int, per_epoch: float) -> Factor:
-        last, peak = total - 1, rise * total - 1  # the numbers of updates, both from 0
+    def make(updates: Updates) -> Factor:
+        last, peak = updates.total - 1, rise * updates.total - 1  # the numbers of updates, both from 0
 
         def factor(update: int) -> float:
             if update <= peak:
@@ -171,8 +200,8 @@ def one_cycle(
 def warmup(epochs: Positive = 1.0) -> ScheduleMaker:
     """A straight rise from almost zero to the learning rate, then constant."""
 
-    def make(total: int, per_epoch: float) -> Factor:
-        rising = max(1, round(epochs * per_epoch))
+    def make(updates: Updates) -> Factor:
+        rising = max(1, round(epochs * updates.per_epoch))
         return lambda update: min(1.0, (update + 1) / rising)
 
     return make
