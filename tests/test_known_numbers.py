@@ -44,6 +44,12 @@ def test_accuracy(train, words: list[str], split: str, least: float) -> None:
     assert train(*words)[split]["accuracy"] >= least
 
 
+def test_random_labels_are_memorized(train) -> None:
+    found, true = train("experiment=memorize"), train("experiment=memorize", "data.label_noise=0")
+    assert found["train"]["accuracy"] == true["train"]["accuracy"] == 1.0
+    assert found["test"]["accuracy"] < 0.15 and true["test"]["accuracy"] > 0.97
+
+
 def test_gates_remember_over_a_hundred_steps_where_a_plain_network_does_not(train) -> None:
     found = {model: train("experiment=adding", f"model={model}")["test"]["mse"] for model in ("lstm", "gru", "rnn")}
     assert found["lstm"] < 0.01 and found["gru"] < 0.01 and found["rnn"] > 0.05

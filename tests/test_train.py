@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -59,6 +62,34 @@ def test_the_console_tells_the_run_from_first_to_last_line(lab: Lab) -> None:
     assert lines[-1] == f"look   tensorboard --logdir {run.parent.relative_to(lab.folder)}"
     assert "\r" not in lab.out + lab.err
     assert lab.err == ""
+
+
+@pytest.mark.parametrize("weights", ["best", "last"])
+def test_all_numbers_of_a_report_are_of_the_epoch_that_is_kept(lab: Lab, weights: str) -> None:
+    """At a rate far too high, so that the best epoch is not the last; an epoch is logged as a whole."""
+    words = ["data=digits", "model=softmax", "optimizer=sgd", "optimizer.lr=20", "scheduler=constant"]
+    run = lab.train(*words, "trainer.epochs=6", "trainer.log_every=1000", f"trainer.weights={weights}")
+    found, records = report(run), [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    kept = found["kept_epoch"]
+    assert (kept == 6) == (weights == "last")
+    for split in ("train", "val"):
+        (logged,) = (record for record in records if record["epoch"] == kept and f"{split}/loss" in record)
+        assert {f"{split}/{name}": value for name, value in found[split].items()}.items() <= logged.items()
+    train, val = (f"{100 * found[split]['accuracy']:.2f} %" for split in ("train", "val"))
+    text = (run / "report.txt").read_text()
+    assert re.search(rf"^train  loss .*   accuracy {train}   \(while training in epoch {kept}\)$", text, re.MULTILINE)
+    assert re.search(rf"^val    loss .*   accuracy {val}   .*\({weights} epoch {kept}\)$", text, re.MULTILINE)
+    assert re.search(rf"^ +{kept} .* {train} / +{val} ", lab.out, re.MULTILINE)
+
+
+def test_a_row_of_the_console_fits_a_terminal(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = count(0.0, 1000.0)  # every epoch takes many minutes
+    monkeypatch.setattr("dlcourse.trainer.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    lab.train("data=digits", "trainer.epochs=2", "model.hidden=[4]", "optimizer.lr=1.234e-5")
+    head, *rows = (line for line in lab.out.splitlines() if re.match("epoch|    [12] ", line))
+    assert len(rows) == 2 and all(len(row) <= 80 for row in (head, *rows))
+    assert re.fullmatch(r"epoch +loss: train / val +accuracy: train / val +lr +time", head)
+    assert "min" in rows[0] and rows[0].endswith("best")
 
 
 def test_tensorboard_shows_what_metrics_jsonl_says(lab: Lab) -> None:
@@ -178,6 +209,13 @@ def test_an_experiment_is_the_worked_script(lab: Lab, real_data: Path) -> None:
     assert config["scheduler"]["name"] == "constant"
     assert (config["trainer"]["batch_size"], config["model"]["head"]) == (64, [512])
     assert config["model"]["dropout"] == 0.5
+
+
+def test_memorizing_keeps_the_last_weights(lab: Lab) -> None:
+    found = report(lab.train("experiment=memorize", "trainer.epochs=40"))
+    assert found["best_epoch"] < found["kept_epoch"] == 40
+    assert found["train"]["accuracy"] > 0.95
+    assert max(found["val"]["accuracy"], found["test"]["accuracy"]) < 0.25
 
 
 def test_real_mnist_is_learnt_from_a_small_subset(lab: Lab, real_data: Path) -> None:

@@ -25,6 +25,12 @@ class History:
         for name, value in values.items():
             self.series.setdefault(name, []).append(value)
 
+    def numbers(self, split: str, epoch: int) -> dict[str, float]:
+        """The numbers of a split in an epoch that was evaluated."""
+        place = self.epochs.index(epoch)
+        named = (name.partition("/") for name in self.series)
+        return {name: self.series[f"{of}/{name}"][place] for of, _, name in named if of == split}
+
     def take(self, epoch: int, score: tuple[float, float]) -> bool:
         """Take in the score of an evaluated epoch, of which more is better; whether it is the best so far."""
         is_best = self.best_score is None or score > self.best_score

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -108,7 +109,7 @@ def results(task: Task) -> list[str]:
 
 
 def write_report(folder: RunFolder, setup: Setup, history: History, test: Report, seconds: float) -> None:
-    """report.json for programs, report.txt for people."""
+    """report.json for programs, report.txt for people: the numbers of all splits are of the epoch whose weights are kept."""
     data = setup.data
     folder.write_json(
         "report.json",
@@ -128,22 +129,20 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
             "kept_epoch": history.kept_epoch,
             "seconds": round(seconds, 2),
             "samples_per_second": round(history.samples_per_second, 1),
-            "train": {
-                name.removeprefix("train/"): values[-1] for name, values in history.series.items() if "train/" in name
-            },
+            "train": history.numbers("train", history.kept_epoch),
             "val": history.kept,
             "test": test.scalars,
             **test.details,
         },
     )
-    best = "   ".join(f"{name} {format_metric(name, value)}" for name, value in history.kept.items())
     lines = [
         setup.command,
         "",
         f"data   {data.spec.name}   {describe_data(data)}",
         f"model  {setup.config.model.name}   {setup.parameters:,} parameters",
-        f"train  {_plural(history.epochs[-1], 'epoch')}, {history.steps:,} steps, {format_seconds(history.train_seconds)}",
-        f"val    {best}   ({_kept(setup, history)})",
+        f"ran    {_plural(history.epochs[-1], 'epoch')}, {history.steps:,} steps, {format_seconds(history.train_seconds)}",
+        f"train  {_listed(history.numbers('train', history.kept_epoch))}   (while training in epoch {history.kept_epoch})",
+        f"val    {_listed(history.kept)}   ({_kept(setup, history)})",
         f"test   {test.headline}",
         *(f"       {line}" for line in test.highlights),
         "",
@@ -163,6 +162,10 @@ def say_end(console: Console, folder: RunFolder, setup: Setup, history: History,
 
 def _kept(setup: Setup, history: History) -> str:
     return f"{setup.config.trainer.weights} epoch {history.kept_epoch}"
+
+
+def _listed(numbers: Mapping[str, float]) -> str:
+    return "   ".join(f"{name} {format_metric(name, value)}" for name, value in numbers.items())
 
 
 def _plural(count: int, noun: str) -> str:

@@ -66,8 +66,8 @@ class Trainer:
 
         Raises DivergedError where a loss or gradient is not finite, StoppedError once what there is has been saved.
         """
-        columns = f"epoch  train/loss  val/loss  {'val/' + self._task.main_metric:>12}         lr        time"
-        self._console.rows([columns])
+        columns = (f"{name}: train / val" for name in ("loss", self._task.main_metric))
+        self._console.rows(["epoch" + "".join(f"  {title:>21}" for title in columns) + "        lr        time"])
         with self._stop.deferred(), self._progress():
             if self.history.steps == 0:
                 self.save()  # that there is room for it shows before the first step
@@ -224,11 +224,15 @@ class Trainer:
         return epoch == epochs or epoch % max(1, math.ceil(epochs / _MAX_ROWS)) == 0 or epoch == self._config.eval_every
 
     def _row(self, epoch: int, values: dict[str, float], is_best: bool) -> str:
-        main = f"val/{self._task.main_metric}"
+        """At most 80 characters; `-` stands for what is not measured while training."""
+        pairs = ""
+        for name in ("loss", self._task.main_metric):
+            both = (values.get(f"{split}/{name}") for split in ("train", "val"))
+            shown = ("-" if value is None else format_metric(name, value) for value in both)
+            pairs += f"  {' / '.join(f'{text:>9}' for text in shown)}"
         return (
-            f"{epoch:5d}  {format_metric('train/loss', values['train/loss']):>10}  "
-            f"{format_metric('val/loss', values['val/loss']):>8}  {format_metric(main, values[main]):>12}  "
-            f"{self._task.rate:9.3g}  {format_seconds(self.history.epoch_seconds):>10}{'  best' if is_best else ''}"
+            f"{epoch:5d}{pairs}  {self._task.rate:8.3g}  {format_seconds(self.history.epoch_seconds):>10}"
+            f"{'  best' if is_best else ''}"
         )
 
     def _is_out_of_patience(self) -> bool:
