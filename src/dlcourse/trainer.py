@@ -66,8 +66,8 @@ class Trainer:
 
         Raises DivergedError where a loss or gradient is not finite, StoppedError once what there is has been saved.
         """
-        columns = (f"{name}: train / val" for name in ("loss", self._task.main_metric))
-        self._console.rows(["epoch" + "".join(f"  {title:>21}" for title in columns) + "        lr        time"])
+        titles = (f"{name}: {' / '.join(splits)}" for name, splits in self._columns())
+        self._console.rows(["epoch" + "".join(f"  {title:>21}" for title in titles) + "        lr        time"])
         with self._stop.deferred(), self._progress():
             if self.history.steps == 0:
                 self.save()  # that there is room for it shows before the first step
@@ -224,16 +224,20 @@ class Trainer:
         return epoch == epochs or epoch % max(1, math.ceil(epochs / _MAX_ROWS)) == 0 or epoch == self._config.eval_every
 
     def _row(self, epoch: int, values: dict[str, float], is_best: bool) -> str:
-        """At most 80 characters; `-` stands for what is not measured while training."""
-        pairs = ""
-        for name in ("loss", self._task.main_metric):
-            both = (values.get(f"{split}/{name}") for split in ("train", "val"))
-            shown = ("-" if value is None else format_metric(name, value) for value in both)
-            pairs += f"  {' / '.join(f'{text:>9}' for text in shown)}"
+        """The epoch's line, of at most 80 characters."""
+        shown = ""
+        for name, splits in self._columns():
+            numbers = (format_metric(name, values[f"{split}/{name}"]) for split in splits)
+            shown += f"  {' / '.join(f'{number:>9}' for number in numbers):>21}"
         return (
-            f"{epoch:5d}{pairs}  {self._task.rate:8.3g}  {format_seconds(self.history.epoch_seconds):>10}"
+            f"{epoch:5d}{shown}  {self._task.rate:8.3g}  {format_seconds(self.history.epoch_seconds):>10}"
             f"{'  best' if is_best else ''}"
         )
+
+    def _columns(self) -> list[tuple[str, tuple[str, ...]]]:
+        """The numbers of an epoch's line, each with the splits that it is shown of."""
+        both = ("train", "val")
+        return [("loss", both), (self._task.main_metric, both if self._task.measured_in_training else ("val",))]
 
     def _is_out_of_patience(self) -> bool:
         return self._config.patience is not None and self.history.since_best >= self._config.patience

@@ -34,6 +34,7 @@ class Classification(LossTask):
 
     takes_features: ClassVar[bool] = True
     main_metric = "accuracy"
+    measured_in_training: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -52,6 +52,8 @@ class Task(ABC):
     mode: Literal["max", "min"]
     main_metric: str
     """The number of an evaluation that is shown beside the loss."""
+    measured_in_training: ClassVar[bool] = False
+    """Whether `train_step` gives the main metric, too."""
 
     takes_features: ClassVar[bool] = False
     """Whether the model may stand behind a feature map."""

@@ -4,7 +4,7 @@ N is a number of examples, B a batch size, D the numbers of one example, L those
 """
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,7 @@ class Variational(LossTask):
     """
 
     main_metric = "kl"
+    measured_in_training: ClassVar[bool] = True
     monitor = "loss"
     mode = "min"
     model: VAE
