@@ -277,3 +277,10 @@ def test_training_on_a_folder(lab: Lab, workers: int) -> None:
     lab.train(*words, "trainer.epochs=2", f"data.workers={workers}", "trainer.log_graph=false")
     assert "14 train / 2 val / 4 test   3x8x8   2 classes" in lab.out
     assert lab.err == ""
+
+
+def test_features_name_the_shape_of_an_image_as_plain_numbers(lab: Lab) -> None:
+    make(lab.folder / "pets")
+    words = ["data=images", "data.folder=pets", "data.size=8"]
+    lab.train(*words, "features=polynomial", code=2)
+    assert "an example of data 'images' has shape (3, 8, 8); use features=none" in lab.err

@@ -176,6 +176,19 @@ def test_logistic_regression_agrees_with_scikit_learn(lab: Lab) -> None:
     assert plain["test"]["accuracy"] >= expected - 0.01
 
 
+def test_a_batch_larger_than_the_training_set_is_the_training_set(lab: Lab) -> None:
+    words = ["data=iris", "model.hidden=[4]", "trainer.epochs=3"]
+    whole = lab.train(*words, "trainer.batch_size=full")
+    assert "note" not in lab.out
+    larger = lab.train(*words, "trainer.batch_size=5000")
+    assert (
+        "\nnote   trainer.batch_size=5000 is larger than the training set: each batch holds all 108 examples\n"
+        in lab.out
+    )
+    assert report(larger)["steps"] == 3
+    assert (larger / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
+
+
 def test_polynomial_features_bend_the_boundary(lab: Lab) -> None:
     straight = report(lab.train("model=logreg", "data=circles"))
     run = lab.train("model=logreg", "data=circles", "features=polynomial")

@@ -50,13 +50,14 @@ def check_entries(config: RunConfig) -> None:
         )
 
 
-def check_batch_size(config: TrainerConfig, data: Data) -> None:
-    """Raise ConfigError where the training set does not fill one batch."""
-    if config.batch_size != "full" and config.batch_size > len(data.train):
-        raise ConfigError(
-            f"trainer.batch_size={config.batch_size} is larger than the training set ({len(data.train):,} examples); "
-            "use a smaller one, such as trainer=small_data, or trainer.batch_size=full"
-        )
+def batch_notes(config: TrainerConfig, data: Data) -> list[str]:
+    """A line where the training set does not fill one batch, which is then as large as the training set."""
+    size = batch_size(config, data)
+    if config.batch_size in ("full", size):
+        return []
+    return [
+        f"trainer.batch_size={config.batch_size} is larger than the training set: each batch holds all {size:,} examples"
+    ]
 
 
 def fingerprint(data: Data) -> list[str]:

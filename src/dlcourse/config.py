@@ -27,9 +27,10 @@ class CheckpointConfig:
 class TrainerConfig:
     """How the loop goes round: lengths in epochs, sizes in examples, intervals in epochs (evaluation) or steps (log).
 
-    `batch_size=full` takes the whole training set in each step: gradient descent. `accumulate` averages the gradients of
-    that many batches for a step, `clip_norm` scales gradients down to this norm, and `patience` stops after that many
-    evaluations without improvement. `weights` says which are tested and kept: the best on validation, or the last.
+    `batch_size=full` takes the whole training set in each step: gradient descent; no batch is larger than that.
+    `accumulate` averages the gradients of that many batches for a step, `clip_norm` scales gradients down to this norm,
+    and `patience` stops after that many evaluations without improvement. `weights` says which are tested and kept: the
+    best on validation, or the last.
     """
 
     epochs: Count = 5

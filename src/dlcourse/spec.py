@@ -132,9 +132,12 @@ class Data:
     train: Split
     val: Split
     test: Split
+    notes: tuple[str, ...] = ()
+    """What the user should know about how the data were read, a line each: what was left out, what became of a column."""
 
     def to(self, device: "torch.device") -> "Data":
-        return Data(self.spec, self.train.to(device), self.val.to(device), self.test.to(device))
+        splits = (split.to(device) for split in (self.train, self.val, self.test))
+        return Data(self.spec, *splits, notes=self.notes)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse import report, resuming, saving
-from dlcourse.building import build_data, build_task, check_batch_size, check_entries, fingerprint, planned_rate
+from dlcourse.building import batch_notes, build_data, build_task, check_entries, fingerprint, planned_rate
 from dlcourse.checkpoint import Checkpoints
 from dlcourse.config import RunConfig
 from dlcourse.console import Console
@@ -112,8 +112,8 @@ class _Session:
         self._console.rows([report.headline(config, device)])
         seed_everything(config.seed)
         data = build_data(config, device)
-        check_batch_size(config.trainer, data)
         self._console.say("data", report.describe_data(data))
+        self._console.say("note", *data.notes, *batch_notes(config.trainer, data))
         if paused is not None and paused.checkpoint is not None:  # which has the weights that came from elsewhere
             started_from = dataclasses.replace(config, init_from=None, init_skip=())
         else:

@@ -268,8 +268,8 @@ def evaluate(task: Task, split: Split, batch_size: int, device: Device, *, full:
 
 
 def batch_size(config: TrainerConfig, data: Data) -> int:
-    """The examples in one step."""
-    return len(data.train) if config.batch_size == "full" else config.batch_size
+    """The examples in one step, at most the whole training set."""
+    return len(data.train) if config.batch_size == "full" else min(config.batch_size, len(data.train))
 
 
 def steps_per_epoch(config: TrainerConfig, data: Data) -> int:

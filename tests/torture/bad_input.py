@@ -319,12 +319,6 @@ CASES = [
     Case(14, "train seed=-1", "seed must be whole number in [0, 4294967295], got -1"),
     Case(15, "train trainer.batch_size=0", "trainer.batch_size must be whole number >= 1 or full, got 0"),
     Case(
-        15,
-        "train trainer.batch_size=70000",
-        "trainer.batch_size=70000 is larger than the training set (1,294 examples); use a smaller one, such as "
-        "trainer=small_data, or trainer.batch_size=full",
-    ),
-    Case(
         15, "train trainer.accumulate=99999", "trainer.accumulate=99999 is more than the 2050 batches of this training"
     ),
     Case(16, "train seed=1 seed=2", "'seed' is given twice: seed=1 and seed=2"),

@@ -34,6 +34,8 @@ class Tables:
     val_inputs: Tensor | None = None
     val_targets: Tensor | None = None
     """Validation, where the data set comes with its own; otherwise it is carved from the training tables."""
+    notes: tuple[str, ...] = ()
+    """Those of `dlcourse.spec.Data`."""
 
 
 class DataSet(ABC):
@@ -83,6 +85,7 @@ class Source(DataSet):
             train=self._split(train_inputs, train_targets, seed, transform),
             val=self._split(self._finish(val_inputs), val_targets, seed, transform),
             test=self._split(self._finish(tables.test_inputs), tables.test_targets, seed, transform),
+            notes=tables.notes,
         )
 
     def _hold_out(self, tables: Tables, kept: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -125,7 +128,7 @@ class Source(DataSet):
         pixel_mean, pixel_std = transform.moments if transform else ((), ())
         return DataSpec(
             name=name,
-            input_shape=transform.output_shape(shape) if transform else tuple(shape),
+            input_shape=tuple(transform.output_shape(shape) if transform else shape),
             num_outputs=len(tables.class_names) or tables.train_targets.shape[1],
             target="class" if tables.class_names else "value",
             class_names=tables.class_names,
