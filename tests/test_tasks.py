@@ -85,16 +85,17 @@ def test_mistakes_are_listed_most_frequent_and_most_confident_first() -> None:
     assert confident_mistakes(probabilities, torch.tensor([1, 0, 0, 1]), 5).tolist() == [1, 0]
 
 
-def test_regression_scores_agree_with_scikit_learn() -> None:
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_regression_scores_agree_with_scikit_learn(outputs: int) -> None:
     generator = np.random.default_rng(0)
-    true, predicted = generator.normal(size=(50, 1)), generator.normal(size=(50, 1))
+    true, predicted = generator.normal(size=(2, 50, outputs)) * [1, 10, 100][:outputs]
     scores = regression_scores(torch.from_numpy(predicted), torch.from_numpy(true))
     assert scores == pytest.approx(
         {
             "mse": metrics.mean_squared_error(true, predicted),
-            "rmse": metrics.root_mean_squared_error(true, predicted),
+            "rmse": metrics.mean_squared_error(true, predicted) ** 0.5,
             "mae": metrics.mean_absolute_error(true, predicted),
-            "r2": metrics.r2_score(true, predicted),
+            "r2": metrics.r2_score(true, predicted, multioutput="variance_weighted"),
         }
     )
 

@@ -153,9 +153,12 @@ def test_linear_regression_reaches_the_closed_form(lab: Lab, data: str, words: l
         inputs = StandardScaler().fit_transform(inputs)
     design = np.column_stack([inputs, np.ones(len(inputs))])
     expected = np.linalg.lstsq(design, targets, rcond=None)[0][:, 0]
-    weights = load_file(run / "weights.safetensors")
+    weights = {name: tensor.double() for name, tensor in load_file(run / "weights.safetensors").items()}
     prefix = "model." if data == "diabetes" else ""
-    found = [*weights[f"{prefix}linear.weight"][0].tolist(), float(weights[f"{prefix}linear.bias"][0])]
+    mean, std = float(weights["target_mean"]), float(weights["target_std"])
+    assert (mean, std) == pytest.approx((targets.mean(), targets.std()), rel=1e-6)
+    weight, bias = weights[f"{prefix}linear.weight"], weights[f"{prefix}linear.bias"]
+    found = [*(std * weight[0]).tolist(), std * float(bias[0]) + mean]
     # float32 carries seven digits of the largest number, here the intercept of 152
     assert found == pytest.approx(expected, abs=1e-4 if data == "line" else 1e-3)
 

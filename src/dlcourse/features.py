@@ -15,6 +15,7 @@ from dlcourse.errors import ConfigError
 from dlcourse.options import Range
 from dlcourse.registry import Registry
 from dlcourse.spec import DataSpec
+from dlcourse.targets import moments
 
 MAX_TERMS = 10_000
 
@@ -39,10 +40,7 @@ class FeatureMap(nn.Module, ABC):
     def fit(self, inputs: Tensor) -> None:
         """Measure mean and standard deviation of each feature on the training inputs `(N, D)`."""
         if self.standardize:
-            features = self.expand(inputs)
-            std = features.std(0, correction=0)
-            self.mean.copy_(features.mean(0))
-            self.std.copy_(torch.where(std > 0, std, torch.ones_like(std)))
+            self.mean, self.std = moments(self.expand(inputs))
 
     def spec(self, spec: DataSpec) -> DataSpec:
         """What the model behind this map sees instead of `spec`."""

@@ -24,6 +24,8 @@ _PLACES = ("run", "resume")
 """Sections that say where results go, and so are not part of what a run is."""
 
 _MOST_THREADS = 1025
+_BEFORE: dict[str, dict[str, Any]] = {"regression": {"standardize": False}}
+"""What an option of a task was before there was such an option, for checkpoints of that time."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def about(checkpoint: Checkpoint) -> dict[str, Any]:
         and content["environment"].get("threads") in range(1, _MOST_THREADS)
     ):
         raise DataError(f"{checkpoint.path / STATE} does not say which run it is of")
-    return content | {"config": RunConfig.from_mapping(content["config"]).to_mapping()}
+    config = RunConfig.from_mapping(content["config"]).to_mapping()
+    return content | {"config": config | {"task": _BEFORE.get(config["task"]["name"], {}) | config["task"]}}
 
 
 def epochs_done(checkpoint: Checkpoint) -> int:

@@ -136,8 +136,7 @@ class Data:
     """What the user should know about how the data were read, a line each: what was left out, what became of a column."""
 
     def to(self, device: "torch.device") -> "Data":
-        splits = (split.to(device) for split in (self.train, self.val, self.test))
-        return Data(self.spec, *splits, notes=self.notes)
+        return Data(self.spec, self.train.to(device), self.val.to(device), self.test.to(device), self.notes)
 
 
 @dataclass

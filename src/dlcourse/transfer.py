@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.finished import check_weights, find_run
 from dlcourse.run import WEIGHTS
+from dlcourse.targets import NAMES as TARGET_SCALE
 from dlcourse.weights import read_tensors
 
 _MOST_NAMED = 4
@@ -16,6 +17,7 @@ _MOST_NAMED = 4
 def start_from(model: nn.Module, folder: str, skip: Iterable[str]) -> str:
     """Copy a run's weights into a model, less those whose names match `skip`; returns what was done, in words.
 
+    The scale of its targets stays behind: that is a fact of its data, and this run measures its own.
     Raises ConfigError where no run is found or tensors do not fit, DataError where its weights cannot be read.
     """
     run = find_run(folder, "init_from")
@@ -28,6 +30,7 @@ def start_from(model: nn.Module, folder: str, skip: Iterable[str]) -> str:
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in theirs):
             raise ConfigError(f"init_skip: no tensor matches '{pattern}'; there are {_few(list(theirs))}")
+    scale = [theirs.pop(name) for name in TARGET_SCALE if name in theirs]
     theirs = {name: tensor for name, tensor in theirs.items() if not _matches(name, patterns)}
     if not theirs:
         raise ConfigError(f"init_skip={list(patterns)} leaves nothing of init_from={folder}")
@@ -40,7 +43,8 @@ def start_from(model: nn.Module, folder: str, skip: Iterable[str]) -> str:
             f"in {run / 'config.yaml'}, or leave tensors out by name, as init_skip=[{pattern}] does"
         )
     model.load_state_dict(theirs, strict=False)
-    return f"{len(theirs)} of {len(model.state_dict())} tensors from {run}"
+    rescaled = "; targets are standardized by this run's own training set" if scale else ""
+    return f"{len(theirs)} of {len(model.state_dict())} tensors from {run}{rescaled}"
 
 
 def freeze(model: nn.Module, patterns: tuple[str, ...]) -> str:

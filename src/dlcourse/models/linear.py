@@ -36,12 +36,12 @@ class LinearRegression(_Affine):
             )
         super().__init__(spec, spec.num_outputs)
 
-    def formula(self, feature_names: tuple[str, ...]) -> str:
-        """The first output written out: `y = 2.001 x + 0.998`."""
+    def formula(self, feature_names: tuple[str, ...], *, mean: float = 0.0, std: float = 1.0) -> str:
+        """The first output, times `std` plus `mean`, written out: `y = 2.001 x + 0.998`."""
         terms = zip(self.linear.weight[0].tolist(), feature_names, strict=True)
-        text = " ".join(f"{weight:+.5g} {name}" for weight, name in terms)
+        text = " ".join(f"{std * weight:+.5g} {name}" for weight, name in terms)
         return (
-            f"y = {text} {float(self.linear.bias[0]):+.5g}".replace("= +", "= ")
+            f"y = {text} {std * float(self.linear.bias[0]) + mean:+.5g}".replace("= +", "= ")
             .replace(" +", " + ")
             .replace(" -", " - ")
         )

@@ -15,22 +15,33 @@ from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.models.linear import LinearRegression
 from dlcourse.plots import FittedCurve, Forecast, PredictedVsTrue
-from dlcourse.spec import Batch, DataSpec, Report, Split
+from dlcourse.spec import Batch, Data, DataSpec, Report, Split
+from dlcourse.targets import TargetScale
 from dlcourse.tasks.scores import regression_scores
 from dlcourse.tasks.task import LossTask, Scalars, output_shape, target_words, usual_task
 
-_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "mse": functional.mse_loss,
-    "mae": functional.l1_loss,
-    "huber": functional.huber_loss,
+_LOSSES: dict[str, tuple[Callable[..., Tensor], int]] = {
+    "mse": (functional.mse_loss, 2),
+    "mae": (functional.l1_loss, 1),
+    "huber": (functional.huber_loss, 2),
 }
+"""Each with the power of the targets' unit that it is measured in."""
+_MEASURED_AT_ONCE = 1000
 _GRID = 200
 _MAX_TERMS = 10
 _SHOWN_SERIES = 4
 
 
 class Regression(LossTask):
-    """Numbers for each example: squared, absolute or Huber loss."""
+    """Numbers for each example: squared, absolute or Huber loss.
+
+    The model learns targets that are standardized by the mean and standard deviation of the training set, so that one
+    learning rate does for prices and for shares; Huber's loss is quadratic up to one such deviation. Everything that is
+    reported, the losses too, is in the targets' own units: the minimized loss times the square of the deviation (of
+    `mae`, the deviation), averaged over the outputs. The scale is kept with the weights, but is never another run's:
+    under `init_from` the weights of the other run predict in deviations of this run's own targets. `standardize=False`
+    leaves the targets as they are.
+    """
 
     takes_features: ClassVar[bool] = True
     main_metric = "r2"
@@ -44,6 +55,7 @@ class Regression(LossTask):
         device: Device,
         descend: DescentMaker,
         loss: Literal["mse", "mae", "huber"] = "mse",
+        standardize: bool = True,
     ) -> None:
         if spec.target != "value":
             raise ConfigError(
@@ -58,24 +70,41 @@ class Regression(LossTask):
             )
         super().__init__(model, device, descend)
         self.spec = spec
-        self._loss = _LOSSES[loss]
+        self._loss, self._power = _LOSSES[loss]
+        self._scale = TargetScale(model, spec.num_outputs, device.torch_device, standardize=standardize)
+
+    def prepare(self, data: Data) -> list[str]:
+        self._scale.fit(torch.cat([batch.targets for batch in data.train.batches(_MEASURED_AT_ONCE)]))
+        return []
 
     def losses(self, batch: Batch) -> Scalars:
-        return {"loss": self._loss(self.model(batch.inputs), batch.targets)}  # both (B, O)
+        wanted = self._scale.standardized(batch.targets).float()
+        each = self._loss(self.model(batch.inputs), wanted, reduction="none")  # (B, O)
+        return {"loss": self._in_units(each.detach()), "objective": each.mean()}
+
+    def _in_units(self, losses: Tensor) -> Tensor:
+        """The mean of the losses `(B, O)` of standardized targets, in the targets' own units."""
+        return (losses * self._scale.std.to(losses) ** self._power).mean()
 
     def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
-        predicted, targets = self.outputs(split, batch_size)
-        scalars = {"loss": float(self._loss(predicted, targets)), **regression_scores(predicted, targets)}
-        report = Report(scalars)
+        outputs, targets = self.outputs(split, batch_size)
+        wanted = self._scale.standardized(targets.double())
+        loss = self._in_units(self._loss(outputs.double(), wanted, reduction="none"))
+        predicted = self._scale.in_units(outputs)
+        report = Report({"loss": float(loss), **regression_scores(predicted, targets)})
         if full:
-            report.headline = "   ".join(
-                f"{label} {scalars[name]:.4g}"
-                for label, name in (("MSE", "mse"), ("RMSE", "rmse"), ("MAE", "mae"), ("R^2", "r2"))
-            )
-            if isinstance(self.model, LinearRegression) and self.spec.num_features <= _MAX_TERMS:
-                report.highlights.append(self.model.formula(self.spec.feature_labels))
+            self._add_words(report)
             self._draw(report, self.inputs(split, batch_size), predicted, targets, batch_size)
         return report
+
+    def _add_words(self, report: Report) -> None:
+        labels = (("MSE", "mse"), ("RMSE", "rmse"), ("MAE", "mae"), ("R^2", "r2"))
+        report.headline = "   ".join(f"{label} {report.scalars[name]:.4g}" for label, name in labels)
+        if self.spec.num_outputs > 1:
+            report.headline += f" (of all {self.spec.num_outputs} outputs, weighted by their variance)"
+        if isinstance(self.model, LinearRegression) and self.spec.num_features <= _MAX_TERMS:
+            mean, std = float(self._scale.mean[0]), float(self._scale.std[0])
+            report.highlights.append(self.model.formula(self.spec.feature_labels, mean=mean, std=std))
 
     def _draw(self, report: Report, inputs: Tensor, predicted: Tensor, targets: Tensor, batch_size: int) -> None:
         """Add the pictures; of several numbers for each example, the first is compared with the true one."""
@@ -91,6 +120,6 @@ class Regression(LossTask):
 
     def _fitted_curve(self, inputs: Tensor, targets: Tensor, batch_size: int) -> FittedCurve:
         grid = torch.linspace(float(inputs.min()), float(inputs.max()), _GRID)[:, None]  # (G, 1)
-        curve = self.predict(grid, batch_size)
+        curve = self._scale.in_units(self.predict(grid, batch_size))
         points = (inputs[:, 0].numpy(), targets[:, 0].numpy())
         return FittedCurve(*points, grid[:, 0].numpy(), curve[:, 0].numpy(), names=(self.spec.feature_labels[0], "y"))

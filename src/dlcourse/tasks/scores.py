@@ -51,8 +51,12 @@ def confident_mistakes(probabilities: Tensor, targets: Tensor, limit: int) -> Te
 
 
 def regression_scores(predicted: Tensor, targets: Tensor) -> dict[str, float]:
-    """MSE, RMSE, MAE and R^2 of predictions `(N, O)`; R^2 is 0 for targets that do not vary."""
-    errors = (predicted - targets).double()
+    """MSE, RMSE, MAE and R^2 of predictions `(N, O)`; R^2 is 0 for targets that do not vary.
+
+    Of several outputs R^2 compares all squared errors with all squared distances from the outputs' means: the mean of
+    their own R^2, weighted by their variances.
+    """
+    errors = predicted.double() - targets.double()
     mse = float(errors.square().mean())
     variance = float(targets.double().var(0, correction=0).mean())
     return {

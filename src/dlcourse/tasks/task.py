@@ -108,12 +108,15 @@ class LossTask(Task):
 
     @abstractmethod
     def losses(self, batch: Batch) -> Scalars:
-        """The batch's `loss` and whatever else is worth following, each a mean over the batch."""
+        """The batch's `loss` and whatever else is worth following, each a mean over the batch.
+
+        An `objective` among them is minimized in place of the loss, and not logged: the loss in other units.
+        """
 
     def train_step(self, batch: Batch) -> Scalars:
         with self.device.autocast():
             losses = self.losses(batch)
-        self._descent.step(losses["loss"])
+        self._descent.step(losses.pop("objective", losses["loss"]))
         return losses
 
     def state_dict(self) -> State:
