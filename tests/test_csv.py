@@ -1,11 +1,15 @@
 """Tables in CSV files: what becomes a feature, what a class, and an error that names row and column for what does not."""
 
+import json
 import shlex
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
+from dlcourse import cli
+from dlcourse.config import conf_dir
 from dlcourse.data.csv_file import CsvFile
 from dlcourse.data.source import Tables
 from dlcourse.errors import UserError
@@ -267,7 +271,32 @@ def test_training_on_a_table(lab: Lab) -> None:
 def test_training_on_numbers(lab: Lab) -> None:
     file = write(lab.folder, "x,y\n" + "".join(f"{i},{2 * i + 0.5}\n" for i in range(60)))
     words = ["data=csv", f"data.file={file}", "data.target=y", "trainer.epochs=2"]
-    lab.train(*words, code=2)
-    assert "task 'classification' needs classes, and data 'csv' has numbers for targets; use task=regression" in lab.err
+    lab.train(*words, "task=classification", code=2)
+    assert lab.err.strip().endswith("has numbers for targets; use task=regression, or data.kind=class")
     lab.train(*words, "model=linreg")
     assert "1 target value" in lab.out
+    lab.train(*words, "data.kind=class", "model=linreg", code=2)
+    assert "too many for classes; choose another data.target, or data.kind=value" in lab.err
+    lab.train(*words, "task.loss=mae", code=2)
+    assert (
+        lab.err == "dlcourse: error: unknown option 'task.loss'; it is an option of task=adversarial, task=regression\n"
+    )
+    lab.train(*words, "task=regression", "task.loss=mae", "model.hidden=[4]")
+
+
+def test_a_file_picks_its_task_and_the_run_records_it(lab: Lab) -> None:
+    file = write(lab.folder, "x,y,late\n" + "".join(f"{i},{2 * i + 0.5},{'yn'[i % 2]}\n" for i in range(60)))
+    words = ["data=csv", f"data.file={file}", "model=mlp", "model.hidden=[4]", "trainer.epochs=1", "resume=auto"]
+    for target, task in (("late", "classification"), ("y", "regression")):
+        run = lab.train(*words, f"data.target={target}", f"run.dir={target}")
+        assert f"\ntask   {task}\n" in lab.out
+        recorded = yaml.safe_load((run / "config.yaml").read_text())["task"]
+        assert recorded == yaml.safe_load((conf_dir() / "task" / f"{task}.yaml").read_text())
+        assert lab.attempt(*words, f"data.target={target}", f"run.dir={target}") == 0
+        assert f"{target} is complete: 1 epoch" in lab.out
+        assert cli.main(["resume", target, "trainer.epochs=2"]) == 0
+        assert json.loads((run / "report.json").read_text())["epochs"] == 2
+    lab.train(*words, "data.target=y", "run.dir=late", code=2)
+    assert "run.dir=late holds another run" in lab.err
+    lab.train("data=csv", f"data.file={file}", "data.target=late", "model=linreg", code=2)
+    assert lab.err.strip().endswith("use model=softmax, or data.kind=value")

@@ -280,8 +280,10 @@ def test_training_on_arrays(lab: Lab) -> None:
     lab.train(*words, "model=cnn")
     assert "1x12x10   2 classes" in lab.out
     file = write(lab.folder, x=FEATURES, y=FEATURES[:, 0])
-    lab.train(*words, "model=linreg")
-    assert "3 features   1 target value" in lab.out
+    for model in ("linreg", "mlp"):
+        lab.train(*words, f"model={model}")
+        assert "3 features   1 target value" in lab.out
+    assert "\ntask   regression\n" in lab.out
 
 
 @pytest.mark.parametrize("model", ["cnn", "resnet", "vae", "gan", "diffusion"])

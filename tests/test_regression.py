@@ -47,7 +47,7 @@ def write_houses(path: Path, *, unit: float = 1.0, rows: int = 1000) -> Path:
 
 
 def words(path: Path, *more: str) -> list[str]:
-    return ["data=csv", f"data.file={path}", "data.target=price", "task=regression", *more]
+    return ["data=csv", f"data.file={path}", "data.target=price", *more]
 
 
 def arrays(split: TensorSplit) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +98,9 @@ def test_the_unit_changes_nothing_but_the_numbers_reported(lab: Lab, loss: str, 
             r"[\d.]+$", lambda cell, unit=unit: repr(round(float(cell[0])) / unit), houses.read_text(), flags=re.M
         )
         houses.write_text(scaled)
-        runs.append(lab.train(*words(houses), "model.hidden=[8]", "trainer.epochs=3", f"task.loss={loss}"))
+        runs.append(
+            lab.train(*words(houses), "model.hidden=[8]", "trainer.epochs=3", "task=regression", f"task.loss={loss}")
+        )
     small, large = (load_file(run / "weights.safetensors") for run in runs)
     for name in small:
         assert torch.equal(large[name], (1024 if name.startswith("target_") else 1) * small[name]), name
@@ -157,7 +159,12 @@ def test_another_runs_weights_come_without_the_scale_of_its_targets(lab: Lab) ->
     assert float(load_file(run / "weights.safetensors")["target_mean"]) == pytest.approx(30_100_000, rel=0.02)
     assert report(run)["test"]["r2"] == pytest.approx(report(source)["test"]["r2"], abs=0.01)
     plain = lab.train(
-        *words(euros), "model=linreg", "trainer.epochs=1", f"init_from={source}", "task.standardize=false"
+        *words(euros),
+        "model=linreg",
+        "trainer.epochs=1",
+        f"init_from={source}",
+        "task=regression",
+        "task.standardize=false",
     )
     lab.train(*words(euros), "model=linreg", "trainer.epochs=1", f"init_from={plain}")
     assert "start  4 of 4 tensors from " in lab.out and "; targets" not in lab.out

@@ -43,7 +43,7 @@ def check_entries(config: RunConfig) -> None:
     for registry, choice in entries:
         registry.check(choice)
     task: Any = TASKS[config.task.name]
-    if config.features.name != "none" and not task.takes_features:
+    if config.features.name != "none" and config.task.name != "auto" and not task.takes_features:
         raise ConfigError(
             f"features={config.features.name} does not go with task '{config.task.name}'; use features=none, "
             "or a model for task classification or regression"

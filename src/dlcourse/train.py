@@ -13,7 +13,7 @@ from dlcourse.building import batch_notes, build_data, build_task, check_entries
 from dlcourse.checkpoint import Checkpoints
 from dlcourse.config import RunConfig
 from dlcourse.console import Console
-from dlcourse.device import DEVICES, Device, environment, keep_freed_memory, seed_everything, use_threads
+from dlcourse.device import DEVICES, Device, cpu, environment, keep_freed_memory, seed_everything, use_threads
 from dlcourse.ending import explained, recorded_status
 from dlcourse.errors import ConfigError
 from dlcourse.finished import write_spec
@@ -24,6 +24,7 @@ from dlcourse.resuming import Paused
 from dlcourse.run import WEIGHTS, RunFolder
 from dlcourse.spec import Report
 from dlcourse.stopping import Stop
+from dlcourse.tasks import choose
 from dlcourse.trainer import Trainer, batch_size, evaluate
 
 
@@ -53,7 +54,7 @@ def run(config: RunConfig, overrides: list[str]) -> RunResult | None:
     check_entries(config)
     name = f"{config.data.name}-{config.model.name}"
     if config.resume == "auto":
-        same = resuming.find_same(config, name)
+        same = resuming.find_same(_with_task(config), name)
         if same is not None:
             with RunFolder(same).locked():
                 return resume(resuming.look(same), config, overrides)
@@ -114,6 +115,9 @@ class _Session:
         data = build_data(config, device)
         self._console.say("data", report.describe_data(data))
         self._console.say("note", *data.notes, *batch_notes(config.trainer, data))
+        if config.task.name == "auto":
+            config = dataclasses.replace(config, task=choose(config.task, data.spec))
+            self._console.say("task", config.task.name)
         if paused is not None and paused.checkpoint is not None:  # which has the weights that came from elsewhere
             started_from = dataclasses.replace(config, init_from=None, init_skip=())
         else:
@@ -221,6 +225,13 @@ class _Session:
     def _say_where(self, trainer: Trainer) -> None:
         history = trainer.history
         self._console.say("resume", f"from step {history.steps:,}, {trainer.epochs_done} epochs done")
+
+
+def _with_task(config: RunConfig) -> RunConfig:
+    """The config with the task that a run of it records; where that is `auto`, the data are read for it."""
+    if config.task.name != "auto":
+        return config
+    return dataclasses.replace(config, task=choose(config.task, build_data(config, cpu()).spec))
 
 
 def _device(config: RunConfig, paused: Paused | None) -> Device:

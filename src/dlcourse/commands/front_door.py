@@ -41,6 +41,7 @@ _PLUGIN = re.compile(
     r"(?:hydra_plugins|hydra\._internal\.core_plugins)(?:\.[a-z0-9_]+)+\.[A-Z]?\w*(?:Launcher|Sweeper)"
 )
 _HYDRA_JOB: dict[str, Any] = {"env_set": {}, "env_copy": [], "chdir": False}
+_MOST_NAMED = 3
 _RUN_INSTEAD = {"hydra.run.dir": "run.dir=FOLDER", "hydra.sweep.dir": "run.root=FOLDER", "hydra.mode": "-m"}
 
 
@@ -73,7 +74,7 @@ def check(overrides: list[Override], places: list[Path], *, sweep: bool) -> list
         raise ConfigError(f"{error}{asked}") from error
     _check_hydra_node(config)
     _check_experiment(config, places)
-    return _check_options(overrides, config, sweeps_groups=len(chosen) < len(groups))
+    return _check_options(overrides, config, places, sweeps_groups=len(chosen) < len(groups))
 
 
 def _is_choice(override: Override) -> bool:
@@ -187,7 +188,9 @@ def _check_experiment(config: DictConfig, places: list[Path]) -> None:
                     raise ConfigError(f"unknown option 'trainer.{option}' in {path}{hint}")
 
 
-def _check_options(overrides: list[Override], config: DictConfig, *, sweeps_groups: bool) -> list[str]:
+def _check_options(
+    overrides: list[Override], config: DictConfig, places: list[Path], *, sweeps_groups: bool
+) -> list[str]:
     """Options set on the command line must exist in the chosen entries. Where entries vary, each run is checked later.
 
     Hydra itself refuses an option that only some of the varied entries have, unless it looks like one of many values.
@@ -202,11 +205,20 @@ def _check_options(overrides: list[Override], config: DictConfig, *, sweeps_grou
         exists = key in keys or any(known.startswith(f"{key}.") for known in keys)
         if not (exists or adds or _is_choice(override) or key.startswith("hydra")):
             if not (sweeps_groups and key.split(".")[0] in GROUPS):
-                raise ConfigError(f"unknown option '{key}'{option_suggestion(key, keys)}")
+                hint = _other_entries(key, places) or option_suggestion(key, keys)
+                raise ConfigError(f"unknown option '{key}'{hint}")
             if not override.is_sweep_override():
                 word = f"{key}=choice({override.get_value_element_as_str()})"
         words.append(word)
     return words
+
+
+def _other_entries(key: str, places: list[Path]) -> str:
+    """`; it is an option of task=regression` for an option that the chosen entry lacks and others have."""
+    group, _, option = key.partition(".")
+    known = entries(group, places) if group in GROUPS and group != "experiment" and option != "defaults" else {}
+    having = [f"{group}={name}" for name, path in known.items() if option in read_yaml(path)]
+    return f"; it is an option of {', '.join(having[:_MOST_NAMED])}" if having else ""
 
 
 def leaves(section: Any, prefix: str = "") -> Iterator[str]:

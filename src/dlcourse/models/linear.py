@@ -32,7 +32,7 @@ class LinearRegression(_Affine):
         if spec.target != "value":
             raise ConfigError(
                 f"model 'linreg' predicts numbers, and data '{spec.name}' has {spec.num_outputs} classes; "
-                "use model=softmax, or data=diabetes"
+                f"use model=softmax, or data{'.kind=value' if spec.has_kind else '=diabetes'}"
             )
         super().__init__(spec, spec.num_outputs)
 

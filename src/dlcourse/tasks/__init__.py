@@ -1,6 +1,11 @@
 """The tasks there are: what a batch means, which loss it has, and how a model is measured on a split."""
 
-from dlcourse.registry import Registry
+from torch import nn
+
+from dlcourse.descent import DescentMaker
+from dlcourse.device import Device
+from dlcourse.registry import Choice, Registry
+from dlcourse.spec import DataSpec
 from dlcourse.tasks.adversarial import Adversarial
 from dlcourse.tasks.classification import Classification
 from dlcourse.tasks.diffusion import Diffusion
@@ -8,12 +13,27 @@ from dlcourse.tasks.language import Language
 from dlcourse.tasks.reconstruction import Reconstruction
 from dlcourse.tasks.regression import Regression
 from dlcourse.tasks.seq2seq import SequenceToSequence
-from dlcourse.tasks.task import Task
+from dlcourse.tasks.task import Task, usual_task
 from dlcourse.tasks.variational import Variational
+
+
+def choose(choice: Choice, spec: DataSpec) -> Choice:
+    """The task with its options; for `auto` the one that goes with the data set's targets, with its defaults."""
+    if choice.name != "auto":
+        return choice
+    name = usual_task(spec)
+    return Choice(name, {option: parameter.default for option, parameter in TASKS.schema(name).items()})
+
+
+def _auto(model: nn.Module, spec: DataSpec, device: Device, descend: DescentMaker) -> Task:
+    """The task that goes with the data set's targets."""
+    return TASKS.build(choose(Choice("auto"), spec), model=model, spec=spec, device=device, descend=descend)
+
 
 TASKS: Registry[Task] = Registry(
     "task",
     {
+        "auto": _auto,
         "classification": Classification,
         "adversarial": Adversarial,
         "regression": Regression,

@@ -23,7 +23,7 @@ from dlcourse.tasks.scores import (
     most_confused,
     wilson_interval,
 )
-from dlcourse.tasks.task import LossTask, Scalars, output_shape, target_words, usual_task
+from dlcourse.tasks.task import LossTask, Scalars, other_task, output_shape, target_words
 
 _NUM_MISTAKES = 25
 _GRID = 200
@@ -49,7 +49,7 @@ class Classification(LossTask):
         if spec.target != "class":
             raise ConfigError(
                 f"task 'classification' needs classes, and data '{spec.name}' has {target_words(spec)}; "
-                f"use task={usual_task(spec)}"
+                f"{other_task(spec, 'class')}"
             )
         shape = output_shape(model, spec, device)
         self.is_binary = shape == (1,) and spec.num_outputs == 2

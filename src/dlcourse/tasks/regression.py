@@ -18,7 +18,7 @@ from dlcourse.plots import FittedCurve, Forecast, PredictedVsTrue
 from dlcourse.spec import Batch, Data, DataSpec, Report, Split
 from dlcourse.targets import TargetScale
 from dlcourse.tasks.scores import regression_scores
-from dlcourse.tasks.task import LossTask, Scalars, output_shape, target_words, usual_task
+from dlcourse.tasks.task import LossTask, Scalars, other_task, output_shape, target_words
 
 _LOSSES: dict[str, tuple[Callable[..., Tensor], int]] = {
     "mse": (functional.mse_loss, 2),
@@ -60,7 +60,7 @@ class Regression(LossTask):
         if spec.target != "value":
             raise ConfigError(
                 f"task 'regression' (loss {loss}) needs numbers, and data '{spec.name}' has {target_words(spec)}; "
-                f"use task={usual_task(spec)}"
+                f"{other_task(spec, 'value')}"
             )
         shape = output_shape(model, spec, device)
         if shape != (spec.num_outputs,):

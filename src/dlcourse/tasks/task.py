@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dlcourse.descent import Descent, DescentMaker
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
-from dlcourse.spec import Batch, Data, DataSpec, Report, Split
+from dlcourse.spec import Batch, Data, DataSpec, Report, Split, Target
 from dlcourse.state import State
 
 Scalars = dict[str, Tensor]
@@ -171,3 +171,8 @@ def target_words(spec: DataSpec) -> str:
 def usual_task(spec: DataSpec) -> str:
     """The task that goes with a data set's targets."""
     return _TARGETS[spec.target][1]
+
+
+def other_task(spec: DataSpec, wanted: Target) -> str:
+    """What to type where a task needs targets of the kind `wanted` and the data set has another."""
+    return f"use task={usual_task(spec)}" + (f", or data.kind={wanted}" if spec.has_kind else "")
