@@ -164,9 +164,7 @@ def noise(path: Path) -> Path:
     return path
 
 
-def test_a_file_that_is_no_image_stops_the_run_or_is_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_no_image_stops_the_run_or_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path)
     (tmp_path / "cat" / "text.jpg").write_text("no image")
     with pytest.raises(UserError) as caught:
@@ -181,9 +179,7 @@ def test_a_file_that_is_no_image_stops_the_run_or_is_left_out(
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4999)
     data = build(tmp_path, unreadable="skip")
     assert len(data.train) + len(data.val) + len(data.test) == 20
-    assert capsys.readouterr().err == (
-        "dlcourse: warning: 4 unreadable images left out: cat/text.jpg, dog/bomb.png, dog/cut.png, dog/empty.gif\n"
-    )
+    assert data.notes == ("4 unreadable images left out: cat/text.jpg, dog/bomb.png, dog/cut.png, dog/empty.gif",)
     (tmp_path / "cat" / "text.jpg").unlink()
     with pytest.raises(UserError, match=r"bomb\.png cannot be read as an image \(Image size \(10000 pixels\) exceeds"):
         build(tmp_path)
@@ -202,7 +198,7 @@ def test_a_file_cut_short_stops_training_with_its_name(tmp_path: Path, workers: 
     assert "\n" not in str(caught.value)
 
 
-def test_odd_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_odd_sizes(tmp_path: Path) -> None:
     make(tmp_path)
     save(tmp_path / "cat" / "odd.png", size=(9, 7))
     data = build(tmp_path)
@@ -215,7 +211,25 @@ def test_odd_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     data = build(tmp_path, odd_sizes="skip")
     assert len(data.train) + len(data.val) + len(data.test) == 20
-    assert capsys.readouterr().err == "dlcourse: warning: 1 odd-sized image left out: cat/odd.png\n"
+    assert data.notes == ("1 odd-sized image left out: cat/odd.png",)
+
+
+def test_what_is_not_read_is_said(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        make(tmp_path / part)
+    assert build(tmp_path).notes == ()
+    (tmp_path / "train" / "cat" / ".hidden").touch()
+    (tmp_path / "train" / "cat" / "nested").mkdir()
+    for place in ("train/cat/a.HEIC", "train/dog/b.heic", "train/dog/c.txt", "train/loose.png", "LICENSE"):
+        (tmp_path / place).touch()
+    assert build(tmp_path).notes == (
+        f"left out of {tmp_path}: 2 .heic, 1 .png, 1 .txt, 1 folder, 1 without an ending; only files that end in .png, "
+        ".jpg, .jpeg, .bmp, .webp, .gif are read",
+    )
+    for path in (tmp_path / "test" / "cat").iterdir():
+        path.rename(path.with_suffix(".HEIC"))
+    with pytest.raises(UserError, match=r"/test/cat holds no images \(\d+ \.heic\); put files there that end in"):
+        build(tmp_path)
 
 
 def test_folders_that_hold_no_data_set(tmp_path: Path) -> None:

@@ -71,6 +71,23 @@ def test_scores_of_a_class_that_never_occurs_are_zero() -> None:
     }
 
 
+def test_classes_without_examples_are_named_and_not_averaged() -> None:
+    torch.manual_seed(0)
+    inputs, targets = torch.randn(60, 3), torch.randint(0, 3, (60,))  # none of class d
+    model = nn.Linear(3, 4)
+    nn.init.normal_(model.weight)
+    report = evaluate(build("classification", model, CLASSES), TensorSplit(inputs, targets), 50, cpu(), full=True)
+    guesses = model(inputs).argmax(1)
+    assert int((guesses == 3).sum()) > 0
+    expected = metrics.precision_recall_fscore_support(targets, guesses, labels=[0, 1, 2], average="macro")[:3]
+    assert list(report.details["macro"].values()) == pytest.approx(expected)
+    assert report.details["classes"]["d"] == {"precision": None, "recall": None, "f1": None, "support": 0}
+    assert report.highlights[-1] == "left out of the averages, as they have no examples here: 'd'"
+    assert report.lines[4].split() == ["d", "-", "-", "-", "0"]
+    every = evaluate(build("classification", model, CLASSES), TensorSplit(inputs, guesses), 50, cpu(), full=True)
+    assert not any("left out" in line for line in every.highlights)
+
+
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (10, 10), (9897, 10000), (7, 12)])
 def test_the_interval_is_wilsons(successes: int, trials: int) -> None:
     expected = binomtest(successes, trials).proportion_ci(method="wilson")

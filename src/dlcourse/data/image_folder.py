@@ -4,8 +4,8 @@ The listing is here; reading a single file is in image_decoding.py. B is a batch
 """
 
 import dataclasses
-import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -63,6 +63,7 @@ class ImageFolder(TableSource, ClassSource):
             tables = self.divide(*parts["train"], class_names=names)
         if "val" in parts:
             tables.val_inputs, tables.val_targets = parts["val"]
+        tables.notes = self._listing.notes
         return tables
 
     def _indices(self, part: str) -> tuple[Tensor, Tensor]:
@@ -199,11 +200,12 @@ class _File:
 
 @dataclass(frozen=True)
 class _Listing:
-    """The files in order of part, class and name, and the names of the classes."""
+    """The files in order of part, class and name, the names of the classes, and what to say of files left out."""
 
     folder: Path
     files: tuple[_File, ...]
     class_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def parts(self) -> set[str]:
@@ -248,7 +250,9 @@ def _list_classes(folder: Path) -> dict[str, list[Path]]:
         raise DataError(f"{folder} has no images in its folders {_some(list(found_files))}; {_expected()}")
     for name, files in found_files.items():
         if not files:
-            raise DataError(f"{folder / name} holds no images; {_expected()}, or remove the folder")
+            others = _visible(folder / name)
+            held = f" ({_kinds(others)})" if others else ""
+            raise DataError(f"{folder / name} holds no images{held}; {_expected()}, or remove the folder")
     return found_files
 
 
@@ -296,10 +300,13 @@ def _check_files(source: ImageFolder, listing: _Listing) -> _Listing:
                 f"{file.path} has {size[0]} x {size[1]} pixels, but {first[0]} {first[1][0]} x {first[1][1]}; "
                 "type data.odd_sizes=resize to resize all alike, or data.odd_sizes=skip"
             )
-    _warn(unreadable, "unreadable", listing.folder)
-    _warn(odd, "odd-sized", listing.folder)
     _require_classes(listing, kept)
-    return dataclasses.replace(listing, files=tuple(kept))
+    notes = (
+        *_note_others(listing),
+        *_note("unreadable", unreadable, listing.folder),
+        *_note("odd-sized", odd, listing.folder),
+    )
+    return dataclasses.replace(listing, files=tuple(kept), notes=notes)
 
 
 def _require_classes(listing: _Listing, kept: Sequence[_File]) -> None:
@@ -310,12 +317,29 @@ def _require_classes(listing: _Listing, kept: Sequence[_File]) -> None:
             raise DataError(f"every image in {file.path.parent} had to be left out; add images or remove the folder")
 
 
-def _warn(left_out: Sequence[Path], kind: str, folder: Path) -> None:
-    """Say on the error stream which files were left out: the data set is smaller than its folder."""
+def _note(kind: str, left_out: Sequence[Path], folder: Path) -> Iterator[str]:
+    """A line on images that were left out, where there are any."""
     if left_out:
         noun = "image" if len(left_out) == 1 else "images"
-        names = _some([str(path.relative_to(folder)) for path in left_out])
-        print(f"dlcourse: warning: {len(left_out):,} {kind} {noun} left out: {names}", file=sys.stderr)
+        yield f"{len(left_out):,} {kind} {noun} left out: {_some([str(path.relative_to(folder)) for path in left_out])}"
+
+
+def _note_others(listing: _Listing) -> Iterator[str]:
+    """A line on what lies among the images, and beside the folders of the classes, and is not read."""
+    classes = {file.path.parent for file in listing.files}
+    parts = {folder.parent for folder in classes}
+    others = [entry for folder in classes for entry in _visible(folder) if not _is_image(entry)]
+    others += [
+        entry for folder in parts | {listing.folder} for entry in _visible(folder) if entry not in classes | parts
+    ]
+    if others:
+        yield f"left out of {listing.folder}: {_kinds(others)}; only files that end in {', '.join(SUFFIXES)} are read"
+
+
+def _kinds(entries: Sequence[Path]) -> str:
+    """How many there are of each ending, the most frequent first: `12 .heic, 1 folder`."""
+    counts = Counter("folder" if entry.is_dir() else entry.suffix.lower() or "without an ending" for entry in entries)
+    return _some([f"{count:,} {kind}" for kind, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))])
 
 
 def _some(names: Sequence[str]) -> str:

@@ -27,6 +27,7 @@ from dlcourse.tasks.task import LossTask, Scalars, other_task, output_shape, tar
 
 _NUM_MISTAKES = 25
 _GRID = 200
+_SHOWN_CLASSES = 10
 
 
 class Classification(LossTask):
@@ -107,13 +108,15 @@ class Classification(LossTask):
         names = self.spec.class_names
         per_class = class_scores(counts)
         low, high = wilson_interval(int(counts.trace()), int(counts.sum()))
-        macro = {name: sum(values) / len(values) for name, values in per_class.items()}
+        support = counts.sum(1).tolist()
+        seen = [index for index, count in enumerate(support) if count]
+        macro = {name: sum(values[index] for index in seen) / len(seen) for name, values in per_class.items()}
         report.details = {
             "accuracy_interval": [low, high],
             "macro": macro,
             "classes": {
-                name: {score: values[index] for score, values in per_class.items()}
-                | {"support": int(counts[index].sum())}
+                name: {score: values[index] if support[index] else None for score, values in per_class.items()}
+                | {"support": support[index]}
                 for index, name in enumerate(names)
             },
             "confusion_matrix": counts.tolist(),
@@ -127,7 +130,11 @@ class Classification(LossTask):
         if confused:
             pairs = ", ".join(f"{names[true]} -> {names[guess]} ({count})" for true, guess, count in confused)
             report.highlights.append(f"most confused: {pairs}")
-        report.lines = _score_lines(names, counts, per_class, macro)
+        if len(seen) < len(names):
+            unseen = [f"'{name}'" for name, count in zip(names, support, strict=True) if not count]
+            shown = ", ".join(unseen[:_SHOWN_CLASSES]) + (", ..." if len(unseen) > _SHOWN_CLASSES else "")
+            report.highlights.append(f"left out of the averages, as they have no examples here: {shown}")
+        report.lines = _score_lines(names, support, per_class, macro)
 
     def _headline(self, scalars: dict[str, float], low: float, high: float) -> str:
         parts = [f"accuracy {100 * scalars['accuracy']:.2f} % ({100 * low:.2f} to {100 * high:.2f})"]
@@ -163,8 +170,8 @@ class Classification(LossTask):
     def _decision_boundary(self, points: Tensor, targets: Tensor, batch_size: int) -> Picture:
         margin = 0.1 * (points.amax(0) - points.amin(0))
         low, high = points.amin(0) - margin, points.amax(0) + margin
-        grid_x = torch.linspace(float(low[0]), float(high[0]), _GRID)
-        grid_y = torch.linspace(float(low[1]), float(high[1]), _GRID)
+        grid_x = torch.linspace(float(low[0]), float(high[0]), _GRID, dtype=points.dtype)
+        grid_y = torch.linspace(float(low[1]), float(high[1]), _GRID, dtype=points.dtype)
         grid = torch.cartesian_prod(grid_y, grid_x).flip(1)  # (G * G, 2), x running fastest
         probabilities = self._probabilities(self.predict(grid, batch_size))
         return DecisionBoundary(
@@ -179,12 +186,12 @@ class Classification(LossTask):
 
 
 def _score_lines(
-    names: tuple[str, ...], counts: Tensor, per_class: dict[str, list[float]], macro: dict[str, float]
+    names: tuple[str, ...], support: list[int], per_class: dict[str, list[float]], macro: dict[str, float]
 ) -> list[str]:
     width = max(len("macro average"), *(len(name) for name in names))
     lines = [f"{'class':<{width}}  precision  recall      F1  support"]
-    scores = zip(names, *per_class.values(), counts.sum(1).tolist(), strict=True)
-    for name, precision, recall, f1, support in scores:
-        lines.append(f"{name:<{width}}  {precision:9.4f}  {recall:6.4f}  {f1:6.4f}  {support:7d}")
-    average = f"{macro['precision']:9.4f}  {macro['recall']:6.4f}  {macro['f1']:6.4f}  {int(counts.sum()):7d}"
+    for name, precision, recall, f1, count in zip(names, *per_class.values(), support, strict=True):
+        scores = f"{precision:9.4f}  {recall:6.4f}  {f1:6.4f}" if count else f"{'-':>9}  {'-':>6}  {'-':>6}"
+        lines.append(f"{name:<{width}}  {scores}  {count:7d}")
+    average = f"{macro['precision']:9.4f}  {macro['recall']:6.4f}  {macro['f1']:6.4f}  {sum(support):7d}"
     return [*lines, f"{'macro average':<{width}}  {average}"]
