@@ -1,7 +1,9 @@
 """Tables in CSV files: what becomes a feature, what a class, and an error that names row and column for what does not."""
 
+import io
 import json
 import shlex
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -140,7 +142,7 @@ DECIMAL_COMMAS = MANY.replace(",", ";").replace(".", ",")
         (
             DECIMAL_COMMAS,
             {"target": "y", "separator": ";"},
-            "row 2, column 'x': '0,5' has a decimal comma; write points",
+            "row 2, column 'x': '0,5' is a number with a comma; write 0.5 if it is a decimal comma",
         ),
         (numbered(["1"] * 19 + ["a"]), {"target": "y"}, "row 21, column 'y': 'a' is text in a numeric column"),
         (
@@ -253,6 +255,97 @@ def test_a_file_that_is_not_there(file: str | None, message: str) -> None:
     with pytest.raises(UserError) as caught:
         CsvFile(file=file, target="y").load()
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "shift_jis", "euc_jp", "utf-16", "utf-8"])
+def test_a_table_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+    content = PETS.replace("red", "赤").replace("colour", "色").replace("dog", "犬")
+    tables = load(tmp_path, content.encode(encoding), encoding=encoding)
+    assert tables.feature_names == ("size", "色=blue", "色=green", "色=赤")
+    assert tables.class_names == ("cat", "犬")
+
+
+def zipped(name: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(name, "x")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "message"),
+    [
+        (
+            "色,kind\n1,a\n".encode("cp932"),
+            "utf-8",
+            "is not UTF-8: byte 0x90 at position 0, in row 1; save it as UTF-8, or ",
+        ),
+        (
+            "色,kind\n1,a\n".encode("cp932"),
+            "utf-8",
+            "data.encoding=NAME, such as utf-8, utf-16, cp1252 (Western), cp932",
+        ),
+        (
+            "x,kind\n1,色\n".encode(),
+            "ascii",
+            "is not ASCII: byte 0xe8 at position 9, in row 2; save it as UTF-8, or say",
+        ),
+        (
+            PETS.encode(),
+            "klingon",
+            "data.encoding='klingon' is no encoding of text; expected one such as utf-8, utf-16",
+        ),
+        (PETS.encode(), "rot13", "data.encoding='rot13' is no encoding of text"),
+        (PETS.encode(), "zlib", "data.encoding='zlib' is no encoding of text"),
+        (b"x,kind\n\\ud800,a\n", "unicode_escape", "data.encoding='unicode_escape' is no encoding of text"),
+        (PETS.encode(), "a\0b", "is no encoding of text"),
+        (zipped("xl/workbook.xml"), "utf-8", "table.csv is an Excel workbook (.xlsx), not text; save it as CSV"),
+        (zipped("x.npy"), "cp1252", "table.csv is a ZIP archive, not text; save it as CSV"),
+        (b"\x1f\x8b\x08\x00", "utf-8", "table.csv is a gzip archive, not text; save it as CSV"),
+    ],
+)
+def test_bytes_that_are_no_text_in_that_encoding(tmp_path: Path, content: bytes, encoding: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, content, encoding=encoding)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("cell", "advice"),
+    [
+        (
+            "1,{:03d}",
+            "'1,000' is a number with a comma; write 1000 if it separates thousands, 1.000 if it is a decimal comma",
+        ),
+        ("-1,{:03d},500.5", "'-1,000,500.5' is a number with a comma; write -1000500.5 if it separates thousands"),
+        ("1,{}5", "'1,05' is a number with a comma; write 1.05 if it is a decimal comma"),
+    ],
+)
+@pytest.mark.parametrize("column", ["x", "y"])
+@pytest.mark.parametrize("every", [1, 3])
+def test_numbers_with_commas_are_named(tmp_path: Path, cell: str, advice: str, column: str, every: int) -> None:
+    cells = [f'"{cell.format(row)}"' if row % every == 0 else str(row) for row in range(60)]
+    lines = [f"{text},{row}" if column == "x" else f"{row},{text}" for row, text in enumerate(cells)]
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, "x,y\n" + "\n".join(lines), "y")
+    assert str(caught.value).endswith(f"row 2, column '{column}': {advice}")
+
+
+def test_columns_that_became_many_features_are_named(tmp_path: Path) -> None:
+    rows = "".join(f"2024-02-{1 + i % 28:02d},t{i % 21},c{i % 20},{i % 3 + 1}\n" for i in range(120))
+    tables = load(tmp_path, "day,town,colour,kind\n" + rows)
+    assert tables.notes == (
+        "column 'day' holds dates and became 28 features, one for each value; write numbers, such as days, or leave the "
+        "column out: 'data.drop=[day]'",
+        "column 'town' of text became 21 features, one for each value; if they are names, leave the column out: "
+        "'data.drop=[town]'",
+        "column 'kind' holds 3 different whole numbers and is taken as classes; to predict numbers type data.kind=value",
+    )
+    few = load(tmp_path, "day,town,colour,kind\n" + rows, kind="class", drop=("day",)).notes
+    assert [note.partition(" of")[0] for note in few] == ["column 'town'"]
+    assert "data.drop=[day,town]" in few[0]
+    assert load(tmp_path, PETS).notes == ()
 
 
 def test_training_on_a_table(lab: Lab) -> None:

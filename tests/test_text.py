@@ -130,7 +130,11 @@ def test_pydoc_needs_no_network() -> None:
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        (b"caf\xe9 au lait", {}, r"lines.txt is not UTF-8: byte 0xe9 at position 3; save it as UTF-8 text"),
+        (
+            b"caf\xe9 au lait",
+            {},
+            r"lines.txt is not UTF-8: byte 0xe9 at position 3, in row 1; save it as UTF-8, or say what it is: data.enc",
+        ),
         (b"", {}, r"^data 'text' has 0 different symbols; a text of at least 2 is needed$"),
         (b"a" * 9000, {}, r"^data 'text' has 1 different symbols; a text of at least 2 is needed$"),
         (
@@ -152,7 +156,7 @@ def test_texts_that_cannot_be_used(path: Path, content: bytes, options: dict, me
 def test_files_that_are_not_there(tmp_path: Path, lab: Lab) -> None:
     with pytest.raises(ConfigError, match=r"^data 'text' needs a file; type data.file=FILE"):
         build()
-    with pytest.raises(DataError, match=r"^data.file=nowhere.txt does not exist; expected a text file in UTF-8$"):
+    with pytest.raises(DataError, match=r"^data.file=nowhere.txt does not exist; expected a text file$"):
         build(file="nowhere.txt")
     with pytest.raises(DataError, match="is not a regular file"):
         build(file=str(tmp_path))

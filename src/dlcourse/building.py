@@ -12,6 +12,7 @@ from torch import nn
 from dlcourse.config import RunConfig, TrainerConfig
 from dlcourse.console import Console
 from dlcourse.data import DATASETS
+from dlcourse.data.precision import narrow_inputs, narrow_targets
 from dlcourse.descent import Descent
 from dlcourse.device import DEVICES, Device
 from dlcourse.errors import ConfigError
@@ -116,11 +117,24 @@ def _try_training_mode(model: nn.Module, data: Data, size: int, device: Device) 
 def build_data(config: RunConfig, device: Device) -> Data:
     """The data set, on the device; raises ConfigError, DataError."""
     try:
-        return DATASETS.build(config.data).build(name=config.data.name, seed=config.seed).to(device.torch_device)
+        data = DATASETS.build(config.data).build(name=config.data.name, seed=config.seed)
     except MISFITS as error:
         raise ConfigError(
             f"data '{config.data.name}' cannot be made with these options: {_first_line(error)}"
         ) from error
+    return _narrowed(data, config, device).to(device.torch_device)
+
+
+def _narrowed(data: Data, config: RunConfig, device: Device) -> Data:
+    """The data in float32, but for tables of higher precision that are standardized before a model sees them."""
+    if device.torch_device.type == "mps":  # which has no float64
+        return narrow_targets(narrow_inputs(data, "device=cpu keeps all"), "device=cpu keeps all")
+    if config.features.name == "none" or config.features.options.get("standardize") is False:
+        is_table = len(data.spec.input_shape) == 1
+        data = narrow_inputs(data, "features=standard keeps all" if is_table else "subtract a constant from them")
+    if config.task.options.get("standardize") is False:
+        data = narrow_targets(data, "task.standardize=true keeps all")
+    return data
 
 
 def _first_line(error: Exception) -> str:

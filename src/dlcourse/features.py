@@ -47,7 +47,8 @@ class FeatureMap(nn.Module, ABC):
         return DataSpec(spec.name, (len(self.names),), spec.num_outputs, spec.target, spec.class_names, self.names)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return (self.expand(inputs) - self.mean) / self.std
+        """Float32 features, also of inputs that are float64 as float32 would blur them."""
+        return ((self.expand(inputs) - self.mean) / self.std).float()
 
 
 class Standardize(FeatureMap):

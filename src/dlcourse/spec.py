@@ -101,6 +101,7 @@ class Batch(NamedTuple):
     """Inputs `(B, *input_shape)`, int64 tokens or float32 numbers, and targets.
 
     Targets are `(B,)` int64 classes, `(B, num_outputs)` float32 values, `(B, T)` or `(B, output_length)` int64 tokens.
+    Inputs of a feature map that standardizes, and values that a task standardizes, may be float64.
     """
 
     inputs: "Tensor"

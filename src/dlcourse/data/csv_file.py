@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlcourse.data import announced
+from dlcourse.data.precision import as_floats
 from dlcourse.data.source import ClassSource, Tables, TableSource
+from dlcourse.data.text_file import decode
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.options import path_to_read, suggestion
 
@@ -32,8 +34,9 @@ MAX_SELDOM_REPEATED = 20
 
 _MISSING = {"", "?", "-", "na", "n/a", "#n/a", "nan", "none", "null"}
 _MOSTLY = 0.5
-_BOM = b"\xef\xbb\xbf"
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d{2}.*)?")
 _PLAIN = re.compile(r"(?!(?:true|false|null|nan|inf)$)[^\W\d](?:[\w -]*\w)?", re.IGNORECASE)
 
 
@@ -51,6 +54,7 @@ class _Column:
         values = [_number(cell) for cell in self.cells]
         wrong = [index for index, value in enumerate(values) if value is None]
         if wrong:
+            self._refuse_commas(wrong)
             if len(wrong) > (1 - _MOSTLY) * len(values):
                 return None
             raise self.error(wrong[0], "is text in a numeric column; correct it or remove the row")
@@ -58,6 +62,17 @@ class _Column:
         for index in np.flatnonzero(~(np.abs(numbers) <= np.finfo(np.float32).max)):
             raise self.error(int(index), "is not a number that fits into 32 bits; correct it or remove the row")
         return numbers
+
+    def _refuse_commas(self, wrong: Sequence[int]) -> None:
+        """Raise DataError where the cells that are no numbers all are numbers with commas."""
+        cells, first = [self.cells[index] for index in wrong], self.cells[wrong[0]]
+        meant = []
+        if all(_THOUSANDS.fullmatch(cell) for cell in cells):
+            meant.append(f"{first.replace(',', '')} if it separates thousands")
+        if all(_DECIMAL_COMMA.fullmatch(cell) for cell in cells):
+            meant.append(f"{first.replace(',', '.')} if it is a decimal comma")
+        if meant:
+            raise self.error(wrong[0], f"is a number with a comma; write {', '.join(meant)}")
 
     def require_complete(self, remedy: str) -> None:
         """Raise DataError, saying the remedy, where a value is missing."""
@@ -88,17 +103,25 @@ class CsvFile(TableSource, ClassSource):
     file: str | None = None
     target: str | None = None
     separator: str = ","
+    encoding: str = "utf-8"
     kind: Literal["auto", "class", "value"] = "auto"
     drop: tuple[str, ...] = ()
 
     def load(self) -> Tables:
         if self.file is None:
             raise ConfigError("data.file is missing; type data=csv data.file=FILE data.target=COLUMN")
-        columns = read_columns(path_to_read(self.file, "data.file"), self._separator())
+        columns = read_columns(path_to_read(self.file, "data.file"), self._separator(), self.encoding)
         target = self._take_target(columns)
-        inputs, feature_names = _features(self._kept(columns), self.drop)
+        inputs, feature_names, notes = _features(self._kept(columns), self.drop)
         targets, class_names = self._targets(target)
-        return self.divide(inputs, targets, class_names, feature_names)
+        if self.kind == "auto" and len(class_names) > 2 and _all_numbers(target):
+            notes.append(
+                f"column '{target.name}' holds {len(class_names)} different whole numbers and is taken as classes; to "
+                "predict numbers type data.kind=value"
+            )
+        tables = self.divide(inputs, targets, class_names, feature_names)
+        tables.notes = tuple(notes)
+        return tables
 
     def _separator(self) -> str:
         separator = {"tab": "\t", "\\t": "\t"}.get(self.separator, self.separator)
@@ -155,13 +178,14 @@ class CsvFile(TableSource, ClassSource):
             index = next(index for index, cell in enumerate(column.cells) if _number(cell) is None)
             raise column.error(index, "is no number, which data.kind=value needs; type data.kind=class")
         if numbers is not None and (self.kind == "value" or (self.kind == "auto" and not _looks_like_classes(numbers))):
-            return torch.from_numpy(numbers).float().unsqueeze(1), ()
+            (values,) = as_floats(torch.from_numpy(numbers).unsqueeze(1))
+            return values, ()
         if numbers is None:
             names, classes = np.unique(np.array(column.cells), return_inverse=True)
             class_names = tuple(str(name) for name in names)
         else:
-            values, classes = np.unique(numbers, return_inverse=True)
-            class_names = tuple(f"{value:.0f}" if value.is_integer() else str(value) for value in values.tolist())
+            labels, classes = np.unique(numbers, return_inverse=True)
+            class_names = tuple(f"{label:.0f}" if label.is_integer() else str(label) for label in labels.tolist())
         if len(class_names) == 1:
             raise DataError(
                 f"{column.place}: every row of the target '{column.name}' is '{class_names[0]}'; two classes are the least"
@@ -175,10 +199,10 @@ class CsvFile(TableSource, ClassSource):
         return torch.from_numpy(classes), class_names
 
 
-def read_columns(path: Path, separator: str) -> dict[str, _Column]:
+def read_columns(path: Path, separator: str, encoding: str = "utf-8") -> dict[str, _Column]:
     """The columns of a CSV file by name, in order; raises DataError for a file that is no rectangular table."""
     reader = csv.reader(
-        io.StringIO(_read_text(path), newline=""), delimiter=separator, skipinitialspace=True, strict=True
+        io.StringIO(_read_text(path, encoding), newline=""), delimiter=separator, skipinitialspace=True, strict=True
     )
     rows: list[int] = []
     cells: list[list[str]] = []
@@ -213,21 +237,14 @@ def shorten(text: str, length: int = 40) -> str:
     return text if len(text) <= length else f"{text[: length - 3]}..."
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, encoding: str) -> str:
     try:
         if path.exists() and not path.is_file():
             raise DataError(f"data.file={path} is not a file; type data.file=FILE for a CSV file")
-        content = path.read_bytes().removeprefix(_BOM)
+        content = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}; type data.file=FILE for a CSV file") from None
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        row = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path} is not UTF-8: byte {content[error.start]:#04x} at position {error.start}, in row {row}; "
-            "save it as UTF-8"
-        ) from None
+    return decode(content, encoding, str(path), "CSV")
 
 
 def _check_header(path: Path, header: Sequence[str], separator: str) -> None:
@@ -252,8 +269,11 @@ def _drop_word(*names: str) -> str:
     return shlex.quote(f"data.drop=[{','.join(quoted)}]")
 
 
-def _features(columns: Sequence[_Column], dropped: Sequence[str]) -> tuple[Tensor, tuple[str, ...]]:
-    """Inputs `(N, F)` as float32 and the name of each feature, `colour=red` for a value of a text column."""
+def _features(columns: Sequence[_Column], dropped: Sequence[str]) -> tuple[Tensor, tuple[str, ...], list[str]]:
+    """Inputs `(N, F)`, the name of each feature, `colour=red` for a value of a text column, and what to say of those.
+
+    They are float32, or float64 where a column of numbers would be blurred.
+    """
     numbers = [column.numbers() for column in columns]
     values = [
         np.unique(np.array(column.cells)) if number is None else None
@@ -261,25 +281,34 @@ def _features(columns: Sequence[_Column], dropped: Sequence[str]) -> tuple[Tenso
     ]
     _check_text_columns(columns, values, dropped)
     names: list[str] = []
-    parts: list[NDArray[np.float32]] = []  # each (N, features of the column)
+    parts: list[Tensor] = []  # each (N, features of the column)
+    notes: list[str] = []
     for column, number, categories in zip(columns, numbers, values, strict=True):
         if number is not None:
             names.append(column.name)
-            parts.append(number.astype(np.float32)[:, None])
+            parts += as_floats(torch.from_numpy(number)[:, None])
         elif categories is not None:
             names.extend(f"{column.name}={category}" for category in categories)
-            parts.append((np.array(column.cells)[:, None] == categories).astype(np.float32))
-    return torch.from_numpy(np.concatenate(parts, axis=1)), tuple(names)
+            parts.append(torch.from_numpy(np.array(column.cells)[:, None] == categories).float())
+            notes += _note(column, categories, dropped)
+    return torch.cat(parts, dim=1), tuple(names), notes
+
+
+def _note(column: _Column, categories: NDArray[np.str_], dropped: Sequence[str]) -> list[str]:
+    """A line on a text column that was hardly meant to become as many features as it has values."""
+    became = f"became {len(categories):,} features, one for each value"
+    leave_out = f"leave the column out: {_drop_word(*dropped, column.name)}"
+    if all(_DATE.fullmatch(str(category)) for category in categories):
+        return [f"column '{column.name}' holds dates and {became}; write numbers, such as days, or {leave_out}"]
+    if len(categories) > MAX_SELDOM_REPEATED:
+        return [f"column '{column.name}' of text {became}; if they are names, {leave_out}"]
+    return []
 
 
 def _check_text_columns(
     columns: Sequence[_Column], values: Sequence[NDArray[np.str_] | None], dropped: Sequence[str]
 ) -> None:
     texts = [(len(names), column) for column, names in zip(columns, values, strict=True) if names is not None]
-    for _, column in texts:
-        if all(_DECIMAL_COMMA.fullmatch(cell) or _number(cell) is not None for cell in column.cells):
-            index = next(index for index, cell in enumerate(column.cells) if "," in cell)
-            raise column.error(index, "has a decimal comma; write points")
     seldom = [(count, column) for count, column in texts if count > max(MAX_SELDOM_REPEATED, len(column.cells) / 2)]
     if seldom:
         shown = ", ".join(f"'{column.name}' has {count:,} different values" for count, column in seldom)

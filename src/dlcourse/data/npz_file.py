@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlcourse.data import announced
+from dlcourse.data.precision import as_floats
 from dlcourse.data.source import ImageSource, Tables, TableSource
 from dlcourse.data.transforms import Augment, ImageTransform
 from dlcourse.errors import ConfigError, DataError
@@ -60,7 +61,7 @@ class NpzFile(TableSource, ImageSource):
             raise ConfigError("data.file is missing; type data=npz data.file=FILE")
         path = path_to_read(self.file, "data.file")
         arrays = read_arrays(path)
-        inputs = {name: _inputs(path, name, array) for name, array in arrays.items() if name.startswith("x")}
+        inputs = _as_floats({name: _inputs(path, name, array) for name, array in arrays.items() if name[0] == "x"})
         targets = {name: array for name, array in arrays.items() if name.startswith("y")}
         for x, y in zip(inputs, targets, strict=True):
             if len(inputs[x]) != len(targets[y]):
@@ -98,7 +99,7 @@ class NpzFile(TableSource, ImageSource):
                     f"{path}: {name} of shape {first.shape} is one-hot rows, and classes have shape (N,); save "
                     f"{name}.argmax(1), or type data.kind=value to predict its numbers"
                 )
-            return {name: _values(path, name, array) for name, array in flat.items()}, ()
+            return _as_floats({name: _values(path, name, array) for name, array in flat.items()}), ()
         return _classes(path, flat)
 
 
@@ -160,7 +161,7 @@ def _read_array(archive: zipfile.ZipFile, path: Path, name: str, size: int) -> A
 
 
 def _inputs(path: Path, name: str, array: Array) -> Tensor:
-    """Images as uint8 `(N, C, H, W)`, features `(N, F)` and sequences `(N, T, F)` as float32."""
+    """Images as uint8 `(N, C, H, W)`, features `(N, F)` and sequences `(N, T, F)` as floats."""
     if array.dtype.kind not in "biuf":
         raise DataError(f"{path}: {name} is an array of {array.dtype}; it must be one of numbers")
     if array.dtype == np.uint8 and array.ndim in (3, 4):
@@ -193,11 +194,15 @@ def _channels_first(path: Path, name: str, array: Array) -> Array:
 
 
 def _rows_of_numbers(path: Path, name: str, array: Array) -> Tensor:
-    """The array as float32, `(N, 1)` where it is `(N,)`; raises DataError where a number is not finite."""
+    """The array as float32 where that holds its type, else as float64, and `(N, 1)` where it is `(N,)`.
+
+    Raises DataError where a number is not finite in float32.
+    """
+    numbers = np.ascontiguousarray(array, dtype=np.float32 if np.can_cast(array.dtype, np.float32) else np.float64)
     with np.errstate(over="ignore"):
-        numbers = np.ascontiguousarray(array, dtype=np.float32)
-    if not np.isfinite(numbers).all():
-        place = tuple(int(index[0]) for index in np.nonzero(~np.isfinite(numbers)))
+        is_finite = np.isfinite(numbers.astype(np.float32))
+    if not is_finite.all():
+        place = tuple(int(index[0]) for index in np.nonzero(~is_finite))
         raise DataError(
             f"{path}: {name}[{', '.join(map(str, place))}] is {array[place]}, which is not a finite 32-bit number; "
             "replace it or remove the example"
@@ -255,6 +260,13 @@ def _classes(path: Path, arrays: Mapping[str, Array]) -> tuple[dict[str, Tensor]
 
 def _is_one_hot(array: Array) -> bool:
     return array.ndim == 2 and bool(np.isin(array, (0, 1)).all() and (array.sum(1) == 1).all())
+
+
+def _as_floats(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of numbers in float32, all of them in float64 where that would blur them; images as they are."""
+    if any(_is_images(tensor) for tensor in tensors.values()) or len({t.shape[-1] for t in tensors.values()}) > 1:
+        return dict(tensors)
+    return dict(zip(tensors, as_floats(*tensors.values()), strict=True))
 
 
 def _is_images(tensor: Tensor) -> bool:

@@ -21,7 +21,8 @@ class Tables:
     """Raw data: inputs `(N, ...)` and targets, for training and testing, with the names that belong to them.
 
     Images are uint8 `(N, channels, height, width)`, features float32 `(N, features)` or `(N, T, features)`, tokens int64
-    `(N, T)`; classes are int64 `(N,)`, values float32 `(N, outputs)`, sequences int64 `(N, output_length)`.
+    `(N, T)`; classes are int64 `(N,)`, values float32 `(N, outputs)`, sequences int64 `(N, output_length)`. Features and
+    values are float64 where float32 would blur them.
     """
 
     train_inputs: Tensor

@@ -17,6 +17,7 @@ from dlcourse.data import announced
 from dlcourse.data.download import DataFiles, check_file, fetch, lies_there
 from dlcourse.data.source import DataSet
 from dlcourse.data.split import checksum, chunks, seeded_generator
+from dlcourse.data.text_file import decode
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.options import Count, ProperFraction, Range, user_path
 from dlcourse.spec import Batch, Data, DataSpec
@@ -166,23 +167,17 @@ def _encode(text: str, spec: DataSpec) -> Tensor:
     return torch.from_numpy(np.searchsorted(symbols, characters).astype(np.int32))
 
 
-def _decode(content: bytes, place: str) -> str:
-    """UTF-8 as text, with a single line feed at the ends of lines and without a byte order mark; raises DataError."""
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{place} is not UTF-8: byte 0x{content[error.start]:02x} at position {error.start:,}; "
-            "save it as UTF-8 text"
-        ) from None
-    return text.removeprefix("\ufeff").replace("\r\n", "\n")
+def _decode(content: bytes, place: str, encoding: str = "utf-8") -> str:
+    """The bytes of a file as text with a single line feed at the ends of lines; raises DataError and ConfigError."""
+    return decode(content, encoding, place, "plain text").replace("\r\n", "\n")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Text(TextSource):
-    """Any text in a `file`, which must be UTF-8."""
+    """Any text in a `file`."""
 
     file: str | None = None
+    encoding: str = "utf-8"
 
     def read(self) -> str:
         if self.file is None:
@@ -193,8 +188,8 @@ class Text(TextSource):
         try:
             if not path.is_file():
                 problem = "is not a regular file" if path.exists() else "does not exist"
-                raise DataError(f"data.file={self.file} {problem}; expected a text file in UTF-8")
-            return _decode(path.read_bytes(), f"data.file={self.file}")
+                raise DataError(f"data.file={self.file} {problem}; expected a text file")
+            return _decode(path.read_bytes(), f"data.file={self.file}", self.encoding)
         except OSError as error:
             raise DataError(f"cannot read data.file={self.file}: {error.strerror}") from None
 

@@ -119,7 +119,7 @@ class Regression(LossTask):
             )
 
     def _fitted_curve(self, inputs: Tensor, targets: Tensor, batch_size: int) -> FittedCurve:
-        grid = torch.linspace(float(inputs.min()), float(inputs.max()), _GRID)[:, None]  # (G, 1)
+        grid = torch.linspace(float(inputs.min()), float(inputs.max()), _GRID, dtype=inputs.dtype)[:, None]  # (G, 1)
         curve = self._scale.in_units(self.predict(grid, batch_size))
         points = (inputs[:, 0].numpy(), targets[:, 0].numpy())
         return FittedCurve(*points, grid[:, 0].numpy(), curve[:, 0].numpy(), names=(self.spec.feature_labels[0], "y"))
