@@ -80,7 +80,9 @@ def about(checkpoint: Checkpoint) -> dict[str, Any]:
     ):
         raise DataError(f"{checkpoint.path / STATE} does not say which run it is of")
     config = RunConfig.from_mapping(content["config"]).to_mapping()
-    return content | {"config": config | {"task": _BEFORE.get(config["task"]["name"], {}) | config["task"]}}
+    for option, before in _BEFORE.get(config["task"]["name"], {}).items():
+        config["task"].setdefault(option, before)
+    return content | {"config": config}
 
 
 def epochs_done(checkpoint: Checkpoint) -> int:
