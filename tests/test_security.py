@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 import dlcourse
 from dlcourse.data import cifar
 from lab import Lab
-from torture import attacks, fuzz
+from torture import attacks, fuzz, watching
 from torture.processes import IS_POSSIBLE
 
 PACKAGE = Path(dlcourse.__file__).parent
@@ -116,6 +116,18 @@ def test_the_one_unpickler_admits_what_an_array_of_bytes_needs_and_no_more() -> 
 def test_mutated_cifar_pickles_run_nothing(tmp_path: Path) -> None:
     outcome = attacks.run_pickles(40, 3, tmp_path)
     assert outcome.is_good, outcome.failures
+
+
+def test_packages_that_an_environment_links_are_no_strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere, home, stranger = tmp_path / "elsewhere/torch", tmp_path / "site-packages", tmp_path / "work"
+    for folder in (elsewhere, home, stranger):
+        folder.mkdir(parents=True)
+        (folder / "code.py").write_text("")
+    (home / "torch").symlink_to(elsewhere)
+    monkeypatch.setattr(watching, "_HOMES", (f"{home}/",))
+    assert watching._is_at_home(str(home / "torch/code.py"))
+    assert not watching._is_at_home(str(stranger / "code.py"))
+    assert not watching._is_at_home(str(elsewhere / "code.py")), "it is trusted by the name it was imported by alone"
 
 
 @needs_copies

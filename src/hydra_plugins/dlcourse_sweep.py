@@ -63,6 +63,7 @@ class Sweeper(BasicSweeper):
             try:
                 with hydra_errors_as_one_line():
                     config = self.hydra_context.config_loader.load_sweep_config(self.config, run)
+                front_door.check_hydra_node(config)
                 with open_dict(config):
                     del config["hydra"]
                 train.check_entries(front_door.run_config(config))
@@ -100,6 +101,7 @@ class Launcher(BasicLauncher):
         assert self.config is not None and self.hydra_context is not None and self.task_function is not None
         setup_globals()
         config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        front_door.check_hydra_node(config)  # composed anew: a file may have changed since the sweep was checked
         with open_dict(config):
             config.hydra.job.id = str(number)
             config.hydra.job.num = number

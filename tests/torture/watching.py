@@ -24,14 +24,18 @@ import dlcourse
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 _HOMES = tuple(
-    f"{Path(path).resolve()}{os.sep}"
+    f"{spelled}{os.sep}"
     for path in {
         *(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")),
         *site.getsitepackages(),
+        *(path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")),
         str(Path(dlcourse.__file__).parent),
         str(REPOSITORY / "src"),
     }
+    for spelled in {os.path.abspath(path), os.path.realpath(path)}  # noqa: PTH100 - the links stay
 )
+"""Where code comes from that may run, as the folders are called and as what their links lead to."""
+
 _PROGRAMS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "pty.spawn", "os.startfile")
 _CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
     "os.rename": ((0, 2), (1, 3)),  # os.replace too
@@ -160,7 +164,8 @@ def _foreign_code(code: Any) -> str | None:
 
 
 def _is_at_home(path: str) -> bool:
-    return os.path.realpath(path).startswith(_HOMES)
+    """Whether a file lies in a home, or a link in one leads to it: nobody but the owner can put links there."""
+    return os.path.abspath(path).startswith(_HOMES) or os.path.realpath(path).startswith(_HOMES)  # noqa: PTH100
 
 
 def watched(act: Callable[[], int], folder: Path, seconds: int = 20) -> Seen:

@@ -11,12 +11,14 @@ from typing import Any
 from dlcourse.config import conf_dir
 from dlcourse.errors import ConfigError
 from dlcourse.options import path_to_read
-from dlcourse.yaml_file import read_yaml
+from dlcourse.yaml_file import read_text, read_yaml
 
 GROUPS = ("model", "data", "features", "task", "optimizer", "scheduler", "device", "trainer", "experiment")
 
 _CHOICE = re.compile(rf"(?:optional )?(?:override )?/?(?:{'|'.join(GROUPS)})(?:@(?!.*hydra)[\w.]+)?", re.ASCII)
 _NAME = re.compile(r"[^/\\:${}@]+")
+_PACKAGE_LINE = re.compile(r"^\s*#+\s*@\s*package\b(.*)$", re.MULTILINE)
+_PACKAGE = re.compile(rf"(?:_global_|_group_|(?:_global_\.)?(?:{'|'.join(GROUPS)}))", re.ASCII)
 
 
 def folders(config_dir: str | None) -> list[Path]:
@@ -60,7 +62,21 @@ def _check_folder(folder: Path) -> None:
         for name, path in entries(group, [folder]).items():
             if name in ours:
                 raise ConfigError(f"{path} has the name of an entry of dlcourse; rename it, such as my_{path.name}")
-            _check_defaults(path, read_yaml(path).get("defaults"))
+            _check_file(path)
+
+
+def _check_file(path: Path) -> None:
+    """No file may reach Hydra's own section, chosen or not: Hydra runs, imports and writes what stands there."""
+    content = read_yaml(path)
+    for key in content:
+        if str(key).partition(".")[0].strip() == "hydra":
+            raise ConfigError(f"{path}: section '{key}' would change Hydra itself; remove it")
+    for package in _PACKAGE_LINE.findall(read_text(path)):
+        if not _PACKAGE.fullmatch(package.strip()):
+            raise ConfigError(
+                f"{path}: '@package {package.strip()}' cannot be used; expected _global_, or no such line at all"
+            )
+    _check_defaults(path, content.get("defaults"))
 
 
 def _check_defaults(path: Path, defaults: Any) -> None:

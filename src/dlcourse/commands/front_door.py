@@ -72,7 +72,7 @@ def check(overrides: list[Override], places: list[Path], *, sweep: bool) -> list
     except ConfigError as error:  # the names on the command line exist: a file asks for something that does not
         asked = f" (asked for by {' '.join(str(override.input_line) for override in chosen)})" if chosen else ""
         raise ConfigError(f"{error}{asked}") from error
-    _check_hydra_node(config)
+    check_hydra_node(config)
     _check_experiment(config, places)
     return _check_options(overrides, config, places, sweeps_groups=len(chosen) < len(groups))
 
@@ -159,8 +159,11 @@ def compose(choices: list[Override], places: list[Path]) -> DictConfig:
         return ConfigLoaderImpl(search_path).load_configuration("config", words, RunMode.RUN)
 
 
-def _check_hydra_node(config: DictConfig) -> None:
-    """No config file may change what Hydra runs, imports or writes; raises ConfigError."""
+def check_hydra_node(config: DictConfig) -> None:
+    """No config file may change what Hydra runs, imports or writes; raises ConfigError.
+
+    A sweep composes configs that its command line alone does not, so each of its jobs has to pass this before it runs.
+    """
     node: Any = OmegaConf.to_container(config.hydra, resolve=False)
     kept = {key: node[key] for key in _HYDRA_NODE} == _HYDRA_NODE
     kept = kept and {key: node["job"][key] for key in _HYDRA_JOB} == _HYDRA_JOB

@@ -1,7 +1,9 @@
 """The Hydra application behind `dlcourse train`: its flags, the checks before it starts, and the function it runs."""
 
 import argparse
+import contextlib
 import importlib
+import io
 import os
 import signal
 import sys
@@ -42,7 +44,25 @@ def main(words: list[str]) -> None:
         # Hydra knows no way to take an entry away again; none is what the defaults list says.
         parsed = parse([word for word in flags.overrides if word != "experiment=null"])
         overrides = front_door.check(parsed, places, sweep=flags.multirun)
-    _run_hydra([*_flags_for_hydra(flags, places), *overrides], sweeping=flags.multirun)
+    with _missing_package_as_one_line(flags):
+        _run_hydra([*_flags_for_hydra(flags, places), *overrides], sweeping=flags.multirun)
+
+
+@contextlib.contextmanager
+def _missing_package_as_one_line(flags: argparse.Namespace) -> Iterator[None]:
+    """Raise ConfigError for a `--package` that is not in the config, of which Hydra has a line and exit code of its own."""
+    if flags.package is None:
+        yield
+        return
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    except SystemExit as stop:
+        if stop.code:
+            raise ConfigError(
+                f"--package {flags.package}: no such section in --cfg {flags.cfg}; expected one such as model or trainer"
+            ) from None
+        raise
 
 
 def _run_hydra(arguments: list[str], *, sweeping: bool) -> None:
