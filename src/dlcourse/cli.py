@@ -105,9 +105,16 @@ def _dispatch(words: list[str]) -> int:
     if first in _COMPLETION_FLAGS:
         return _complete(rest)
     if first not in VERBS:
-        hint = f"; write dlcourse train {first} ..." if "=" in first else suggestion(first, VERBS)
-        raise ConfigError(f"unknown command '{first}'{hint}")
+        raise ConfigError(f"unknown command '{first}'{_meant(first)}")
     return VERBS[first](rest)
+
+
+def _meant(word: str) -> str:
+    """The verb that was meant, or that `train` was left out before a choice or the name of an entry."""
+    from dlcourse.commands.config_files import as_choice
+
+    choice = word if "=" in word else as_choice(word)
+    return f"; write dlcourse train {choice} ..." if choice else suggestion(word, VERBS, kind="command")
 
 
 def _train(words: list[str]) -> int:

@@ -83,7 +83,7 @@ class RunConfig:
         known = {field.name: field.type for field in fields(cls)}
         for name in config:
             if name not in known:
-                raise ConfigError(f"unknown section '{name}'{suggestion(str(name), known)}")
+                raise ConfigError(f"unknown section '{name}'{suggestion(str(name), known, kind='option')}")
         values: dict[str, Any] = {
             name: _choice(value, name) if annotation is Choice else convert(value, annotation, name)
             for name, annotation in known.items()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from dlcourse.errors import ConfigError
+from dlcourse.hints import hints, plain
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,9 @@ Whole = Annotated[int, Range(ge=0)]
 
 Schema = dict[str, inspect.Parameter]
 
+_SHORT = 3
+_MOST_CHOICES = 3
+
 
 def schema(builder: Callable[..., Any], run_time: Iterable[str] = ()) -> Schema:
     """The options of a builder: its parameters with resolved annotations, less those given at run time."""
@@ -78,20 +82,47 @@ def check_options(
     prefix = f"{where}." if where else ""
     for name in options:
         if name not in known:
-            raise ConfigError(f"unknown option '{prefix}{name}'{suggestion(str(name), known, prefix)}")
+            raise ConfigError(f"unknown option '{prefix}{name}'{suggestion(str(name), known, prefix, kind='option')}")
     for name, parameter in known.items():
         if parameter.default is parameter.empty and name not in options:
             raise ConfigError(f"option '{prefix}{name}' is missing; expected {describe(parameter.annotation)}")
     return {name: convert(value, known[name].annotation, f"{prefix}{name}") for name, value in options.items()}
 
 
-def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """`; did you mean 'x'?` where something similar is known, and otherwise the names there are."""
+def suggestion(name: str, known: Iterable[str], prefix: str = "", *, kind: str = "") -> str:
+    """`; did you mean 'x'?` or another hint for a name that is not known, and otherwise the names there are.
+
+    `kind` says what is named: a group of the config, an `option` or a `command`; empty for what only a user's data know.
+    """
     names = [str(entry) for entry in known]
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean '{prefix}{close[0]}'?"
-    return f"; there are: {', '.join(names)}" if names else ""
+    return hint(name, names, prefix, kind=kind) or (f"; there are: {', '.join(names)}" if names else "")
+
+
+def hint(name: str, known: Iterable[str], prefix: str = "", *, kind: str = "") -> str:
+    """What to type instead, from another spelling, from other libraries' words, or from the letters; may be empty."""
+    names = [str(entry) for entry in known]
+    meant = [entry for entry in names if plain(entry) == plain(name)][:1]
+    full = {f"{prefix}{entry}": entry for entry in names}
+    for other in () if meant else hints(kind, name):
+        if other in full:
+            meant = [full[other]]
+            break
+        if " " in other:
+            return f"; {other}"
+    choices = " or ".join(f"'{prefix}{entry}'" for entry in meant or _begun(name, names) or _misspelt(name, names))
+    return f"; did you mean {choices}?" if choices else ""
+
+
+def _begun(name: str, names: list[str]) -> list[str]:
+    """The names that begin with this one, up to three of them."""
+    longer = [entry for entry in names if plain(entry).startswith(plain(name))]
+    return longer if len(name) >= _SHORT and len(longer) <= _MOST_CHOICES else []
+
+
+def _misspelt(name: str, names: list[str]) -> list[str]:
+    """The name that was meant, if it begins alike and a letter in four is wrong at most: `cnm` is cnn, `knn` is not rnn."""
+    alike = [entry for entry in names if entry[:1] in tuple(name[:2]) or name[:1] in tuple(entry[:2])]
+    return difflib.get_close_matches(name, alike, n=1, cutoff=0.66 if len(name) <= _SHORT else 0.75)
 
 
 def convert(value: Any, annotation: Any, key: str) -> Any:

@@ -35,7 +35,7 @@ class Registry(Generic[T]):
 
     def __getitem__(self, name: str) -> Callable[..., T]:
         if name not in self._table:
-            raise ConfigError(f"unknown {self.group} '{name}'{suggestion(name, self._table)}")
+            raise ConfigError(f"unknown {self.group} '{name}'{suggestion(name, self._table, kind=self.group)}")
         return self._table[name]
 
     def schema(self, name: str) -> Schema:

@@ -358,7 +358,7 @@ CASES = [
     Case(37, "train -m 'optimizer.lr=interval(0,1)'", "'optimizer.lr=interval(0,1)' is a range without steps"),
     Case(38, "train -m 'seed=range(0,100000)' 'trainer.epochs=range(1,10000)'", "more than 10000 runs"),
     Case(39, "train -m model=cnn,cnm", "unknown model 'cnm'; did you mean 'cnn'?"),
-    Case(40, "train device=tpu", "unknown device 'tpu'; did you mean 'cpu'?"),
+    Case(40, "train device=tpu", "unknown device 'tpu'; TPUs are not supported; device=auto"),
     Case(40, "train device=cuda", "device=cuda: no CUDA device here; there are: cpu; use device=auto"),
     Case(40, "train device=mps", "device=mps: no Apple GPU here; there are: cpu; use device=auto"),
     Case(41, _file("t.txt", "ab\n" * 2000, "train data=text model=cnn data.file=t.txt"), "model 'cnn' needs images"),

@@ -49,6 +49,11 @@ def entries(group: str, places: Iterable[Path]) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def as_choice(name: str) -> str:
+    """`model=cnn` for `cnn`, `data=csv data.file=...` for a table: how what stands alone is chosen; may be empty."""
+    return next((f"{group}={name}" for group in GROUPS if name in entries(group, [conf_dir()])), "")
+
+
 def _check_folder(folder: Path) -> None:
     """Every entry in a user's folder must be readable and have a name of its own: Hydra would silently take ours."""
     if (folder / "config.yaml").exists():

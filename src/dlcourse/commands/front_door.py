@@ -17,11 +17,12 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from dlcourse.commands.config_files import GROUPS, entries
+from dlcourse.commands.config_files import GROUPS, as_choice, entries
 from dlcourse.commands.plain_errors import hydra_errors_as_one_line
 from dlcourse.config import RunConfig, TrainerConfig, conf_dir
 from dlcourse.errors import ConfigError
-from dlcourse.options import schema, suggestion
+from dlcourse.hints import hints, plain
+from dlcourse.options import hint, schema, suggestion
 from dlcourse.yaml_file import read_yaml
 
 _HYDRA_GROUPS = ("hydra/launcher", "hydra/sweeper")
@@ -128,7 +129,13 @@ def _check_group(override: Override, places: list[Path]) -> None:
         if not isinstance(value, str) and not isinstance(value, int | float):
             raise ConfigError(f"{group} must be one name, got {override.input_line!r}{suggestion('', known)}")
         if str(value) not in known:
-            raise ConfigError(f"unknown {group} '{value}'{suggestion(str(value), known)}")
+            raise ConfigError(f"unknown {group} '{value}'{_choice_suggestion(group, str(value), known)}")
+
+
+def _choice_suggestion(group: str, name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'cnn'?`, or the choice that it is in another group, or what there is in this one."""
+    elsewhere = "" if hint(name, known, kind=group) else as_choice(name)
+    return f"; write {elsewhere}" if elsewhere else suggestion(name, known, kind=group)
 
 
 def _values(override: Override) -> Iterator[Any]:
@@ -183,12 +190,14 @@ def _check_experiment(config: DictConfig, places: list[Path]) -> None:
     sections = set(schema(RunConfig))
     for section, options in read_yaml(path).items():
         if section not in sections | {"defaults"}:
-            raise ConfigError(f"unknown section '{section}' in {path}{suggestion(str(section), sorted(sections))}")
+            raise ConfigError(
+                f"unknown section '{section}' in {path}{suggestion(str(section), sorted(sections), kind='option')}"
+            )
         if section == "trainer" and isinstance(options, dict):
             for option in options:
                 if option not in schema(TrainerConfig):
-                    hint = suggestion(str(option), schema(TrainerConfig), "trainer.")
-                    raise ConfigError(f"unknown option 'trainer.{option}' in {path}{hint}")
+                    meant = suggestion(str(option), schema(TrainerConfig), "trainer.", kind="option")
+                    raise ConfigError(f"unknown option 'trainer.{option}' in {path}{meant}")
 
 
 def _check_options(
@@ -234,15 +243,24 @@ def leaves(section: Any, prefix: str = "") -> Iterator[str]:
 
 
 def option_suggestion(key: str, keys: Iterable[str]) -> str:
-    """`; did you mean 'optimizer.lr'?` for `optimizer.lrr`, `optim.lr` and `lr`; else what there is in that place."""
-    known = [*keys, *GROUPS]
+    """`; did you mean 'optimizer.lr'?` for `optimizer.lrr`, `optim.lr` and `learning_rate`; else what there is there."""
+    known = [*(name for name in keys if name == "run.name" or not name.endswith(".name")), *GROUPS]
     section, _, last = key.rpartition(".")
-    same_name = [candidate for candidate in known if candidate.rpartition(".")[2] == last]
-    close = difflib.get_close_matches(key, same_name, n=1, cutoff=0.0) or difflib.get_close_matches(key, known, n=1)
-    if close:
+    for other in hints("option", last):
+        if other in known or " " in other:
+            return f"; did you mean '{other}'?" if other in known else f"; {other}"
+    same_name = [candidate for candidate in known if plain(candidate.rpartition(".")[2]) == plain(last)]
+    if close := difflib.get_close_matches(key, same_name, n=1, cutoff=0.0):
         return f"; did you mean '{close[0]}'?"
-    inside = [candidate.removeprefix(f"{section}.") for candidate in known if candidate.startswith(f"{section}.")]
-    return suggestion(last, inside) if inside else suggestion(key, dict.fromkeys(name.split(".")[0] for name in known))
+    sections = dict.fromkeys(name.split(".")[0] for name in known)
+    inside = [name.removeprefix(f"{section}.") for name in known if section and name.startswith(f"{section}.")]
+    if inside:
+        return suggestion(last, inside, f"{section}.")
+    if section:
+        return suggestion(key.split(".")[0], sections)
+    by_last = {name.rpartition(".")[2]: name for name in known}
+    close = [] if hint(key, sections) else difflib.get_close_matches(key, by_last, n=1, cutoff=0.8)
+    return f"; did you mean '{by_last[close[0]]}'?" if close else suggestion(key, sections)
 
 
 def run_config(config: DictConfig) -> RunConfig:

@@ -22,6 +22,7 @@ from dlcourse.commands.overrides import parse
 from dlcourse.commands.plain_errors import hydra_errors_as_one_line
 from dlcourse.config import conf_dir
 from dlcourse.errors import ConfigError
+from dlcourse.hints import hints, plain
 from dlcourse.options import suggestion
 from dlcourse.yaml_file import read_yaml
 
@@ -140,15 +141,16 @@ def _with_info_topic(words: list[str]) -> list[str]:
 def _unknown_flag(word: str, following: list[str], known: list[str]) -> str:
     name, _, value = word.lstrip("-").partition("=")
     value = value or next((item for item in following[:1] if "=" not in item and not item.startswith("-")), "VALUE")
-    for key in _option_names():
-        if name in (key, key.rpartition(".")[2]):
-            return f"options are written key=value: {key}={value}"
+    keys = list(_option_names())
+    same = [key for key in keys if plain(name) in (plain(key), plain(key.rpartition(".")[2]))]
+    for key in [*same, *(other for other in hints("option", name) if other in keys)]:
+        return f"options are written key=value: {key}={value}"
     return f"unknown flag '{word}'{suggestion(word, known)}"
 
 
 def _option_names() -> Iterator[str]:
     """The dotted names of our own options, those of the trainer first, and the groups."""
-    yield from ("seed", "run.root", "run.dir", *config_files.GROUPS)
+    yield from ("seed", "run.root", "run.name", "run.dir", "init_from", "freeze", *config_files.GROUPS)
     for group in ("trainer", *config_files.GROUPS):
         for path in config_files.entries(group, [conf_dir()]).values():
             yield from (f"{group}.{option}" for option in read_yaml(path) if option != "name")

@@ -12,7 +12,7 @@ from dlcourse.commands import config_files
 from dlcourse.commands.config_files import GROUPS
 from dlcourse.commands.entry_files import Entry, read_entry
 from dlcourse.errors import ConfigError
-from dlcourse.options import suggestion
+from dlcourse.options import hint, suggestion
 
 HELP = """\
 dlcourse list                all models, data sets, tasks, optimizers, ... and their options
@@ -155,19 +155,18 @@ def _chosen(name: str, places: Sequence[Path], page: Page) -> list[str]:
         entries = _entries(_WORDS[word], places)
     elif equals:
         if word not in _WORDS:
-            raise ConfigError(f"unknown group '{word}'{suggestion(word, GROUPS)}")
+            raise ConfigError(f"unknown group '{word}'{suggestion(word, GROUPS, kind='option')}")
         group = _WORDS[word]
         known = config_files.entries(group, places)
         if entry_name not in known:
-            raise ConfigError(f"unknown {group} '{entry_name}'{suggestion(entry_name, known)}")
+            raise ConfigError(f"unknown {group} '{entry_name}'{suggestion(entry_name, known, kind=group)}")
         entries = [read_entry(group, known[entry_name])]
     else:
         found = {group: config_files.entries(group, places) for group in GROUPS}
         entries = [read_entry(group, paths[word]) for group, paths in found.items() if word in paths]
         if not entries:
-            names = [*_WORDS, *(known for paths in found.values() for known in paths)]
-            hint = suggestion(word, names)
-            raise ConfigError(f"nothing is called '{word}'{hint if 'mean' in hint else suggestion(word, GROUPS)}")
+            meant = (hint(word, names, kind=group) for group, names in (*found.items(), ("", _WORDS)))
+            raise ConfigError(f"nothing is called '{word}'{next(filter(None, meant), suggestion(word, GROUPS))}")
     lines = [line for entry in entries for line in ["", *_in_full(entry, page)]]
     if any(entry.group == "model" for entry in entries):
         lines += ["", *page.wrap("which data sets a model trains on: dlcourse list fits", 0)]

@@ -11,7 +11,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
+from dlcourse.commands.config_files import as_choice
 from dlcourse.errors import ConfigError
+from dlcourse.hints import file_hints
 
 _KEY = re.compile(r"(?:\+\+|\+|~)?[A-Za-z_$][\w/@.$-]*", re.ASCII)
 _FUNCTION = re.compile(r"(choice|range|interval|glob|sort|shuffle|tag|int|float|str|bool)\((.*)\)", re.DOTALL)
@@ -30,7 +32,7 @@ def _parse_word(word: str) -> Override:
     key, equals, value = word.partition("=")
     _check_characters(key, word)
     if not equals and not key.startswith("~"):
-        raise ConfigError(f"'{word}' is not of the form option=value, such as trainer.epochs=5 or model=cnn")
+        raise ConfigError(f"'{word}' is not of the form option=value{_meant(word)}")
     if not _KEY.fullmatch(key):
         raise ConfigError(
             f"'{key}' cannot be the name of an option; expected letters, digits, '_' and '.', as trainer.epochs"
@@ -42,6 +44,13 @@ def _parse_word(word: str) -> Override:
     if parsed is None:
         raise ConfigError(f"cannot read the value of '{key}': {value!r}; put quotes around it: \"{key}='...'\"")
     return parsed
+
+
+def _meant(word: str) -> str:
+    """How to write the name of an entry or a file that stands alone."""
+    choice = as_choice(word)
+    how = f"write {choice}" if choice else next((text for text in file_hints(word) if " " in text), "")
+    return f"; {how}" if how else ", such as trainer.epochs=5 or model=cnn"
 
 
 def _check_characters(key: str, word: str) -> None:

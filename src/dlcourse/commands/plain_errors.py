@@ -47,7 +47,7 @@ def _missing(error: MissingConfigException) -> str:
     group, _, name = str(error.missing_cfg_file or "").rpartition("/")
     where = re.search(r"In '([^']+)'", str(error))
     inside = f" in {where[1]}" if where and where[1] not in ("config", "hydra/config") else ""
-    return f"unknown {group or 'config'} '{name}'{inside}{suggestion(name, error.options or ())}"
+    return f"unknown {group or 'config'} '{name}'{inside}{suggestion(name, error.options or (), kind=group)}"
 
 
 def _interpolation(error: InterpolationResolutionError) -> str:
