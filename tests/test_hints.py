@@ -63,6 +63,7 @@ def refusal(tmp_path, monkeypatch, capsys):
         ("train num_layers=3", "; did you mean 'model.hidden'?"),
         ("train model=lstm num_layers=3", "; did you mean 'model.layers'?"),
         ("train model=cnn num_layers=3", "; did you mean 'model.channels'?"),
+        ("train name=first", "; did you mean 'run.name'?"),
         ("train model=knn", "; it is not trained by gradient descent, so it is not here; scikit-learn has it"),
         ("train -m model=mlp,knn", "; it is not trained by gradient descent"),
         ("train model=lenet", "; the nearest is model=cnn model.channels=[6,16] "),

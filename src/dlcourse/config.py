@@ -46,12 +46,32 @@ class TrainerConfig:
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
 
 
+_MOST_BYTES = 255
+
+
 @dataclass(frozen=True)
 class FolderConfig:
-    """Where results go: a new, readably named folder under `root`, or exactly `dir` where that is given."""
+    """Where results go: a new folder `<root>/<name>/<time>`, or exactly `dir` if that is given.
+
+    A `name` of null stands for the names of data set and model. Raises ConfigError for a name that no folder should have.
+    """
 
     root: str = "outputs"
+    name: str | None = None
     dir: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.name is not None and not _is_folder_name(self.name):
+            raise ConfigError(
+                f"run.name must be a plain folder name, such as first_try (no '/', no '.' at the start, at most "
+                f"{_MOST_BYTES} bytes), got {self.name[:80]!r}; write run.name=NAME"
+            )
+
+
+def _is_folder_name(name: str) -> bool:
+    """Whether it names one folder, which is not hidden, on any system, and can be printed as it is."""
+    plain = name.isprintable() and not name.startswith(".") and not set(name) & set("/\\")
+    return plain and 0 < len(name.encode()) <= _MOST_BYTES
 
 
 @dataclass(frozen=True)
@@ -76,6 +96,11 @@ class RunConfig:
     seed: Annotated[int, Range(ge=0, le=2**32 - 1)] = 0
     resume: Literal["auto"] | None = None
     """`auto` goes on with an unfinished run of the same config, where there is one."""
+
+    @property
+    def name(self) -> str:
+        """What the run is called: the name of its folder under `run.root`."""
+        return self.run.name or f"{self.data.name}-{self.model.name}"
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, Any]) -> "RunConfig":

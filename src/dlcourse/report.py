@@ -43,13 +43,15 @@ class Setup:
 
 
 def headline(config: RunConfig, device: Device) -> str:
-    """The first line of a run: what is trained, on what, how, where."""
+    """The first line of a run: its name, what is trained, on what, how, where."""
     features = "" if config.features.name == "none" else f" with {config.features.name} features"
     rate = config.optimizer.options.get("lr")
     optimizer = config.optimizer.name if rate is None else f"{config.optimizer.name} lr {rate:g}"
     if config.scheduler.name != "constant":
         optimizer += f" {config.scheduler.name}"
     what = f"{config.model.name} on {config.data.name}{features}"
+    if config.name != f"{config.data.name}-{config.model.name}":
+        what = f"{config.name} ({what})"
     return "   ".join(["dlcourse train", what, optimizer, str(device), f"seed {config.seed}"])
 
 
@@ -88,6 +90,7 @@ def hyperparameters(setup: Setup) -> dict[str, str | float]:
     """What TensorBoard's HParams compares: the same keys with the same types in every run."""
     config = setup.config
     return {
+        "run": config.name,
         "data": config.data.name,
         "features": config.features.name,
         "model": config.model.name,
@@ -114,6 +117,7 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
     folder.write_json(
         "report.json",
         {
+            "run": setup.config.name,
             "command": setup.command,
             "data": {
                 "name": data.spec.name,

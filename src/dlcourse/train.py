@@ -52,16 +52,15 @@ def run(config: RunConfig, overrides: list[str]) -> RunResult | None:
     is complete. Raises UserError, and StoppedError where a signal ended the run.
     """
     check_entries(config)
-    name = f"{config.data.name}-{config.model.name}"
     if config.resume == "auto":
-        same = resuming.find_same(_with_task(config), name)
+        same = resuming.find_same(_with_task(config), config.name)
         if same is not None:
             with RunFolder(same).locked():
                 return resume(resuming.look(same), config, overrides)
     with Stop() as stop:
         session = _Session(config, overrides, stop)
         with stop.deferred():
-            folder = RunFolder.create(config.run, name)
+            folder = RunFolder.create(config.run, config.name)
             with folder.locked():
                 return session.train(folder, None)
 

@@ -41,7 +41,7 @@ class Sweeper(BasicSweeper):
         jobs = [Job([run[index] for index in varied]) for run in runs]
         self._check(runs, jobs)
 
-        folder = claim_folder(user_path(str(self.config.run.root), "run.root") / "multirun")
+        folder = claim_folder(user_path(str(self.config.run.root), "run.root") / (self.config.run.name or "multirun"))
         for number, (job, run) in enumerate(zip(jobs, runs, strict=True), start=1):
             job.folder = folder / job_name(number, len(jobs), job.overrides)
             run.append(f"run.dir={QuotedString(str(job.folder), Quote.single).with_quotes()}")

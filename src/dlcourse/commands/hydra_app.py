@@ -2,12 +2,13 @@
 
 import argparse
 import contextlib
+import dataclasses
 import importlib
 import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from dlcourse.commands import config_files, front_door
 from dlcourse.commands.overrides import parse
 from dlcourse.commands.plain_errors import hydra_errors_as_one_line
-from dlcourse.config import conf_dir
+from dlcourse.config import RunConfig, conf_dir
 from dlcourse.errors import ConfigError
 from dlcourse.hints import hints, plain
 from dlcourse.options import suggestion
@@ -87,7 +88,7 @@ def _run_hydra(arguments: list[str], *, sweeping: bool) -> None:
 def attempt(config: DictConfig) -> "RunResult | Exception":
     """Train as the composed config says. An error is returned: Hydra would print lines of its own around a raised one."""
     try:
-        checked = front_door.run_config(config)
+        checked = _named(front_door.run_config(config), HydraConfig.get().runtime.choices)
         train = load_train()
         words: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)  # as they were typed
         overrides = [str(word) for word in words]
@@ -95,6 +96,14 @@ def attempt(config: DictConfig) -> "RunResult | Exception":
     except Exception as error:
         return error
     return result
+
+
+def _named(config: RunConfig, choices: Mapping[str, str | None]) -> RunConfig:
+    """The config with a name for the run, from those that the user chose: the files behind them may be of other names."""
+    if config.run.name is not None:
+        return config
+    name = choices.get("experiment") or f"{choices['data']}-{choices['model']}"
+    return dataclasses.replace(config, run=dataclasses.replace(config.run, name=name))
 
 
 def load_train() -> ModuleType:
