@@ -115,11 +115,9 @@ def test_a_last_batch_of_one_joins_the_one_before(tmp_path: Path) -> None:
     assert steps_per_epoch(TrainerConfig(batch_size="full"), data) == 1
 
 
-def test_divergence_names_step_rate_and_remedy(tmp_path: Path) -> None:
+def test_divergence_names_step_and_rate(tmp_path: Path) -> None:
     data = make_data()
-    with pytest.raises(
-        DivergedError, match=r"the loss became (nan|inf) at step \d+ \(epoch \d+, lr 1e\+30\); .*optimizer\.lr=1e\+29"
-    ):
+    with pytest.raises(DivergedError, match=r"the loss became (nan|inf) at step \d+ \(epoch \d+, lr 1e\+30\)$"):
         fit(tmp_path / "run", lr=1e30, data=data)
 
 
@@ -135,6 +133,22 @@ def test_divergence_is_found_later_but_as_exactly_where_reading_is_not_free(tmp_
 
     with pytest.raises(DivergedError, match=r"at step 6 \(epoch 2, lr 0\.5\)"):
         fit(tmp_path / "run", lr=0.5, make_task=Late)
+
+
+@pytest.mark.parametrize(("accumulate", "untouched"), [(1, False), (2, True)])
+def test_divergence_says_whether_the_weights_had_changed(accumulate: int, untouched: bool, tmp_path: Path) -> None:
+    class Second(Classification):
+        """A task whose loss turns NaN at its second batch."""
+
+        steps = 0
+
+        def train_step(self, batch: Batch) -> dict[str, torch.Tensor]:
+            self.steps += 1
+            return {"loss": torch.tensor(float("nan") if self.steps == 2 else 1.0)}
+
+    with pytest.raises(DivergedError) as caught:
+        fit(tmp_path / "run", make_task=Second, accumulate=accumulate)
+    assert caught.value.in_first_step is untouched
 
 
 @pytest.mark.parametrize(

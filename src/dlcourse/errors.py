@@ -28,6 +28,10 @@ class ResourceError(UserError):
 
 
 class DivergedError(UserError):
-    """The loss became NaN or infinite: the run cannot go on."""
+    """The loss became NaN or infinite: the run cannot go on. `in_first_step`: before the weights had changed, or almost."""
 
     exit_code = 1
+
+    def __init__(self, message: str, *, in_first_step: bool = False) -> None:
+        super().__init__(message)
+        self.in_first_step = in_first_step

@@ -14,8 +14,9 @@ from dlcourse.checkpoint import Checkpoints
 from dlcourse.config import RunConfig
 from dlcourse.console import Console
 from dlcourse.device import DEVICES, Device, cpu, environment, keep_freed_memory, seed_everything, use_threads
+from dlcourse.divergence import diagnosed
 from dlcourse.ending import explained, recorded_status
-from dlcourse.errors import ConfigError
+from dlcourse.errors import ConfigError, DivergedError
 from dlcourse.finished import write_spec
 from dlcourse.history import History
 from dlcourse.logger import Logger
@@ -187,7 +188,10 @@ class _Session:
                 trainer.load_state_dict(saving.restore(checkpoint, task.model, folder / WEIGHTS))
                 checkpoints.saved_step = trainer.history.steps
                 self._say_where(trainer)
-            history = trainer.fit()
+            try:
+                history = trainer.fit()
+            except DivergedError as error:
+                raise diagnosed(error, setup.config, data) from error
             test = evaluate(task, data.test, config.eval_batch_size, device, full=True)
             test.pictures["learning_curve"] = _learning_curve(history, task.main_metric)
             logger.report("test", history.steps, history.epochs[-1], test)

@@ -56,7 +56,6 @@ class Trainer:
         self._saver = saver
         self._stop = stop
         self._batch_size = batch_size(config, data)
-        self._first_rate = task.rate
         self.history = History()
         self._epoch, self._batches_done = 1, 0
         self._epoch_means, self._pending = Means(), Pending()
@@ -243,17 +242,9 @@ class Trainer:
         return self._config.patience is not None and self.history.since_best >= self._config.patience
 
     def _diverged(self, error: DivergedError, step: int, place: str = "step") -> DivergedError:
-        """The error with its place and what to try. In the first step it is hardly the learning rate, but for a GAN's."""
+        """The error with its place. The weights have not changed before the first step's batches are done."""
         where = f"{error} at {place} {step} (epoch {self._epoch}, lr {self._task.rate:.3g})"
-        if step == 1 and place == "step":
-            return DivergedError(
-                f"{where}, the very first: the data or the first weights are too large; scale the data, or try "
-                f"optimizer.lr={self._first_rate / 10:.3g}"
-            )
-        return DivergedError(
-            f"{where}; most likely the learning rate is too large: try optimizer.lr={self._first_rate / 10:.3g}, "
-            "or trainer.clip_norm=1"
-        )
+        return DivergedError(where, in_first_step=place == "step" and step <= self._config.accumulate)
 
 
 def evaluate(task: Task, split: Split, batch_size: int, device: Device, *, full: bool = False) -> Report:
