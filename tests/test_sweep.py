@@ -10,7 +10,7 @@ import pytest
 from dlcourse.commands.overrides import parse
 from dlcourse.commands.sweep import combinations, job_name
 from dlcourse.commands.sweep_summary import Job, rank, write_summary
-from dlcourse.errors import ConfigError
+from dlcourse.errors import ConfigError, DataError, DivergedError
 from stand_in import CommandLine, Result, command_line
 
 
@@ -77,6 +77,58 @@ def test_a_failed_run_stops_no_other(train):
     assert rows[3]["error"].startswith("internal error: KeyError: 'bug'")
     assert "failed  seed=1: error: not this seed" in train.out
     assert train.err.splitlines()[-1].startswith("dlcourse: error: 2 of 4 runs failed")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (DataError("no such file: x.csv"), 2, "error: no such file: x.csv"),
+        (DivergedError("the loss became nan"), 1, "error: the loss became nan"),
+        (
+            ValueError("bug"),
+            1,
+            "internal error: ValueError: bug; run again with --traceback to see where it comes from",
+        ),
+    ],
+)
+@pytest.mark.parametrize("launcher", [[], ["hydra/launcher=basic"]])
+def test_a_sweep_of_one_run_fails_as_that_run(train, error, code, told, launcher):
+    def fail(config):
+        raise error
+
+    train.trained.behave = fail
+    assert train("seed=1") == code
+    alone = train.err
+    assert train("-m", "seed=1", *launcher) == code
+    assert train.err == alone == f"dlcourse: {told}\n"
+    assert "failed" not in train.out and "sweep" not in train.out
+    assert list(Path("outputs/multirun").iterdir()) == []
+    assert train("-m", "--traceback", "seed=1", *launcher) == code
+    assert train.err.count("Traceback") == 1 and "in fail\n" in train.err and train.err.endswith(alone)
+
+
+def test_what_the_only_run_of_a_sweep_wrote_before_it_failed_is_kept(train):
+    def fail(config):
+        Path(config.run.dir).mkdir()
+        raise DivergedError("the loss became nan")
+
+    train.trained.behave = fail
+    assert train("-m", "seed=1") == 1
+    assert (_sweep_folder() / "1").is_dir()
+
+
+def test_one_failure_among_runs_is_one(train):
+    def fail(config):
+        if len(train.trained.configs) == 1:
+            raise DivergedError("the loss became nan")
+
+    train.trained.behave = fail
+    assert train("-m", "seed=1,1") == 4
+    assert "failed  run 1: error: the loss became nan\n" in train.out
+    assert train.err.splitlines() == [
+        "dlcourse: error: the loss became nan",
+        f"dlcourse: error: 1 of 2 runs failed; its error is in {_sweep_folder() / 'summary.txt'}",
+    ]
 
 
 def test_interrupting_keeps_what_is_done(train):

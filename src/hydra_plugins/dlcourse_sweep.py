@@ -1,5 +1,6 @@
 """The Hydra plugins behind `dlcourse train -m`; Hydra finds plugins in this package and in no other."""
 
+import contextlib
 from collections.abc import Sequence
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
@@ -14,7 +15,7 @@ from dlcourse.commands import front_door
 from dlcourse.commands.error_report import report
 from dlcourse.commands.hydra_app import load_train
 from dlcourse.commands.plain_errors import hydra_errors_as_one_line
-from dlcourse.commands.sweep import SweepFailedError, combinations, job_name
+from dlcourse.commands.sweep import OnlyRunFailedError, SweepFailedError, combinations, job_name
 from dlcourse.commands.sweep_summary import Job, write_summary
 from dlcourse.errors import ConfigError
 from dlcourse.options import user_path
@@ -31,7 +32,8 @@ class Sweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
         """Run all combinations, print and write the ranking.
 
-        Raises ConfigError before the first run, and SweepFailedError after the last where one failed.
+        Raises ConfigError before the first run, and SweepFailedError after the last where one failed. A sweep of one run
+        that fails ends as that run by itself would: OnlyRunFailedError.
         """
         assert self.config is not None and self.launcher is not None and self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
@@ -48,11 +50,16 @@ class Sweeper(BasicSweeper):
         returns = self.launcher.launch(runs, initial_job_idx=0)
         for job, returned in zip(jobs, returns, strict=False):
             job.outcome = returned.return_value
+        if len(jobs) == 1 and isinstance(error := jobs[0].outcome, Exception):
+            with contextlib.suppress(OSError):  # if the run had not begun to write, there is nothing to keep
+                folder.rmdir()
+            raise OnlyRunFailedError(error)
         failed = write_summary(folder, jobs)
         if isinstance(self.launcher, Launcher) and self.launcher.stopped_by is not None:
             raise self.launcher.stopped_by
         if failed:
-            raise SweepFailedError(f"{failed} of {len(jobs)} runs failed; their errors are in {folder / 'summary.txt'}")
+            errors = "its error is" if failed == 1 else "their errors are"
+            raise SweepFailedError(f"{failed} of {len(jobs)} runs failed; {errors} in {folder / 'summary.txt'}")
         return returns
 
     def _check(self, runs: list[list[str]], jobs: list[Job]) -> None:
@@ -94,7 +101,7 @@ class Launcher(BasicLauncher):
             words = [word for word in overrides if not word.startswith("run.dir=")]
             print(f"\nrun {index + 1} of {len(job_overrides)}  {' '.join(words)}".rstrip(), flush=True)
             returns.append(self._run(overrides, initial_job_idx + index))
-            if isinstance(error := returns[-1].return_value, Exception):
+            if isinstance(error := returns[-1].return_value, Exception) and len(job_overrides) > 1:
                 report(error)
 
     def _run(self, overrides: Sequence[str], number: int) -> JobReturn:

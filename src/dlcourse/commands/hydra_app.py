@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from dlcourse.commands import config_files, front_door
 from dlcourse.commands.overrides import parse
 from dlcourse.commands.plain_errors import hydra_errors_as_one_line
+from dlcourse.commands.sweep import OnlyRunFailedError
 from dlcourse.config import RunConfig, conf_dir
 from dlcourse.errors import ConfigError
 from dlcourse.hints import hints, plain
@@ -77,8 +78,11 @@ def _run_hydra(arguments: list[str], *, sweeping: bool) -> None:
 
     sys.argv = ["dlcourse", *arguments]  # Hydra looks for its arguments and for the command's name there
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing them
-    with hydra_errors_as_one_line():
-        application()
+    try:
+        with hydra_errors_as_one_line():
+            application()
+    except OnlyRunFailedError as only:
+        raise only.error from None
     if not sweeping:
         for outcome in outcomes:
             if isinstance(outcome, Exception):

@@ -19,6 +19,14 @@ class SweepFailedError(UserError):
     exit_code = 4
 
 
+class OnlyRunFailedError(Exception):
+    """The one run of a sweep failed, with this error."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 def combinations(overrides: list[Override]) -> list[list[str]]:
     """All combinations, the last override varying fastest; raises ConfigError for none at all and for too many."""
     values = [list(itertools.islice(_values(override), _MAX_JOBS + 1)) for override in overrides]

@@ -89,7 +89,8 @@ def _failures(jobs: Sequence[Job]) -> list[str]:
     lines = []
     for job in jobs:
         if isinstance(job.outcome, Exception):
-            lines.append(f"failed  {' '.join(job.overrides)}: {error_line(job.outcome)}")
+            which = " ".join(job.overrides) or f"run {job.folder.name}"  # of two runs of the same words
+            lines.append(f"failed  {which}: {error_line(job.outcome)}")
     not_run = sum(job.outcome is None for job in jobs)
     return [*lines, f"not run  {not_run} of {len(jobs)}, interrupted"] if not_run else lines
 
