@@ -10,7 +10,7 @@ import errno
 import inspect
 import math
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -101,16 +101,19 @@ def suggestion(name: str, known: Iterable[str], prefix: str = "", *, kind: str =
 def hint(name: str, known: Iterable[str], prefix: str = "", *, kind: str = "") -> str:
     """What to type instead, from another spelling, from other libraries' words, or from the letters; may be empty."""
     names = [str(entry) for entry in known]
-    meant = [entry for entry in names if plain(entry) == plain(name)][:1]
-    full = {f"{prefix}{entry}": entry for entry in names}
-    for other in () if meant else hints(kind, name):
-        if other in full:
-            meant = [full[other]]
-            break
-        if " " in other:
-            return f"; {other}"
-    choices = " or ".join(f"'{prefix}{entry}'" for entry in meant or _begun(name, names) or _misspelt(name, names))
+    same = [entry for entry in names if plain(entry) == plain(name)][:1]
+    if not same and (other := from_table(kind, name, [f"{prefix}{entry}" for entry in names])):
+        return other
+    choices = " or ".join(f"'{prefix}{entry}'" for entry in same or _begun(name, names) or _misspelt(name, names))
     return f"; did you mean {choices}?" if choices else ""
+
+
+def from_table(kind: str, name: str, known: Container[str]) -> str:
+    """What the table of other libraries' words says, as far as it is about what is known here; may be empty."""
+    for other in hints(kind, name):
+        if other in known or " " in other:
+            return f"; did you mean '{other}'?" if other in known else f"; {other}"
+    return ""
 
 
 def _begun(name: str, names: list[str]) -> list[str]:

@@ -17,6 +17,7 @@ from dlcourse.commands.hydra_app import load_train
 from dlcourse.commands.plain_errors import hydra_errors_as_one_line
 from dlcourse.commands.sweep import OnlyRunFailedError, SweepFailedError, combinations, job_name
 from dlcourse.commands.sweep_summary import Job, write_summary
+from dlcourse.config import FolderConfig
 from dlcourse.errors import ConfigError
 from dlcourse.options import user_path
 from dlcourse.run import claim_folder
@@ -43,7 +44,8 @@ class Sweeper(BasicSweeper):
         jobs = [Job([run[index] for index in varied]) for run in runs]
         self._check(runs, jobs)
 
-        folder = claim_folder(user_path(str(self.config.run.root), "run.root") / (self.config.run.name or "multirun"))
+        name = FolderConfig(name=self.config.run.name).name or "multirun"
+        folder = claim_folder(user_path(str(self.config.run.root), "run.root") / name)
         for number, (job, run) in enumerate(zip(jobs, runs, strict=True), start=1):
             job.folder = folder / job_name(number, len(jobs), job.overrides)
             run.append(f"run.dir={QuotedString(str(job.folder), Quote.single).with_quotes()}")

@@ -21,8 +21,8 @@ from dlcourse.commands.config_files import GROUPS, as_choice, entries
 from dlcourse.commands.plain_errors import hydra_errors_as_one_line
 from dlcourse.config import RunConfig, TrainerConfig, conf_dir
 from dlcourse.errors import ConfigError
-from dlcourse.hints import hints, plain
-from dlcourse.options import hint, schema, suggestion
+from dlcourse.hints import plain
+from dlcourse.options import from_table, hint, schema, suggestion
 from dlcourse.yaml_file import read_yaml
 
 _HYDRA_GROUPS = ("hydra/launcher", "hydra/sweeper")
@@ -246,9 +246,8 @@ def option_suggestion(key: str, keys: Iterable[str]) -> str:
     """`; did you mean 'optimizer.lr'?` for `optimizer.lrr`, `optim.lr` and `learning_rate`; else what there is there."""
     known = [*(name for name in keys if name == "run.name" or not name.endswith(".name")), *GROUPS]
     section, _, last = key.rpartition(".")
-    for other in hints("option", last):
-        if other in known or " " in other:
-            return f"; did you mean '{other}'?" if other in known else f"; {other}"
+    if other := from_table("option", last, known):
+        return other
     same_name = [candidate for candidate in known if plain(candidate.rpartition(".")[2]) == plain(last)]
     if close := difflib.get_close_matches(key, same_name, n=1, cutoff=0.0):
         return f"; did you mean '{close[0]}'?"

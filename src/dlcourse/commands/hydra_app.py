@@ -156,9 +156,8 @@ def _unknown_flag(word: str, following: list[str], known: list[str]) -> str:
     value = value or next((item for item in following[:1] if "=" not in item and not item.startswith("-")), "VALUE")
     keys = list(_option_names())
     same = [key for key in keys if plain(name) in (plain(key), plain(key.rpartition(".")[2]))]
-    for key in [*same, *(other for other in hints("option", name) if other in keys)]:
-        return f"options are written key=value: {key}={value}"
-    return f"unknown flag '{word}'{suggestion(word, known)}"
+    key = next((key for key in [*same, *hints("option", name)] if key in keys), None)
+    return f"options are written key=value: {key}={value}" if key else f"unknown flag '{word}'{suggestion(word, known)}"
 
 
 def _option_names() -> Iterator[str]:

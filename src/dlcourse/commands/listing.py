@@ -165,7 +165,7 @@ def _chosen(name: str, places: Sequence[Path], page: Page) -> list[str]:
         found = {group: config_files.entries(group, places) for group in GROUPS}
         entries = [read_entry(group, paths[word]) for group, paths in found.items() if word in paths]
         if not entries:
-            meant = (hint(word, names, kind=group) for group, names in (*found.items(), ("", _WORDS)))
+            meant = [*(hint(word, names, kind=group) for group, names in found.items()), hint(word, _WORDS)]
             raise ConfigError(f"nothing is called '{word}'{next(filter(None, meant), suggestion(word, GROUPS))}")
     lines = [line for entry in entries for line in ["", *_in_full(entry, page)]]
     if any(entry.group == "model" for entry in entries):
