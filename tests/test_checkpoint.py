@@ -11,15 +11,12 @@ from dlcourse.errors import DataError
 
 @pytest.fixture
 def saves(tmp_path: Path) -> Checkpoints:
-    (tmp_path / "log").write_bytes(b"")
-    return Checkpoints(tmp_path / "checkpoints", tmp_path / "log")
+    return Checkpoints(tmp_path / "checkpoints")
 
 
 def save(saves: Checkpoints, step: int, content: bytes | None = None, **links: Path) -> None:
-    """Save one file that says which step it is, after a line of the log."""
-    with saves.log.open("ab") as log:
-        log.write(b"%d\n" % step)
-    saves.save(step, {"state.json": content or b'{"step": %d}' % step}, Stretch.of(saves.log.read_bytes()), links)
+    """Save one file that says which step it is."""
+    saves.save(step, {"state.json": content or b'{"step": %d}' % step}, Stretch.of(b"%d\n" % step), links)
 
 
 def found(saves: Checkpoints) -> Checkpoint:
@@ -106,15 +103,6 @@ def test_a_damaged_one_is_passed_over_and_named(saves: Checkpoints, content: byt
     checkpoint, damaged = saves.newest()
     assert checkpoint is not None and checkpoint.step == saves.saved_step == 1
     assert damaged == [f"checkpoint step-00000002 is damaged: {reason}"]
-
-
-@pytest.mark.parametrize(("log", "step"), [(b"1\n2\n3\n", 2), (b"1\n2", 1), (b"1\n9\n", 1), (b"", None)])
-def test_the_log_must_begin_as_it_did(saves: Checkpoints, log: bytes, step: int | None) -> None:
-    save(saves, 1)
-    save(saves, 2)
-    saves.log.write_bytes(log)
-    checkpoint, _ = saves.newest()
-    assert (checkpoint and checkpoint.step) == step
 
 
 def test_one_that_was_renamed_is_not_taken_for_another_step(saves: Checkpoints) -> None:

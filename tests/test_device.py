@@ -11,6 +11,7 @@ from dlcourse.registry import Choice
 from dlcourse.spec import Batch, DataSpec
 from dlcourse.tasks.classification import Classification
 from dlcourse.trainer import evaluate
+from lab import Lab
 
 SPEC = DataSpec("toy", (8,), 2, "class", ("no", "yes"))
 
@@ -26,6 +27,19 @@ def test_the_cpu_takes_as_many_threads_as_asked_for() -> None:
     try:
         assert str(cpu(threads=1)) == "cpu, 1 thread"
         assert environment()["threads"] == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_more_threads_than_processors_are_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    words = ["data=iris", "model.hidden=[4]", "trainer.epochs=1"]
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {3}, raising=False)
+    try:
+        lab.train(*words, "device=cpu", "device.threads=1")
+        assert "note" not in lab.out
+        lab.train(*words, "device=cpu", "device.threads=2")
+        assert "note   2 threads share 1 processor; device.threads=1 uses them all\n" in lab.out
     finally:
         torch.set_num_threads(before)
 

@@ -153,6 +153,51 @@ def test_closed_standard_streams_are_no_error(closed: str, tmp_path: Path) -> No
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+@pytest.mark.parametrize(
+    ("words", "code"), [("train nosuch=1", 2), ("--traceback train nosuch=1", 2), ("list optimizers", 3)]
+)
+def test_a_full_disk_behind_both_streams_changes_no_exit_code(words: str, code: int, tmp_path: Path) -> None:
+    assert real(tmp_path, f"$dlcourse {words} >/dev/full 2>/dev/full").returncode == code
+
+
+def test_a_result_that_cannot_be_printed_is_one_line(tmp_path: Path) -> None:
+    done = real(tmp_path, "$dlcourse list optimizers >/dev/full")
+    assert (done.returncode, done.stderr.count(b"\n")) == (3, 1)
+    assert done.stderr.startswith(b"dlcourse: error: ") and b"no space left on device" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "line"),
+    [
+        ("sklearn.datasets.load_iris", MemoryError(), "out of memory while building data 'iris': MemoryError; "),
+        ("dlcourse.models.mlp.MLP.forward", RuntimeError("std::bad_alloc"), "out of memory while building model 'mlp'"),
+        (
+            "torch.autograd.backward",
+            RuntimeError("can't start new thread"),
+            "out of memory with 108 examples in a batch",
+        ),
+        ("dlcourse.train.run", ImportError("libx.so: failed to map segment"), "out of memory (libx.so: failed to map"),
+    ],
+)
+def test_no_memory_is_a_system_error_wherever_it_is_noticed(
+    place: str, error: Exception, line: str, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(place, fail)
+    lab.train(*TINY, "trainer.batch_size=full", code=3)
+    assert lab.err.startswith(f"dlcourse: error: {line}") and lab.err.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit the address space")
+def test_no_memory_to_import_torch_is_one_line(tmp_path: Path) -> None:
+    done = real(tmp_path, f"ulimit -v 1000000; $dlcourse train {' '.join(TINY[2:])}")
+    assert (done.returncode, done.stderr.count(b"\n")) == (3, 1), done.stderr
+    assert done.stderr.startswith(b"dlcourse: error: out of memory (")
+
+
 def test_without_a_home_the_data_are_looked_for_in_one_line(lab: Lab, unknown_home: Callable[[], None]) -> None:
     unknown_home()
     lab.train("data=mnist", "data.download=false", code=2)

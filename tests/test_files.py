@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from dlcourse.errors import DataError
-from dlcourse.files import make_folders, read_regular, whole_file, write_durably
+from dlcourse.files import make_folders, read_regular, whole_file, write_durably, write_new
 from torture.processes import IS_POSSIBLE
 
 
@@ -40,6 +40,42 @@ def test_a_file_that_cannot_be_put_in_place_leaves_no_temporary_one(tmp_path: Pa
     with pytest.raises(IsADirectoryError), whole_file(tmp_path / "run.json") as unfinished:
         unfinished.write_text("{}")
     assert names(tmp_path) == ["run.json"]
+
+
+def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_new_file_takes_no_name_that_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    if not has_links:
+        without_links(monkeypatch)
+    write_new(tmp_path / "a", b"first")
+    with pytest.raises(FileExistsError):
+        write_new(tmp_path / "a", b"second")
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(FileExistsError):
+        write_new(tmp_path / "link", b"third")
+    assert (tmp_path / "a").read_bytes() == b"first"
+    assert names(tmp_path) == ["a", "link"]
+
+
+@pytest.mark.parametrize("call", ["open", "write", "fsync"])
+def test_a_new_file_that_cannot_be_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as broken, pytest.raises(OSError, match="Input/output error"):
+        broken.setattr(os, call, fail)
+        write_new(tmp_path / "a", b"new")
+    assert names(tmp_path) == []
 
 
 @pytest.mark.skipif(not IS_POSSIBLE, reason="needs /proc, which Linux has")

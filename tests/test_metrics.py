@@ -35,6 +35,29 @@ def test_what_came_after_the_start_is_cut_off(tmp_path: Path) -> None:
     assert list(read_metrics(tmp_path / "log")) == [record(1), record(3)]
 
 
+def test_a_log_that_nobody_touched_is_not_lost(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path / "log")
+    log.append(record(1))
+    log.require_intact()
+    log.append(record(2))
+    start = log.sync()
+    log.close()
+    again = MetricsLog(tmp_path / "log", start)
+    assert (again.lost, again.sync()) == ("", start)
+    again.close()
+
+
+def test_what_is_set_aside_takes_no_name_that_is_there(tmp_path: Path) -> None:
+    start = Stretch.of(b"the log as it was\n")
+    for content in ("one", "two", "three"):
+        (tmp_path / "log").write_text(content)
+        log = MetricsLog(tmp_path / "log", start)
+        assert log.lost and log.sync() == Stretch.of(b"")
+        log.close()
+    names = ("damaged-log", "damaged-log-2", "damaged-log-3")
+    assert [(tmp_path / name).read_text() for name in names] == ["one", "two", "three"]
+
+
 def test_a_run_that_begins_anew_begins_an_empty_log(tmp_path: Path) -> None:
     (tmp_path / "log").write_text('{"step": 1}\n')
     MetricsLog(tmp_path / "log").close()

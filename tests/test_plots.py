@@ -1,7 +1,9 @@
+import os
 import subprocess
 import sys
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -54,6 +56,23 @@ PICTURES = {
     "learning": LearningCurve([1, 2], {"train/loss": [0.4, 0.3], "val/accuracy": [0.9, 0.95]}, best_epoch=2),
     "weights": WeightImages(np.linspace(-1, 2, 32).reshape(2, 1, 4, 4), ["0", "1"]),
 }
+
+
+def test_pictures_depend_on_no_variable_of_matplotlib(tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_bytes(b"\xff\xfe\x00 no text")
+    code = (
+        "import os, sys; from dlcourse.plots import ConfusionMatrix, to_image\n"
+        "sys.stdout.buffer.write(to_image(ConfusionMatrix([[3, 1], [0, 2]], ['cat', 'dog'])))\n"
+        "assert os.environ['MPLBACKEND'] == 'foo'"
+    )
+    drawn = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"MPLBACKEND": "foo", "MATPLOTLIBRC": str(tmp_path / "matplotlibrc")},
+        capture_output=True,
+        check=False,
+    )
+    assert (drawn.returncode, drawn.stderr) == (0, b"")
+    assert drawn.stdout == to_image(ConfusionMatrix([[3, 1], [0, 2]], ["cat", "dog"])).tobytes()
 
 
 def cell_texts(axes) -> list[list[str]]:

@@ -1,5 +1,6 @@
 """Runs that were stopped, killed or cut short end as if nothing had happened, and what cannot go on says so."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -25,7 +26,8 @@ from dlcourse import cli, train
 from dlcourse.config import RunConfig
 from dlcourse.descent import Descent
 from dlcourse.device import Device
-from dlcourse.resuming import find_same, look
+from dlcourse.resuming import find_same, find_started, look
+from dlcourse.run import RunFolder
 from dlcourse.stopping import StoppedError
 from dlcourse.trainer import Trainer
 from torture.families import family
@@ -424,12 +426,182 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(file: s
     assert differences(run, runs / "whole") == [f"only one has checkpoints/damaged-{damaged.name}"]
 
 
-def test_a_checkpoint_whose_log_was_changed_is_not_used(bench: Bench) -> None:
-    run = bench.stopped(17, *MLP, *BY_HAND)
-    damage(run / "metrics.jsonl")
-    assert bench("resume", run) == 0  # the one of step 0 vouches for no line of the log
-    assert "the sha256 of metrics.jsonl is another one" in bench.out
-    assert "from step 0, 0 epochs done" in bench.out
+def change_a_byte(log: Path) -> None:
+    content = bytearray(log.read_bytes())
+    content[20] ^= 1
+    log.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "note", "left"),
+    [
+        (change_a_byte, "metrics.jsonl is not as this run wrote it, and was renamed to damaged-metrics.jsonl", True),
+        (Path.unlink, "metrics.jsonl is gone", False),
+    ],
+)
+def test_a_run_goes_on_at_the_same_step_without_its_log_and_says_so(
+    spoil: Callable[[Path], object], note: str, left: bool, bench: Bench, runs: Path
+) -> None:
+    run = copied(runs / "stopped")
+    spoil(run / "metrics.jsonl")
+    spoiled = (run / "metrics.jsonl").read_bytes() if left else b""
+    assert bench("resume", run) == 0, bench.err
+    assert "from step 17, 1 epochs done" in bench.out
+    assert f"note   {note}: metrics.jsonl and TensorBoard lack steps up to 17" in bench.out
+    only = ["only one has damaged-metrics.jsonl"] if left else []
+    assert differences(run, runs / "whole") == [*only, "metrics.jsonl differs"]
+    assert not left or (run / "damaged-metrics.jsonl").read_bytes() == spoiled
+    ours, theirs = ((folder / "metrics.jsonl").read_text().splitlines() for folder in (run, runs / "whole"))
+    assert [untimed(line) for line in ours] == [untimed(line) for line in theirs if json.loads(line)["step"] > 17]
+
+
+def untimed(line: str) -> dict[str, Any]:
+    return {name: value for name, value in json.loads(line).items() if not name.startswith("time")}
+
+
+def test_the_checkpoints_of_a_run_without_its_log_are_of_the_new_one(
+    bench: Bench, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a kill right after is resumed without another note, and nothing is set aside again."""
+    run = copied(runs / "stopped")
+    (run / "metrics.jsonl").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "fit", lambda self: signal.raise_signal(signal.SIGTERM))
+        assert bench("resume", run) == 143
+    assert bench("resume", run) == 0, bench.err
+    assert "metrics.jsonl is gone" not in bench.out
+    assert differences(run, runs / "whole") == ["metrics.jsonl differs"]
+
+
+def test_other_line_ends_in_the_log_cost_nothing(bench: Bench, runs: Path) -> None:
+    run = copied(runs / "stopped")
+    log = run / "metrics.jsonl"
+    log.write_bytes(log.read_bytes().replace(b"\n", b"\r\n"))
+    assert bench("resume", run) == 0, bench.err
+    assert "note" not in bench.out
+    assert differences(run, runs / "whole") == []
+
+
+def meddling(step: int, meddle: Callable[[], object]) -> Callable[[Trainer, object], None]:
+    """A training step, within which somebody else does something to the run folder."""
+    trains = Trainer._train_step
+
+    def train_step(self: Trainer, batch: object) -> None:
+        trains(self, batch)  # type: ignore[arg-type]
+        if self.history.steps == step:
+            meddle()
+
+    return train_step
+
+
+GONE = "dlcourse: error: the run folder run was removed, moved or replaced while this run was using it; "
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_folder_that_is_moved_while_training_is_noticed_at_the_next_save(
+    resumed: bool, bench: Bench, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("resume", copied(runs / "stopped")) if resumed else ("train", *MLP, "run.dir=run")
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_train_step", meddling(19, lambda: Path("run").rename("elsewhere")))
+        assert bench(*words) == 3
+    assert GONE in bench.err and "is safe" not in bench.err
+    assert not Path("run").exists()
+    assert bench("resume", "elsewhere") == 0, bench.err
+    assert f"from step {17 if resumed else 14}, " in bench.out
+    assert differences(Path("elsewhere"), runs / "whole") == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_nothing_is_written_into_another_run_that_took_the_folder(
+    bench: Bench, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replace() -> None:
+        shutil.rmtree("run")
+        shutil.copytree(runs / "whole", "run")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            Trainer, "_train_step", meddling(8, replace)
+        )  # the next to be written is the first epoch's report
+        assert bench("train", *MLP, *BY_HAND, "run.dir=run") == 3
+    assert GONE in bench.err
+    theirs = {name: found for name, found in hashes(Path("run")).items() if not name.startswith("events.")}
+    assert theirs.items() <= hashes(runs / "whole").items()
+
+
+@pytest.mark.parametrize(
+    "meddle",
+    [
+        Path.unlink,
+        lambda log: log.write_bytes(b""),
+        lambda log: (log.unlink(), log.write_text("another")),
+    ],
+    ids=["removed", "emptied", "replaced"],
+)
+def test_a_log_that_is_lost_while_training_is_noticed_once_the_step_is_safe(
+    meddle: Callable[[Path], object], bench: Bench, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_train_step", meddling(20, lambda: meddle(Path("run/metrics.jsonl"))))
+        assert bench("train", *MLP, "run.dir=run") == 3
+    (line,) = bench.err.splitlines()
+    assert line.startswith("dlcourse: error: run/metrics.jsonl was removed, replaced or changed while the run was ")
+    assert line.endswith("; step 21 is safe: then go on with dlcourse resume run")
+    assert bench("resume", "run") == 0, bench.err
+    assert "from step 21, " in bench.out
+    assert "metrics.jsonl differs" in differences(Path("run"), runs / "whole")[-1]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("name", ["overrides.yaml", "weights.safetensors", "metrics.jsonl", "run.json", ".lock"])
+def test_a_run_folder_with_a_pipe_in_it_is_refused_and_nobody_waits(name: str, bench: Bench, runs: Path) -> None:
+    run = copied(runs / "stopped")
+    shutil.rmtree(run / "checkpoints")  # so that everything is read from the files of the folder
+    (run / name).unlink(missing_ok=True)
+    os.mkfifo(run / name)
+    with ends_by_itself():
+        assert bench("resume", run) == 2
+    assert (
+        bench.err == f"dlcourse: error: {run / name} is a pipe or a device, which dlcourse does not make; remove it\n"
+    )
+
+
+@contextlib.contextmanager
+def ends_by_itself() -> Iterator[None]:
+    """Fail instead of waiting for ever."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("waits for a pipe")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(60)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_the_newest_run_below_a_folder_is_resumed(bench: Bench, runs: Path) -> None:
+    """By time, not by name, among folders at both depths."""
+    for age, place in enumerate(("all/b", "all/c/a", "all/a")):
+        shutil.copytree(runs / "stopped", place)
+        os.utime(place, (2e9 - age, 2e9 - age))
+    assert find_started("all") == Path("all/b")
+    os.utime("all/c/a", (2e9 + 1, 2e9 + 1))
+    assert find_started("all") == Path("all/c/a")
+
+
+def test_auto_takes_the_newest_of_several_runs_alike(bench: Bench) -> None:
+    config = compose(*MLP, "resume=auto")
+    for name in ("2026-01-02_000000-aaaa", "2026-01-03_000000-aaaa", "2026-01-01_000000-ffff"):
+        folder = Path("outputs/digits-mlp") / name
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text(config.to_yaml())
+    found = find_same(config, "digits-mlp")
+    assert found is not None and found.name == "2026-01-03_000000-aaaa"
 
 
 def test_a_run_without_a_good_checkpoint_is_refused(bench: Bench, runs: Path) -> None:
@@ -523,7 +695,7 @@ def test_the_same_command_twice_is_bit_exact(name: str, bench: Bench, warm: Path
 
 
 def test_what_a_checkpoint_is_of_can_be_read_without_training(runs: Path) -> None:
-    paused = look(runs / "stopped")
+    paused = look(RunFolder(runs / "stopped"))
     assert paused.checkpoint is not None
     assert paused.checkpoint.step == 17
     assert RunConfig.from_mapping(paused.about["config"]).to_mapping()["model"] == compose(*MLP).to_mapping()["model"]

@@ -1,13 +1,24 @@
 """`dlcourse sample`: pictures and text of finished runs, from the run folder alone."""
 
+import contextlib
+import functools
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from dlcourse import cli
+from dlcourse import cli, sampling
+from dlcourse.commands import error_report
+from dlcourse.errors import UserError
+from dlcourse.finished import find_run
+from dlcourse.plots import ConfusionMatrix, to_image, to_png
+from dlcourse.spec import Report
 from lab import Lab
+from torture.processes import IS_POSSIBLE
+from torture.starts import start_together
 
 PYDOC = ["data=pydoc", "data.context=16", "data.windows=80", "data.val_fraction=0.001", "data.test_fraction=0.001"]
 
@@ -35,6 +46,68 @@ def test_pictures_are_numbered_repeat_with_the_seed_and_are_never_overwritten(la
     assert np.array_equal(first, again) and not np.array_equal(first, other)
     assert sample(lab, str(vae), "--out", "own.png") == 2
     assert "--out own.png exists already" in lab.err
+
+
+@pytest.mark.skipif(not IS_POSSIBLE, reason="needs fork, which Linux has")
+def test_six_that_write_at_once_get_a_file_each(tmp_path: Path) -> None:
+    pictures = [ConfusionMatrix([[number]], ["a"]) for number in range(6)]
+    expected = {to_png(to_image(picture)) for picture in pictures}
+    assert len(expected) == 6
+    codes, _ = written_at_once(tmp_path, pictures, None)
+    assert codes == [0] * 6
+    names = [f"samples_{number:04d}.png" for number in range(1, 7)]
+    assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == names
+    assert {(tmp_path / "samples" / name).read_bytes() for name in names} == expected
+
+
+@pytest.mark.skipif(not IS_POSSIBLE, reason="needs fork, which Linux has")
+def test_of_six_that_want_the_same_file_one_gets_it_and_the_others_are_told(tmp_path: Path) -> None:
+    pictures = [ConfusionMatrix([[number]], ["a"]) for number in range(6)]
+    out = tmp_path / "one.png"
+    codes, said = written_at_once(tmp_path, pictures, out)
+    assert sorted(codes) == [0, *[2] * 5]
+    assert set(said) == {"", f"dlcourse: error: --out {out} exists already; name a file that does not\n"}
+    assert out.read_bytes() == to_png(to_image(pictures[codes.index(0)]))
+    assert [path.name for path in tmp_path.glob("*one*")] == ["one.png"]
+
+
+def written_at_once(run: Path, pictures: list[ConfusionMatrix], out: Path | None) -> tuple[list[int], list[str]]:
+    """Exit codes and stderr of processes that each write a picture of a run's at the same moment."""
+
+    def work(number: int) -> int:
+        with (run / f"{number}.err").open("w") as err, contextlib.redirect_stderr(err):
+            try:
+                sampling.write(Report({}, pictures={"samples": pictures[number]}), run, out)
+            except UserError as error:
+                return error_report.report(error)
+        return 0
+
+    ended = start_together([functools.partial(work, number) for number in range(len(pictures))])
+    return [code for _, code in ended], [(run / f"{number}.err").read_text() for number in range(len(pictures))]
+
+
+def test_a_run_without_weights_is_refused_and_what_lies_below_is_left_alone(lab: Lab, vae: Path) -> None:
+    unfinished = lab.folder / "unfinished"
+    shutil.copytree(vae, unfinished)
+    (unfinished / "weights.safetensors").unlink()
+    shutil.copytree(vae, unfinished / "older")
+    for words in (["sample", "unfinished"], ["train", "data=digits", "model=vae", "init_from=unfinished"]):
+        assert cli.main(words) == 2
+        said = lab.capsys.readouterr().err
+        assert "unfinished: this run is not finished, it has no weights.safetensors yet; resume it with " in said
+        assert said.endswith(" dlcourse resume unfinished\n") and said.count("\n") == 1
+
+
+def test_the_newest_run_below_a_folder_is_taken(tmp_path: Path) -> None:
+    """By time, not by name, among folders at both depths."""
+    for age, name in enumerate(("b", "c/a", "a")):
+        weights = tmp_path / name / "weights.safetensors"
+        weights.parent.mkdir(parents=True)
+        weights.touch()
+        os.utime(weights, (2e9 - age, 2e9 - age))
+    assert find_run(str(tmp_path), "RUN") == tmp_path / "b"
+    os.utime(tmp_path / "c/a/weights.safetensors", (2e9 + 1, 2e9 + 1))
+    assert find_run(str(tmp_path), "RUN") == tmp_path / "c/a"
 
 
 def test_text_goes_on_from_a_prompt(lab: Lab) -> None:

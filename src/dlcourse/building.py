@@ -15,7 +15,7 @@ from dlcourse.data import DATASETS
 from dlcourse.data.precision import narrow_inputs, narrow_targets
 from dlcourse.descent import Descent
 from dlcourse.device import DEVICES, Device
-from dlcourse.errors import ConfigError
+from dlcourse.errors import ConfigError, ResourceError, UserError, is_out_of_memory
 from dlcourse.features import FEATURES
 from dlcourse.models import MODELS
 from dlcourse.optim import OPTIMIZERS, SCHEDULERS, Updates
@@ -101,10 +101,11 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console) 
         evaluate(task, _FirstBatch(data.val), config.trainer.eval_batch_size, device)
         _try_training_mode(model, data, min(2, batch_size(config.trainer, data)), device)
     except MISFITS as error:
-        raise ConfigError(
+        misfit = (
             f"model '{config.model.name}' with task '{config.task.name}' cannot take data '{config.data.name}' "
-            f"(examples of shape {data.spec.input_shape}): {_first_line(error)}"
-        ) from error
+            f"(examples of shape {data.spec.input_shape})"
+        )
+        raise _told(error, misfit, f"model '{config.model.name}'", "a smaller model") from error
     return task
 
 
@@ -119,9 +120,8 @@ def build_data(config: RunConfig, device: Device) -> Data:
     try:
         data = DATASETS.build(config.data).build(name=config.data.name, seed=config.seed)
     except MISFITS as error:
-        raise ConfigError(
-            f"data '{config.data.name}' cannot be made with these options: {_first_line(error)}"
-        ) from error
+        what = f"data '{config.data.name}'"
+        raise _told(error, f"{what} cannot be made with these options", what, "less data") from error
     return _narrowed(data, config, device).to(device.torch_device)
 
 
@@ -137,8 +137,12 @@ def _narrowed(data: Data, config: RunConfig, device: Device) -> Data:
     return data
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _told(error: Exception, misfit: str, what: str, less: str) -> UserError:
+    """One of MISFITS as the user is told: options that do not fit, or too little memory for what was being built."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    if is_out_of_memory(error):
+        return ResourceError(f"out of memory while building {what}: {reason}; close other programs, or use {less}")
+    return ConfigError(f"{misfit}: {reason}")
 
 
 def _build_model(config: RunConfig, data: Data, device: Device) -> nn.Module:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse.errors import ConfigError, DataError, OutputError
-from dlcourse.files import create_file, sync_folder
+from dlcourse.files import create_file, set_aside, sync_folder
 
 FOLDER, MANIFEST = "checkpoints", "manifest.json"
 FORMAT = 1
@@ -51,7 +51,10 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One that was read and holds what its manifest says. `log` is the part of the run's log that belongs to it."""
+    """One that was read and holds what its manifest says.
+
+    `log` is the part of the run's log that belongs to it; the training is whole without it, should it have been lost.
+    """
 
     path: Path
     step: int
@@ -71,10 +74,9 @@ class Checkpoint:
 
 @dataclass
 class Checkpoints:
-    """The checkpoints of a run, of which the newest `keep` are kept. `log` is the file whose beginning they vouch for."""
+    """The checkpoints of a run, of which the newest `keep` are kept."""
 
     folder: Path
-    log: Path
     keep: int = 2
     saved_step: int | None = field(default=None, init=False)
     """The step of the latest checkpoint that is safely on disk, or was read."""
@@ -121,7 +123,7 @@ class Checkpoints:
         damaged = []
         for place in reversed(self._places()):
             try:
-                checkpoint = _read(place, self.log)
+                checkpoint = _read(place)
             except DataError as error:
                 damaged.append(f"checkpoint {place.name} is damaged: {error}")
             else:
@@ -133,12 +135,7 @@ class Checkpoints:
         """Rename what is newer than this one, so that it no longer counts: it was found damaged."""
         for place in self._places():
             if checkpoint is None or _order(place.name) > _order(checkpoint.path.name):
-                aside = self.folder / f"damaged-{place.name}"
-                number = 1
-                while aside.exists():
-                    number += 1
-                    aside = self.folder / f"damaged-{place.name}-{number}"
-                place.rename(aside)
+                set_aside(place)
 
     def _places(self) -> list[Path]:
         """The folders of checkpoints, oldest first."""
@@ -199,7 +196,7 @@ def _manifest(step: int, files: Mapping[str, Stretch], log: Stretch) -> bytes:
     return (json.dumps(content, indent=1) + "\n").encode()
 
 
-def _read(place: Path, log: Path) -> Checkpoint:
+def _read(place: Path) -> Checkpoint:
     """A checkpoint whose manifest holds to the last byte; raises DataError."""
     manifest = _read_manifest(place)
     try:
@@ -215,8 +212,7 @@ def _read(place: Path, log: Path) -> Checkpoint:
     for name, stretch in stretches.items():
         if Path(name).name != name:
             raise DataError(f"{MANIFEST} names a file outside")
-        contents[name] = _read_stretch(place / name, stretch, is_whole=True)
-    _read_stretch(log, log_stretch, is_whole=False)
+        contents[name] = _read_stretch(place / name, stretch)
     return Checkpoint(place, step, contents, log_stretch)
 
 
@@ -248,13 +244,13 @@ def _unreadable(path: Path, error: OSError) -> Exception:
     return OutputError(f"cannot read {path}: {reason}")
 
 
-def _read_stretch(path: Path, stretch: Stretch, *, is_whole: bool) -> bytes:
-    """The first bytes of a file, or all of it, checked against size and sha256; raises DataError."""
+def _read_stretch(path: Path, stretch: Stretch) -> bytes:
+    """The content of a file, checked against size and sha256; raises DataError."""
     try:
         status = path.stat(follow_symlinks=False)
         if not stat.S_ISREG(status.st_mode):
             raise DataError(f"{path.name} is not a regular file")
-        if status.st_size < stretch.size or (is_whole and status.st_size > stretch.size):
+        if status.st_size != stretch.size:
             raise DataError(f"{path.name} has {status.st_size} bytes, expected {stretch.size}")
         with path.open("rb") as file:
             content = file.read(stretch.size)

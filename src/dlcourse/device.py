@@ -143,6 +143,15 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
+def thread_notes() -> list[str]:
+    """A line if more threads compute than there are processors for, which then wait for each other; else none."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = torch.get_num_threads()
+    if count <= cores:
+        return []
+    return [f"{count} threads share {cores} processor{'' if cores == 1 else 's'}; device.threads={cores} uses them all"]
+
+
 def random_state(device: Device) -> State:
     """The global random states of Python, NumPy and torch, on the CPU and on the device."""
     numpy: Any = np.random.get_state(legacy=True)

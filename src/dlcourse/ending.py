@@ -10,32 +10,31 @@ from pathlib import Path
 
 from dlcourse.checkpoint import Checkpoints
 from dlcourse.console import Console
-from dlcourse.errors import DivergedError, OutputError, ResourceError, UserError
+from dlcourse.errors import DivergedError, OutputError, ResourceError, UserError, is_out_of_memory
 from dlcourse.run import ERROR, RunFolder, output_errors
 from dlcourse.stopping import StoppedError
 
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-
 
 @contextlib.contextmanager
-def explained(folder: Path, checkpoints: Checkpoints, size: int) -> Iterator[None]:
-    """Errors of the machine as one line each, which says from where the run can go on."""
+def explained(folder: RunFolder, checkpoints: Checkpoints, size: int) -> Iterator[None]:
+    """System errors as one line each, which says from where the run can be resumed."""
     try:
-        with output_errors(folder):
+        with output_errors(folder.path):
             yield
     except OutputError as error:
+        folder.require_in_place()  # a checkpoint in a folder that is gone is not safe
         place = str(error).partition(";")[0]
         if checkpoints.saved_step is None:
             raise
-        raise OutputError(f"{place}; {_safe(folder, checkpoints)}") from error
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+        raise OutputError(f"{place}; {_safe(folder.path, checkpoints)}") from error
+    except (MemoryError, RuntimeError, ImportError) as error:
+        if is_out_of_memory(error):
             reason = f"out of memory with {size} examples in a batch; try a smaller trainer.batch_size in a new run"
         elif "DataLoader worker" in str(error):
             reason = "a process that reads images was killed, perhaps for want of memory; data.workers=0 does without"
         else:
             raise
-        raise ResourceError(f"{reason}; {_safe(folder, checkpoints)}") from error
+        raise ResourceError(f"{reason}; {_safe(folder.path, checkpoints)}") from error
     except DivergedError as error:
         step = checkpoints.saved_step
         raise DivergedError(f"{error}; the checkpoint of step {step} is good" if step else str(error)) from error
@@ -62,15 +61,15 @@ def recorded_status(folder: RunFolder, console: Console) -> Iterator[Callable[[s
         yield status
     except (KeyboardInterrupt, StoppedError) as stop:
         with contextlib.suppress(OSError):
-            status("stopped")
+            status("stopped")  # raises OutputError if the folder is gone: then nothing can be resumed there
         by = stop.signal if isinstance(stop, StoppedError) and stop.signal != "SIGINT" else "Ctrl-C"
         console.say("stop", f"stopped by {by}; go on with: dlcourse resume {shlex.quote(str(folder.path))}")
         raise
     except Exception as error:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, OutputError):
             status("failed", reason=str(error))
         if not isinstance(error, UserError):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, OutputError):
                 folder.write_text(ERROR, "".join(traceback.format_exception(error)))
                 error.add_note(f"its traceback is in {folder / ERROR}")
         raise

@@ -22,7 +22,7 @@ class OutputError(UserError):
 
 
 class ResourceError(UserError):
-    """The machine gave out: no memory left, a worker process killed."""
+    """A system error: out of memory, a worker process killed."""
 
     exit_code = 3
 
@@ -35,3 +35,22 @@ class DivergedError(UserError):
     def __init__(self, message: str, *, in_first_step: bool = False) -> None:
         super().__init__(message)
         self.in_first_step = in_first_step
+
+
+_OUT_OF_MEMORY = (
+    "out of memory",  # CUDA
+    "can't allocate memory",  # torch
+    "not enough memory",
+    "bad_alloc",  # C++
+    "can't start new thread",  # Python
+    "failed to map segment",  # the dynamic linker: a library of an import found no room
+    "cannot allocate memory",  # the C library, for ENOMEM
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the system had no memory left, whoever noticed and however it says so: torch raises RuntimeError."""
+    if isinstance(error, UserError) or not isinstance(error, MemoryError | RuntimeError | ImportError | OSError):
+        return False
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)

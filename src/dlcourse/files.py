@@ -5,13 +5,16 @@ Every call that a durable write makes is one of `os`, so that tests can make eac
 
 import contextlib
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from dlcourse.errors import DataError
 
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
+_WAIT_FOR_NOBODY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY  # opening a pipe waits for its writer without
 
 
 @contextlib.contextmanager
@@ -41,6 +44,42 @@ def write_durably(path: Path, content: bytes) -> None:
             unfinished.unlink()
         raise
     sync_folder(path.parent)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file under a name that nobody had, and durably; raises FileExistsError, and then changes nothing.
+
+    Of several writers, on this machine or another, exactly one gets the name, under which the file is whole at once.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(8)}.part")
+    try:
+        create_file(unfinished, content)
+        _claim(unfinished, path)
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+    sync_folder(path.parent)
+
+
+def _claim(unfinished: Path, path: Path) -> None:
+    """Give a file a name if it is free. Without hard links an empty file holds the name for a moment."""
+    try:
+        os.link(unfinished, path)
+    except FileExistsError:
+        raise
+    except OSError:  # FAT and some network file systems have no links
+        os.close(os.open(path, _NEW_FILE, 0o666))
+        unfinished.replace(path)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename what is at `path` to `damaged-NAME`, or `damaged-NAME-2` and so on, and return that: nothing is overwritten."""
+    aside, number = path.with_name(f"damaged-{path.name}"), 1
+    while os.path.lexists(aside):
+        number += 1
+        aside = path.with_name(f"damaged-{path.name}-{number}")
+    path.rename(aside)
+    return aside
 
 
 def create_file(path: Path, content: bytes) -> None:
@@ -82,10 +121,15 @@ def sync_folder(folder: Path) -> None:
 def read_regular(path: Path, most: int) -> bytes:
     """The content of a regular file of at most so many bytes; raises DataError, and waits for no pipe."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-            raise DataError(f"{path} is not a file of dlcourse: it is too large, or no regular file")
-        return path.read_bytes()
+        descriptor = os.open(path, _WAIT_FOR_NOBODY)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+                raise DataError(f"{path} is not a file of dlcourse: it is too large, or not a regular file")
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
 

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,18 @@ _MAX_BYTES = 64 * 2**20  # the byte-pair encodings of a spec take a few MiB
 
 
 def find_run(text: str, option: str) -> Path:
-    """The run folder that `text` names: itself, or the newest run with weights below it. Raises ConfigError."""
+    """The run folder that `text` names: itself, or the newest run with weights below it. Raises ConfigError.
+
+    A run that has no weights yet is not looked into: what lies below it belongs to other runs.
+    """
     path = folder_of_runs(text, option)
     if (path / WEIGHTS).is_file():
         return path
+    if (path / STATUS).is_file() or any(path.glob("checkpoints/step-*")):
+        raise ConfigError(
+            f"{option}={text}: this run is not finished, it has no {WEIGHTS} yet; resume it with "
+            f"dlcourse resume {shlex.quote(text)}"
+        )
     runs = sorted(path.glob(f"*/{WEIGHTS}")) + sorted(path.glob(f"*/*/{WEIGHTS}"))
     if not runs:
         raise ConfigError(f"{option}={text}: no {WEIGHTS} there; expected the folder of a finished run")

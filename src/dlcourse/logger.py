@@ -15,12 +15,14 @@ from dlcourse.spec import Report
 class Logger:
     """One writer of `<split>/<name>` scalars, and of full reports with their tables and pictures.
 
-    metrics.jsonl is the truth, of which `start` is what counts where a run resumes. TensorBoard is made again from it.
+    metrics.jsonl is the truth, of which `start` is what counts where a run resumes; `lost` says why that is not there any
+    more, or nothing. TensorBoard is made again from it.
     """
 
     def __init__(self, folder: RunFolder, start: Stretch | None = None) -> None:
         self._folder = folder
         self._metrics = MetricsLog(folder / METRICS, start)
+        self.lost = self._metrics.lost
         self.board = Board.anew(folder.path, read_metrics(folder / METRICS))
 
     def scalars(self, split: str, step: int, epoch: int, values: Mapping[str, float]) -> None:
@@ -31,7 +33,9 @@ class Logger:
         """Log a report: its numbers, its tables as CSV, its texts, and its pictures as PNG, the latter in TensorBoard too.
 
         What is seen of the test set lies in the run folder itself, what is seen on the way in `progress/`, by epoch.
+        Raises OutputError if the run folder is not there any more.
         """
+        self._folder.require_in_place()
         self.scalars(split, step, epoch, report.scalars)
         end = "" if split == "test" else f"_{epoch:04d}"
         if end and (report.texts or report.pictures):
@@ -49,8 +53,16 @@ class Logger:
             self._log(step, epoch, {"picture": f"{split}/{name}", "file": file})
 
     def sync(self) -> Stretch:
-        """Make what metrics.jsonl holds durable; returns how far that is."""
+        """Make what metrics.jsonl holds durable; returns how far that is.
+
+        Raises OutputError if the run folder is not there any more, or another one has its name.
+        """
+        self._folder.require_in_place()
         return self._metrics.sync()
+
+    def require_intact(self) -> None:
+        """Raise OutputError if metrics.jsonl is not what was written to it."""
+        self._metrics.require_intact()
 
     def _log(self, step: int, epoch: int, values: Mapping[str, float | str]) -> None:
         record = {"step": step, "epoch": epoch, "time": round(time.time(), 3), **values}

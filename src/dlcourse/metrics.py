@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse.checkpoint import Stretch
-from dlcourse.files import write_all
+from dlcourse.errors import OutputError
+from dlcourse.files import set_aside, write_all, write_durably
 
 METRICS = "metrics.jsonl"
 
@@ -16,12 +17,16 @@ _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | ge
 
 
 class MetricsLog:
-    """The file of a run, open for appending. What lies behind `start`, where that is given, is cut off first."""
+    """The file of a run, open for appending. What lies behind `start`, where that is given, is cut off first.
+
+    `lost` is empty, or says why what `start` vouches for is not there any more: then the log begins empty.
+    """
 
     def __init__(self, path: Path, start: Stretch | None = None) -> None:
+        self._path = path
+        content, self.lost = (b"", "") if start is None else _restore(path, start)
         self._descriptor = os.open(path, _APPEND, 0o666)
-        os.ftruncate(self._descriptor, start.size if start else 0)
-        content = path.read_bytes()
+        os.ftruncate(self._descriptor, len(content))
         self._size = len(content)
         self._digest = hashlib.sha256(content)
 
@@ -37,11 +42,34 @@ class MetricsLog:
         os.fsync(self._descriptor)
         return Stretch(self._size, self._digest.hexdigest())
 
+    def require_intact(self) -> None:
+        """Raise OutputError if somebody else has removed, replaced, cut or continued the file."""
+        if not self._path.is_file() or self._path.stat().st_size != self._size:
+            raise OutputError(f"{self._path} was removed, replaced or changed while the run was writing to it")
+
     def close(self) -> None:
         """Close the file; a second time does nothing."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _restore(path: Path, start: Stretch) -> tuple[bytes, str]:
+    """Make the file begin with what `start` vouches for; returns that, or nothing and why it is lost.
+
+    Other line ends, which editors and copying make, are put right. A file of which some bytes are others is set aside
+    whole: nothing says which of its numbers are still right.
+    """
+    found = path.read_bytes() if path.is_file() else b""
+    if Stretch.of(found[: start.size]) == start:
+        return found[: start.size], ""
+    with_our_line_ends = found.replace(b"\r\n", b"\n")[: start.size]
+    if Stretch.of(with_our_line_ends) == start:
+        write_durably(path, with_our_line_ends)
+        return with_our_line_ends, ""
+    if not os.path.lexists(path):
+        return b"", f"{path.name} is gone"
+    return b"", f"{path.name} is not as this run wrote it, and was renamed to {set_aside(path).name}"
 
 
 def read_metrics(path: Path) -> Iterator[dict[str, Any]]:

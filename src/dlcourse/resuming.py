@@ -14,7 +14,6 @@ from dlcourse.checkpoint import FOLDER, Checkpoint, Checkpoints
 from dlcourse.config import RunConfig
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import read_regular
-from dlcourse.metrics import METRICS
 from dlcourse.options import user_path
 from dlcourse.run import CONFIG, LOCK, OVERRIDES, STATE, STATUS, RunFolder, folder_of_runs
 from dlcourse.yaml_file import read_yaml
@@ -52,19 +51,18 @@ def find_started(text: str) -> Path:
     return max(runs, key=lambda run: run.stat().st_mtime_ns)
 
 
-def look(folder: Path) -> Paused:
+def look(folder: RunFolder) -> Paused:
     """What there is of a run, which must be locked. Raises DataError where all its checkpoints are damaged."""
-    run = RunFolder(folder)
-    checkpoint, damaged = checkpoints(run).newest()
+    checkpoint, damaged = checkpoints(folder).newest()
     if checkpoint is None and damaged:
         what = damaged[0] if len(damaged) == 1 else f"{len(damaged)} are damaged, the newest: {damaged[0]}"
         raise DataError(f"no usable checkpoint in {folder / FOLDER}: {what}")
-    return Paused(run, checkpoint, about(checkpoint) if checkpoint else {}, tuple(damaged))
+    return Paused(folder, checkpoint, about(checkpoint) if checkpoint else {}, tuple(damaged))
 
 
 def checkpoints(folder: RunFolder, keep: int = 2) -> Checkpoints:
     """Those of a run folder."""
-    return Checkpoints(folder / FOLDER, folder / METRICS, keep)
+    return Checkpoints(folder / FOLDER, keep)
 
 
 def about(checkpoint: Checkpoint) -> dict[str, Any]:

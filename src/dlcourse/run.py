@@ -42,6 +42,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._sums: dict[str, str] = {}
+        self._owner = ""  # what the lock says while it is ours
 
     @classmethod
     def create(cls, where: FolderConfig, name: str) -> "RunFolder":
@@ -62,17 +63,20 @@ class RunFolder:
         return cls(claim_folder(user_path(where.root, "run.root") / name))
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Be the only one to write here; raises ConfigError where another process already is.
+    def locked(self) -> Iterator["RunFolder"]:
+        """Be the only one to write in this folder, which it gives; raises ConfigError where another process already is.
 
         The kernel frees the lock when the process ends, however it ends. What the file says is for people.
         """
-        self.refuse_links()
+        self.refuse_what_is_not_ours()
         with contextlib.ExitStack() as stack:
             with output_errors(self.path):
                 file = stack.enter_context(os.fdopen(os.open(self / LOCK, _APPEND, 0o666), "a+", encoding="utf-8"))
                 self._lock(file)
-            yield
+            try:
+                yield self
+            finally:
+                self._owner = ""
 
     def _lock(self, file: IO[str]) -> None:
         if fcntl is not None:
@@ -83,7 +87,8 @@ class RunFolder:
                 owner = " ".join(file.read(200).split()) or "another process"
                 raise ConfigError(f"{self.path} is in use by {owner}; wait for it, or stop it first") from None
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {platform.node()} since {datetime.now():%Y-%m-%d %H:%M:%S}\n")
+        self._owner = f"process {os.getpid()} on {platform.node()} since {datetime.now():%Y-%m-%d %H:%M:%S}\n"
+        file.write(self._owner)
         file.flush()
 
     def tidy(self) -> None:
@@ -92,12 +97,26 @@ class RunFolder:
             unfinished.unlink()
         (self / ERROR).unlink(missing_ok=True)
 
-    def refuse_links(self) -> None:
-        """Raise ConfigError where something in a folder that may be a stranger's would lead what is written elsewhere."""
+    def refuse_what_is_not_ours(self) -> None:
+        """Raise ConfigError if a folder that may be a stranger's holds what leads elsewhere, or what a reader waits for."""
         with output_errors(self.path):
-            links = [entry for entry in self.path.iterdir() if entry.is_symlink()]
-        if links:
-            raise ConfigError(f"{links[0]} is a link, which dlcourse does not make; put there what it leads to")
+            for entry in self.path.iterdir():
+                if entry.is_symlink():
+                    raise ConfigError(f"{entry} is a link, which dlcourse does not make; put there what it leads to")
+                if entry.exists() and not entry.is_file() and not entry.is_dir():
+                    raise ConfigError(f"{entry} is a pipe or a device, which dlcourse does not make; remove it")
+
+    def require_in_place(self) -> None:
+        """Raise OutputError if the locked folder is gone, or another one has its name: nothing may be written there."""
+        try:
+            owner = (self / LOCK).read_text(encoding="utf-8") if self._owner else ""
+        except (OSError, ValueError):
+            owner = None  # gone, or another's
+        if owner != self._owner:
+            raise OutputError(
+                f"the run folder {self.path} was removed, moved or replaced while this run was using it; if it was moved, "
+                "resume it with dlcourse resume NEW_PLACE"
+            )
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -118,6 +137,7 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file, whole or not at all; what the run is opened by again, down to the disk."""
+        self.require_in_place()
         content = text.encode()
         if name in (STATUS, *_VOUCHED_FOR):
             write_durably(self / name, content)

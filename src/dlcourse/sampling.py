@@ -1,7 +1,7 @@
 """Samples of a finished run: its model and task built again from the run folder alone, without the data."""
 
-from collections.abc import Iterator
-from itertools import count
+import contextlib
+import itertools
 from pathlib import Path
 
 import torch
@@ -11,12 +11,12 @@ from dlcourse.building import MISFITS
 from dlcourse.config import RunConfig
 from dlcourse.descent import Descent
 from dlcourse.device import DEVICES, Device, seed_everything
-from dlcourse.errors import ConfigError, DataError
-from dlcourse.files import whole_file
+from dlcourse.errors import ConfigError, DataError, is_out_of_memory
+from dlcourse.files import write_new
 from dlcourse.finished import check_weights, read_spec
 from dlcourse.models import MODELS
 from dlcourse.optim import OPTIMIZERS
-from dlcourse.plots import save_png, to_image
+from dlcourse.plots import to_image, to_png
 from dlcourse.registry import Choice
 from dlcourse.run import WEIGHTS, RunFolder, output_errors
 from dlcourse.spec import Report
@@ -34,38 +34,58 @@ def sample(folder: Path, config: RunConfig, request: SampleRequest, seed: int) -
         return task.sample(request)
 
 
+def check_out(out: Path) -> None:
+    """Raise ConfigError if the file that `--out` names cannot be made, as far as that shows before there is anything."""
+    if not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: the folder {out.parent} does not exist; make it first, or name another")
+    if out.exists():
+        raise _taken(out)
+
+
 def write(report: Report, folder: Path, out: Path | None) -> list[Path]:
     """Write the pictures, and the texts where a file is named, never over a file that is there; returns the files.
 
-    Without `out` the files are numbered: `samples/samples_0001.png` in the run folder. Raises ConfigError, OutputError.
+    Without `out` the files are numbered: `samples/samples_0001.png` in the run folder; of several processes that sample
+    at once each gets numbers of its own. Raises ConfigError, OutputError.
     """
     texts = "\n".join(report.texts.values())
-    if out is not None and len(report.pictures) + bool(texts) > 1:
-        raise ConfigError(f"--out {out} names one file, and there is more than one; leave it out")
-    if out is not None and not out.parent.is_dir():
-        raise ConfigError(f"--out {out}: the folder {out.parent} does not exist; make it first, or name another")
-    if out is not None and out.exists():
-        raise ConfigError(f"--out {out} exists already; name a file that does not")
-    written = []
     if out is None:
-        RunFolder(folder).refuse_links()
-    place = out or folder / "samples"
+        return _write_numbered(report, folder)
+    if len(report.pictures) + bool(texts) > 1:
+        raise ConfigError(f"--out {out} names one file, and there is more than one; leave it out")
+    contents = [to_png(to_image(picture)) for picture in report.pictures.values()]
+    content = contents[0] if contents else f"{texts}\n".encode()
+    with output_errors(out):
+        try:
+            write_new(out, content)
+        except FileExistsError:
+            raise _taken(out) from None
+    return [out]
+
+
+def _taken(out: Path) -> ConfigError:
+    return ConfigError(f"--out {out} exists already; name a file that does not")
+
+
+def _write_numbered(report: Report, folder: Path) -> list[Path]:
+    if not report.pictures:
+        return []
+    RunFolder(folder).refuse_what_is_not_ours()
+    place = folder / "samples"
     with output_errors(place):
-        if out is None and report.pictures:
-            place.mkdir(exist_ok=True)
-        for name, picture in report.pictures.items():
-            path = out or next(free for free in _numbered(place, name) if not free.exists())
-            save_png(to_image(picture), path)
-            written.append(path)
-        if texts and out is not None:
-            with whole_file(out) as unfinished:
-                unfinished.write_text(texts + "\n", encoding="utf-8", newline="")
-            written.append(out)
-    return written
+        place.mkdir(exist_ok=True)
+        return [_write_under_next(place, name, to_png(to_image(p))) for name, p in report.pictures.items()]
 
 
-def _numbered(folder: Path, name: str) -> Iterator[Path]:
-    return (folder / f"{name}_{number:04d}.png" for number in count(1))
+def _write_under_next(place: Path, name: str, content: bytes) -> Path:
+    """Write under the first number that nobody has, nor takes at this moment."""
+    for number in itertools.count(1):
+        path = place / f"{name}_{number:04d}.png"
+        if not path.exists():
+            with contextlib.suppress(FileExistsError):
+                write_new(path, content)
+                return path
+    raise AssertionError("numbers never end")
 
 
 def _device(config: RunConfig) -> Device:
@@ -91,6 +111,8 @@ def _open_task(folder: Path, config: RunConfig) -> Task:
         model = MODELS.build(config.model, spec=spec).to(device.torch_device)
         task = TASKS.build(config.task, model=model, spec=spec, device=device, descend=descend)
     except MISFITS as error:
+        if is_out_of_memory(error):
+            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"cannot build the model of {folder} as its config and spec.json say: {reason}") from error
     check_weights(folder)

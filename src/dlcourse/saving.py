@@ -54,7 +54,10 @@ class Saver:
         return self._clock() >= self._next_time
 
     def save(self, step: int, model: nn.Module, state: State) -> None:
-        """Write a checkpoint. Raises OSError, and DivergedError rather than keep weights that are not finite."""
+        """Write a checkpoint. Raises OSError, and DivergedError rather than keep weights that are not finite.
+
+        Raises OutputError if the run folder is not there any more, and, once the checkpoint is written, if its log is not.
+        """
         started = self._clock()
         tensors = model.state_dict()
         for name, tensor in tensors.items():
@@ -68,6 +71,7 @@ class Saver:
         }
         links = {KEPT: self._weights} if self._weights.exists() else {}
         self._checkpoints.save(step, contents, self._logger.sync(), links)
+        self._logger.require_intact()
         cost = self._clock() - started
         self.seconds += cost
         self._next_time = self._time_after(cost)

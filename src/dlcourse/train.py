@@ -13,7 +13,16 @@ from dlcourse.building import batch_notes, build_data, build_task, check_entries
 from dlcourse.checkpoint import Checkpoints
 from dlcourse.config import RunConfig
 from dlcourse.console import Console
-from dlcourse.device import DEVICES, Device, cpu, environment, keep_freed_memory, seed_everything, use_threads
+from dlcourse.device import (
+    DEVICES,
+    Device,
+    cpu,
+    environment,
+    keep_freed_memory,
+    seed_everything,
+    thread_notes,
+    use_threads,
+)
 from dlcourse.divergence import diagnosed
 from dlcourse.ending import explained, recorded_status
 from dlcourse.errors import ConfigError, DivergedError
@@ -56,8 +65,8 @@ def run(config: RunConfig, overrides: list[str]) -> RunResult | None:
     if config.resume == "auto":
         same = resuming.find_same(_with_task(config), config.name)
         if same is not None:
-            with RunFolder(same).locked():
-                return resume(resuming.look(same), config, overrides)
+            with RunFolder(same).locked() as folder:
+                return resume(resuming.look(folder), config, overrides)
     with Stop() as stop:
         session = _Session(config, overrides, stop)
         with stop.deferred():
@@ -111,6 +120,7 @@ class _Session:
         keep_freed_memory()
         device = _device(config, paused)
         self._console.rows([report.headline(config, device)])
+        self._console.say("note", *thread_notes())
         seed_everything(config.seed)
         data = build_data(config, device)
         self._console.say("data", report.describe_data(data))
@@ -144,7 +154,7 @@ class _Session:
         checkpoints = resuming.checkpoints(folder, setup.config.trainer.checkpoint.keep)
         with (
             recorded_status(folder, console) as status,
-            explained(folder.path, checkpoints, batch_size(setup.config.trainer, setup.data)),
+            explained(folder, checkpoints, batch_size(setup.config.trainer, setup.data)),
         ):
             self._begin(folder, checkpoints, paused)
             status("running")
@@ -188,6 +198,9 @@ class _Session:
                 trainer.load_state_dict(saving.restore(checkpoint, task.model, folder / WEIGHTS))
                 checkpoints.saved_step = trainer.history.steps
                 self._say_where(trainer)
+                if logger.lost:
+                    self._say_lost(logger.lost, trainer)
+                    trainer.save()  # with the log that there is from now on
             try:
                 history = trainer.fit()
             except DivergedError as error:
@@ -228,6 +241,13 @@ class _Session:
     def _say_where(self, trainer: Trainer) -> None:
         history = trainer.history
         self._console.say("resume", f"from step {history.steps:,}, {trainer.epochs_done} epochs done")
+
+    def _say_lost(self, reason: str, trainer: Trainer) -> None:
+        step = trainer.history.steps
+        self._console.say(
+            "note",
+            f"{reason}: metrics.jsonl and TensorBoard lack steps up to {step:,}; the training itself lacks nothing",
+        )
 
 
 def _with_task(config: RunConfig) -> RunConfig:

@@ -146,8 +146,8 @@ def _with_run(kind: str, command: str) -> Callable[[Place], str]:
     return prepare
 
 
-def _raising(target: str, error: Exception, command: str) -> Callable[[Place], str]:
-    """The command where a function raises an error the fourth time that it is called."""
+def _raising(target: str, error: Exception, command: str, at: int = 4) -> Callable[[Place], str]:
+    """The command where a function raises an error the fourth time that it is called, or another."""
 
     def raises(place: Place) -> str:
         original = pkgutil.resolve_name(target)
@@ -156,7 +156,7 @@ def _raising(target: str, error: Exception, command: str) -> Callable[[Place], s
         def replacement(*arguments: object, **options: object) -> object:
             nonlocal calls
             calls += 1
-            if calls >= 4:
+            if calls >= at:
                 raise error
             return original(*arguments, **options)
 
@@ -457,7 +457,27 @@ CASES = [
     Case(73, _raising("dlcourse.files.write_all", _EIO, _TRAIN), "input/output error", 3, begins=True),
     Case(73, _raising("dlcourse.files.write_all", _EMFILE, _TRAIN), "too many open files", 3, begins=True),
     Case(75, "train 'model.hidden=[1000000000000000000000000000000]'", "cannot take data 'digits'"),
-    Case(75, "train data.resize=1000000", "data 'digits' cannot be made with these options"),
+    Case(75, "train data.resize=1000000", "out of memory while building data 'digits': ", 3),
+    Case(75, "train 'model.hidden=[100000000000000]'", "out of memory while building model 'mlp': ", 3),
+    Case(
+        75,
+        _raising("sklearn.datasets.load_iris", MemoryError(), _TRAIN, at=1),
+        "out of memory while building data 'iris': MemoryError; close other programs, or use less data",
+        3,
+    ),
+    Case(
+        75,
+        _raising("dlcourse.commands.hydra_app.load_train", ImportError("libx.so: failed to map segment"), _TRAIN, at=1),
+        "out of memory (libx.so: failed to map segment); close other programs, or raise the limit",
+        3,
+    ),
+    Case(
+        75,
+        _raising("torch.autograd.backward", RuntimeError("can't start new thread"), _TRAIN),
+        "out of memory with 8 examples in",
+        3,
+        begins=True,
+    ),
     Case(
         75,
         _raising("torch.autograd.backward", MemoryError(), _TRAIN),

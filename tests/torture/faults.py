@@ -45,7 +45,7 @@ class Training:
         run = RunFolder(folder)
         self.checkpoints = checkpoints(run, keep)
         if kind is not None:
-            self.checkpoints = kind(self.checkpoints.folder, self.checkpoints.log, keep)
+            self.checkpoints = kind(self.checkpoints.folder, keep)
         self.weights = run / WEIGHTS
         found, _ = self.checkpoints.newest()
         self.log = MetricsLog(run / METRICS, found.log if found else None)
@@ -205,12 +205,13 @@ class Bench:
         return (found.step, contents(found)) if found else (0, None)
 
 
-def contents(checkpoint: Checkpoint) -> tuple[dict[str, bytes], Stretch]:
-    """All that a checkpoint vouches for."""
-    return dict(checkpoint.contents), checkpoint.log
+def contents(checkpoint: Checkpoint) -> tuple[dict[str, bytes], Stretch, bool]:
+    """All that a checkpoint vouches for, and whether the log holds its part of it: no fault of the system may take that."""
+    log = (checkpoint.path.parents[1] / METRICS).read_bytes()[: checkpoint.log.size]
+    return dict(checkpoint.contents), checkpoint.log, Stretch.of(log) == checkpoint.log
 
 
-def read(folder: Path) -> tuple[dict[str, bytes], Stretch]:
+def read(folder: Path) -> tuple[dict[str, bytes], Stretch, bool]:
     found, _ = checkpoints(RunFolder(folder)).newest()
     assert found is not None
     return contents(found)
@@ -248,7 +249,7 @@ def unchecked() -> Iterator[None]:
     """A defect: believes what lies in the files, and takes a missing one for empty."""
     real = checkpoint_module._read_stretch
 
-    def believe(path: Path, stretch: Stretch, *, is_whole: bool) -> bytes:
+    def believe(path: Path, stretch: Stretch) -> bytes:
         return (path.read_bytes() if path.exists() else b"")[: stretch.size]
 
     checkpoint_module._read_stretch = believe

@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -20,14 +21,14 @@ import torch
 import yaml
 from safetensors import SafetensorError
 
-from dlcourse import cli, saving, weights
-from dlcourse.checkpoint import FORMAT, MANIFEST
+from dlcourse import cli, resuming, saving, weights
+from dlcourse.checkpoint import FORMAT, MANIFEST, Checkpoint, Stretch
 from dlcourse.config import RunConfig
 from dlcourse.errors import DataError, UserError
 from dlcourse.finished import check_weights, read_checked, read_spec
-from dlcourse.metrics import METRICS
-from dlcourse.resuming import look, status
-from dlcourse.run import CONFIG, SPEC, STATUS, WEIGHTS
+from dlcourse.metrics import METRICS, MetricsLog
+from dlcourse.resuming import Paused, look, status
+from dlcourse.run import CONFIG, SPEC, STATUS, WEIGHTS, RunFolder, output_errors
 from dlcourse.saving import Saver
 from dlcourse.yaml_file import read_yaml
 from torture.outcome import Outcome
@@ -57,10 +58,21 @@ class _Watch:
 
 
 @dataclass(frozen=True)
+class LogBack:
+    """metrics.jsonl before and after the run was opened to resume it, what was said of it, and what was set aside."""
+
+    before: bytes | None
+    after: bytes
+    said: str
+    aside: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
 class ReadBack:
     """What the readers made of a run folder: a value each, or what the user is told."""
 
     resumed: Any
+    log: LogBack | None
     damaged: tuple[str, ...]
     status: str
     config: Any
@@ -71,26 +83,31 @@ class ReadBack:
 def read_back(folder: Path) -> ReadBack:
     """As `resume` and `sample` do; any exception that is no UserError comes through."""
     try:
-        paused = look(folder)
+        paused = look(RunFolder(folder))
         checkpoint = paused.checkpoint
         assert checkpoint is not None
         model, state = saving.read(checkpoint)
-        with (folder / METRICS).open("rb") as file:
-            log = file.read(checkpoint.log.size)
-        resumed = (
-            checkpoint.step,
-            paused.about,
-            _plain(model),
-            _plain(state),
-            checkpoint.contents.get(saving.KEPT),
-            log,
-        )
-        damaged = paused.damaged
+        kept = checkpoint.contents.get(saving.KEPT)
+        resumed = (checkpoint.step, paused.about, _plain(model), _plain(state), kept)
+        damaged, log = paused.damaged, _log(folder, checkpoint)
     except UserError as error:
-        resumed, damaged = error, ()
-    return ReadBack(
-        resumed, damaged, status(folder), _told(_config, folder), _told(read_spec, folder), _told(_weights, folder)
-    )
+        resumed, damaged, log = error, (), None
+    others = (_told(_config, folder), _told(read_spec, folder), _told(_weights, folder))
+    return ReadBack(resumed, log, damaged, status(folder), *others)
+
+
+def _log(folder: Path, checkpoint: Checkpoint) -> LogBack:
+    """The log as the resumed run opens it. A link there is refused before, when the folder is locked."""
+    path = folder / METRICS
+    before = path.read_bytes() if _is_regular(path) else None
+    try:
+        with output_errors(folder):
+            log = MetricsLog(path, checkpoint.log)
+    except UserError as error:
+        return LogBack(before, b"", str(error), ())
+    log.close()
+    aside = tuple(file.read_bytes() for file in folder.glob(f"damaged-{METRICS}*") if _is_regular(file))
+    return LogBack(before, path.read_bytes(), log.lost, aside)
 
 
 def _config(folder: Path) -> Any:
@@ -137,35 +154,32 @@ class Patient:
         self._contents = {file: file.read_bytes() for file in self.files}
         self._names = {file: [other for other in self.files if other.samefile(file)] for file in self.files}
         self.whole = read_back(folder)
-        self.right = [self.whole.resumed]
-        self._logs = [self._log_size()]
+        self.mend()
         shutil.move(self.places[-1], folder / "aside")
-        self.right.append(read_back(folder).resumed)
-        self._logs.append(self._log_size())
+        before = read_back(folder)
         shutil.move(folder / "aside", self.places[-1])
-
-    def _log_size(self) -> int:
-        checkpoint = look(self.folder).checkpoint
-        assert checkpoint is not None
-        return checkpoint.log.size
+        self.mend()
+        self.right, self._logs = [self.whole.resumed, before.resumed], []
+        for found in (self.whole, before):
+            assert found.log is not None and not found.log.said
+            self._logs.append(found.log.after)
 
     def changed(self) -> list[Path]:
         """The files that are not as they were."""
         return [file for file in self.files if not self._holds(file)]
 
-    def _holds(self, file: Path, size: int | None = None) -> bool:
-        """Whether a file, or the beginning of it, is as it was."""
-        return _is_regular(file) and file.read_bytes()[:size] == self._contents[file][:size]
+    def _holds(self, file: Path) -> bool:
+        return _is_regular(file) and file.read_bytes() == self._contents[file]
 
     def mend(self) -> None:
         """Put back whatever is not as it was, and links between files."""
+        for aside in self.folder.glob(f"damaged-{METRICS}*"):
+            _take_away(aside)
         for file, names in self._names.items():
             if all(map(self._holds, names)) and all(map(file.samefile, names)):
                 continue
             for name in names:
-                if name.is_dir() and not name.is_symlink():
-                    name.rmdir()
-                name.unlink(missing_ok=True)
+                _take_away(name)
             file.write_bytes(self._contents[file])
             for name in names:
                 if name != file:
@@ -173,14 +187,14 @@ class Patient:
 
     def expected(self, changed: list[Path]) -> int | None:
         """How many checkpoints a resume must pass over to find one of which nothing has changed; None where all have."""
-        for number, (place, log) in enumerate(zip(reversed(self.places), self._logs, strict=True)):
-            if not any(place in file.parents for file in changed) and self._holds(self.folder / METRICS, log):
+        for number, place in enumerate(reversed(self.places)):
+            if not any(place in file.parents for file in changed):
                 return number
         return None
 
     def wrong(self, found: ReadBack, changed: list[Path]) -> str:
         """What was silently wrong, or refused without need, or nothing."""
-        wrong = self._wrong_resume(found, self.expected(changed))
+        wrong = self._wrong_resume(found, self.expected(changed)) or self._wrong_log(found, changed)
         if wrong:
             return wrong
         for name, files in _FROM.items():
@@ -189,8 +203,25 @@ class Patient:
             is_damaged = any(self.folder / file in changed for file in files)
             if not is_as_ever and not (is_damaged and (isinstance(value, UserError) or value == "")):
                 return f"another {name}: {value}"
-        told = [error for error in vars(found).values() if isinstance(error, UserError)]
-        return "more than one line" if any("\n" in str(line) for line in (*told, *found.damaged)) else ""
+        told = [str(error) for error in vars(found).values() if isinstance(error, UserError)]
+        told += [found.log.said] if found.log else []
+        return "more than one line" if any("\n" in line for line in (*told, *found.damaged)) else ""
+
+    def _wrong_log(self, found: ReadBack, changed: list[Path]) -> str:
+        """A log goes on as it was, line ends apart; or from nothing, which is said, and nothing of the file is lost."""
+        if found.log is None:
+            return ""
+        number = self.right.index(found.resumed)
+        log, right, before = found.log, self._logs[number], found.log.before or b""
+        is_whole = before.startswith(right) or before.replace(b"\r\n", b"\n").startswith(right)
+        if is_whole and self.places[-1 - number] / MANIFEST not in changed:
+            return "" if log.after == right and not log.said else f"a log that is whole is not taken: {log.said}"
+        if not right.startswith(log.after):
+            return "resume goes on with another log"
+        if not log.said and log.after != right:
+            return "a log is lost and nobody says so"
+        is_kept = log.before is None or log.before in log.aside or log.after == right
+        return "" if is_kept else "a damaged log is not set aside"
 
     def _wrong_resume(self, found: ReadBack, expected: int | None) -> str:
         if isinstance(found.resumed, UserError):
@@ -230,6 +261,12 @@ _FROM = {
 
 def _is_regular(file: Path) -> bool:
     return file.is_file() and not file.is_symlink()
+
+
+def _take_away(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    path.unlink(missing_ok=True)
 
 
 Damage = Callable[[random.Random, Path, Patient], None]
@@ -337,6 +374,20 @@ def _exchange(rng: random.Random, file: Path, patient: Patient) -> None:
         other.write_bytes(one)
 
 
+def _log_with_other_line_ends(rng: random.Random, file: Path, patient: Patient) -> None:
+    """As an editor of Windows saves it, or a transfer that takes it for text."""
+    log = patient.folder / METRICS
+    log.write_bytes(log.read_bytes().replace(b"\n", b"\r\n"))
+
+
+def _log_changed(rng: random.Random, file: Path, patient: Patient) -> None:
+    _changing(_flip_beginning)(rng, patient.folder / METRICS, patient)
+
+
+def _log_gone(rng: random.Random, file: Path, patient: Patient) -> None:
+    (patient.folder / METRICS).unlink()
+
+
 _ODD = (
     -1,
     0,
@@ -392,6 +443,9 @@ DAMAGES: dict[str, Damage] = {
     "symlink": _symlink,
     "exchange": _exchange,
     "odd manifest": _odd_manifest,
+    "log with other line ends": _log_with_other_line_ends,
+    "log changed": _log_changed,
+    "log gone": _log_gone,
 }
 _OF_CONTENT = tuple(DAMAGES)[:8]
 
@@ -477,6 +531,37 @@ def _refuses_unnoticed(patient: Patient, changed: list[Path]) -> bool:
         return not patient.wrong(read_back(patient.folder), changed)
 
 
+def _vouching(folder: RunFolder) -> Paused:
+    """A defect: checkpoints are not taken if the log does not begin as it did."""
+    paused = resuming.look(folder)
+    log, start = folder / METRICS, paused.checkpoint.log if paused.checkpoint else Stretch.of(b"")
+    if not _is_regular(log) or Stretch.of(log.read_bytes()[: start.size]) != start:
+        raise DataError("the log is another one")
+    return paused
+
+
+def _believing(path: Path, start: Stretch) -> tuple[bytes, str]:
+    """A defect: a log is taken for what it was, whatever is in it."""
+    return (path.read_bytes() if _is_regular(path) else b"")[: start.size], ""
+
+
+def _log_controls(rng: random.Random, patients: list[Patient]) -> Iterator[tuple[str, int, int]]:
+    """How often a defect in what becomes of a damaged log is not noticed."""
+    defects = {
+        "checkpoints that need their log": (f"{__name__}.look", _vouching),
+        "a log that is believed": ("dlcourse.metrics._restore", _believing),
+    }
+    for name, (replaced, defect) in defects.items():
+        passed = []
+        for patient, damage in itertools.product(patients, (_log_changed, _log_gone)):
+            damage(rng, patient.folder / METRICS, patient)
+            changed = patient.changed()
+            with mock.patch(replaced, defect):
+                passed.append(not patient.wrong(read_back(patient.folder), changed))
+            patient.mend()
+        yield name, sum(passed), len(passed)
+
+
 class _Control:
     """The same damage read without checksums: how often plain readers notice it, or it does no harm."""
 
@@ -544,6 +629,7 @@ def run(count: int, seed: int, folder: Path) -> Outcome:
     good, total = sum(text.good for text in texts), sum(text.total for text in texts)
     outcome.controls.append((" and ".join(text.name for text in texts), good, total))
     outcome.controls.append(("a resume that always refuses", sum(refused), len(refused)))
+    outcome.controls += _log_controls(rng, patients)
     outcome.what = f"damaged files; {back} times the checkpoint before must serve (seed {seed})"
     outcome.seconds = time.monotonic() - started
     return outcome

@@ -17,7 +17,6 @@ from torch import Tensor
 from dlcourse import cli
 from dlcourse.checkpoint import Checkpoints
 from dlcourse.descent import Descent
-from dlcourse.metrics import METRICS
 from dlcourse.trainer import Trainer
 from dlcourse.weights import from_bytes, read_tensors, to_bytes
 from tiny_data import tiny_data
@@ -134,7 +133,7 @@ def problem(words: list[str], clean: Path, untouched: Watched, folder: Path, poi
 
 def _kept(clean: Path, folder: Path, step: int) -> Iterator[tuple[bool, str]]:
     """What is wrong with the checkpoints and the kept weights."""
-    checkpoint, damaged = Checkpoints(folder / "checkpoints", folder / METRICS).newest()
+    checkpoint, damaged = Checkpoints(folder / "checkpoints").newest()
     yield bool(damaged), f"damaged: {damaged}"
     yield checkpoint is None or checkpoint.step != step, "the newest checkpoint is not of the step before"
     if checkpoint is not None:

@@ -1,26 +1,48 @@
 """How an error is told: one line, the traceback only where it was asked for."""
 
+import contextlib
+import errno
 import os
 import sys
 import traceback
 
-from dlcourse.errors import UserError
+from dlcourse.errors import OutputError, ResourceError, UserError, is_out_of_memory
 
 TRACEBACK_VARIABLE = "DLCOURSE_TRACEBACK"
 
+_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)
+"""What the system answers when it has no more of something, whatever is asked for: no defect of ours."""
+
 
 def report(error: Exception) -> int:
-    """Print one line for an error on stderr, after the traceback where DLCOURSE_TRACEBACK=1; return the exit code."""
-    if os.environ.get(TRACEBACK_VARIABLE) == "1":
-        traceback.print_exception(error)
-    print(f"dlcourse: {error_line(error)}", file=sys.stderr, flush=True)
-    return error.exit_code if isinstance(error, UserError) else 1
+    """Print one line for an error on stderr, after the traceback where DLCOURSE_TRACEBACK=1; return the exit code.
+
+    The code stays what it is where stderr takes no line, as on a full disk.
+    """
+    told = _as_user_error(error)
+    with contextlib.suppress(OSError, ValueError):
+        if os.environ.get(TRACEBACK_VARIABLE) == "1":
+            traceback.print_exception(error)
+        print(f"dlcourse: {error_line(error)}", file=sys.stderr, flush=True)
+    return told.exit_code if isinstance(told, UserError) else 1
 
 
 def error_line(error: Exception) -> str:
     """`error: ...` for what a user can mend, `internal error: ...` for a defect of dlcourse."""
-    text = " ".join(str(error).splitlines())
-    if isinstance(error, UserError):
+    told = _as_user_error(error)
+    text = " ".join(str(told).splitlines())
+    if isinstance(told, UserError):
         return f"error: {text}"
     where = [*getattr(error, "__notes__", []), "run again with --traceback to see where it comes from"][0]
     return f"internal error: {type(error).__name__}: {text}; {where}"
+
+
+def _as_user_error(error: Exception) -> Exception:
+    """A system error that came through as it was, as one of ours with its exit code; others as they are."""
+    if is_out_of_memory(error):
+        reason = f" ({str(error).splitlines()[0]})" if str(error) else ""
+        return ResourceError(f"out of memory{reason}; close other programs, or raise the limit that ulimit -v shows")
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        place = f" {error.filename}" if error.filename else ""
+        return OutputError(f"the system refuses to read or write{place}: {(error.strerror or str(error)).lower()}")
+    return error

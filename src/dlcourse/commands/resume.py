@@ -7,7 +7,8 @@ from typing import Any
 from dlcourse.commands import config_files, front_door
 from dlcourse.commands.overrides import parse
 from dlcourse.config import RunConfig, conf_dir
-from dlcourse.errors import ConfigError
+from dlcourse.errors import ConfigError, DataError
+from dlcourse.files import read_regular
 from dlcourse.finished import read_checked, stated_sums
 from dlcourse.options import suggestion
 from dlcourse.resuming import Paused, find_started, look
@@ -27,6 +28,8 @@ Only these may be given:
   device=NAME, device.*     another device or number of threads: the last digits of the numbers may then differ
 """
 
+_MAX_OVERRIDES_BYTES = 2**20
+
 _MAY_CHANGE = ("trainer.epochs", "trainer.patience", "trainer.checkpoint.", "device.")
 
 
@@ -42,8 +45,8 @@ def main(words: list[str]) -> int:
     if "=" in run and not changes:
         raise ConfigError(f"'{run}' is no run; write dlcourse resume RUN {run}")
     folder = find_started(run)
-    with RunFolder(folder).locked():
-        paused = look(folder)
+    with RunFolder(folder).locked() as run_folder:
+        paused = look(run_folder)
         config = RunConfig.from_mapping(changed(_saved_config(paused), changes))
 
         from dlcourse.commands.hydra_app import load_train
@@ -99,7 +102,7 @@ def _words(paused: Paused, changes: list[str]) -> list[str]:
 
 def _first_words(folder: RunFolder) -> list[str]:
     """The words in the file of a run that has no checkpoint yet, as far as they can be read."""
-    with contextlib.suppress(OSError, ValueError):
-        lines = (folder / OVERRIDES).read_text(encoding="utf-8").splitlines()
+    with contextlib.suppress(DataError, ValueError):
+        lines = read_regular(folder / OVERRIDES, _MAX_OVERRIDES_BYTES).decode().splitlines()
         return [str(json.loads(line.removeprefix("- "))) for line in lines if line.startswith("- ")]
     return []

@@ -57,6 +57,8 @@ def main(words: list[str]) -> int:
     from dlcourse import sampling
     from dlcourse.tasks.task import SampleRequest
 
+    if target is not None:
+        sampling.check_out(target)
     report = sampling.sample(folder, config, SampleRequest(**options), seed)
     written = sampling.write(report, folder, target)
     for text in report.texts.values():

@@ -1,5 +1,7 @@
 """What every picture shares: the protocol, the house style, the way to pixels and files, and small parts of drawings."""
 
+import io
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,8 +64,9 @@ class Picture(Protocol):
 @contextmanager
 def house_style() -> Iterator[None]:
     """One look whatever matplotlibrc says, and no warning where no installed font has a class name's glyphs."""
-    import matplotlib.style
-    from matplotlib.font_manager import fontManager
+    with _without_variables():
+        import matplotlib.style
+        from matplotlib.font_manager import fontManager
 
     installed = set(fontManager.get_font_names())
     fonts = ["DejaVu Sans", *(name for name in _OTHER_SCRIPTS if name in installed)]
@@ -72,22 +75,39 @@ def house_style() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _without_variables() -> Iterator[None]:
+    """Import matplotlib in this: what these ask for is nothing to us, and where it is wrong, the import fails."""
+    before = {name: os.environ.pop(name) for name in ("MPLBACKEND", "MATPLOTLIBRC") if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(before)
+
+
 def to_image(picture: Picture) -> NDArray[np.uint8]:
     """Draw to RGB pixels `(height, width, 3)`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     with house_style():
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
         canvas: Any = FigureCanvasAgg(picture.draw())
         canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def save_png(image: NDArray[np.uint8], path: Path) -> None:
-    """Write pixels `(height, width, 3)` to a PNG file that appears complete or not at all; raises OSError."""
+def to_png(image: NDArray[np.uint8]) -> bytes:
+    """Pixels `(height, width, 3)` as the content of a PNG file."""
     from PIL import Image
 
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, format="png")
+    return content.getvalue()
+
+
+def save_png(image: NDArray[np.uint8], path: Path) -> None:
+    """Write pixels `(height, width, 3)` to a PNG file that appears complete or not at all; raises OSError."""
     with whole_file(path) as unfinished:
-        Image.fromarray(image).save(unfinished, format="png")
+        unfinished.write_bytes(to_png(image))
 
 
 def new_figure(width: float, height: float) -> "Figure":
