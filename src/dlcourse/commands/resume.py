@@ -4,6 +4,7 @@ import contextlib
 import json
 from typing import Any
 
+from dlcourse.checkpoint import FOLDER
 from dlcourse.commands import config_files, front_door
 from dlcourse.commands.overrides import parse
 from dlcourse.config import RunConfig, conf_dir
@@ -27,6 +28,9 @@ Only these may be given:
   trainer.checkpoint.*      when to save
   device=NAME, device.*     another device or number of threads: the last digits of the numbers may then differ
 """
+
+_NO_PART_OF_A_RUN = ("run", "resume", "trainer", "device")
+"""Sections that may differ between the beginning of a run and a checkpoint of it."""
 
 _MAX_OVERRIDES_BYTES = 2**20
 
@@ -58,10 +62,28 @@ def main(words: list[str]) -> int:
 def _saved_config(paused: Paused) -> dict[str, Any]:
     """The config of the checkpoint, or of a run that has none yet that of its file."""
     if paused.about:
+        _require_same_run(paused)
         return dict(paused.about["config"])
     if CONFIG in stated_sums(paused.folder.path):  # not yet where the run was killed as it began
         read_checked(paused.folder.path, CONFIG)
     return read_yaml(paused.folder / CONFIG)
+
+
+def _require_same_run(paused: Paused) -> None:
+    """Raise DataError for a checkpoint that another run has left, as far as the run's own config can still be trusted."""
+    try:
+        read_checked(paused.folder.path, CONFIG)
+        written = read_yaml(paused.folder / CONFIG)
+    except (DataError, ConfigError):
+        return
+    saved = paused.about["config"]
+    different = [key for key in saved if key not in _NO_PART_OF_A_RUN and saved[key] != written.get(key)]
+    if different:
+        assert paused.checkpoint is not None
+        raise DataError(
+            f"no usable checkpoint in {paused.folder / FOLDER}: {paused.checkpoint.path.name} is of another run, its "
+            f"'{different[0]}' differs from that in {CONFIG}; remove what does not belong there"
+        )
 
 
 def changed(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
