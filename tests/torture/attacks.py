@@ -544,7 +544,9 @@ _checkpoint("manifest names an absolute file", _edit_manifest(
 _checkpoint("manifest names its own folder", _edit_manifest(lambda scene, manifest: _add_file(scene, manifest, "..")),
             sealed=False)  # fmt: skip
 _checkpoint("manifest with huge sizes", _edit_manifest(
-    lambda scene, manifest: manifest["log"].update(size=2**70)), sealed=False)  # fmt: skip
+    lambda scene, manifest: manifest["files"]["state.json"].update(size=2**70)), sealed=False)  # fmt: skip
+_checkpoint("manifest with a log of huge size", _edit_manifest(
+    lambda scene, manifest: manifest["log"].update(size=2**70)), 0, sealed=False)  # fmt: skip
 _checkpoint("manifest with negative sizes", _edit_manifest(
     lambda scene, manifest: manifest["log"].update(size=-1)), sealed=False)  # fmt: skip
 _checkpoint("manifest nested", lambda scene, place: (place / "manifest.json").write_text("[" * 200_000), sealed=False)
