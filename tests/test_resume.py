@@ -525,7 +525,7 @@ def test_nothing_is_written_into_another_run_that_took_the_folder(
         patch.setattr(
             Trainer, "_train_step", meddling(8, replace)
         )  # the next to be written is the first epoch's report
-        assert bench("train", *MLP, *BY_HAND, "run.dir=run") == 3
+        assert bench("train", *MLP, *BY_HAND, "seed=1", "run.dir=run") == 3
     assert GONE in bench.err
     theirs = {name: found for name, found in hashes(Path("run")).items() if not name.startswith("events.")}
     assert theirs.items() <= hashes(runs / "whole").items()

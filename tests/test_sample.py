@@ -2,9 +2,11 @@
 
 import contextlib
 import functools
+import multiprocessing
 import os
 import shutil
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -72,10 +74,25 @@ def test_of_six_that_want_the_same_file_one_gets_it_and_the_others_are_told(tmp_
 
 
 def written_at_once(run: Path, pictures: list[ConfusionMatrix], out: Path | None) -> tuple[list[int], list[str]]:
-    """Exit codes and stderr of processes that each write a picture of a run's at the same moment."""
+    """Exit codes and stderr of processes that each write a picture of a run's at the same moment.
+
+    That is the worst one: when all of them have seen that a name is free, and none has taken it.
+    """
+    together = multiprocessing.get_context("fork").Barrier(len(pictures), timeout=60)
+    exists = Path.exists
+
+    def all_see(path: Path) -> bool:
+        is_there = exists(path)
+        if path.name == "samples_0001.png":
+            together.wait()
+        return is_there
 
     def work(number: int) -> int:
-        with (run / f"{number}.err").open("w") as err, contextlib.redirect_stderr(err):
+        with (
+            (run / f"{number}.err").open("w") as err,
+            contextlib.redirect_stderr(err),
+            mock.patch.object(Path, "exists", all_see),
+        ):
             try:
                 sampling.write(Report({}, pictures={"samples": pictures[number]}), run, out)
             except UserError as error:

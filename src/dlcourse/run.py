@@ -42,7 +42,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._sums: dict[str, str] = {}
-        self._owner = ""  # what the lock says while it is ours
+        self._owner = ""  # what the lock says while it is ours: no other says the same
 
     @classmethod
     def create(cls, where: FolderConfig, name: str) -> "RunFolder":
@@ -87,7 +87,7 @@ class RunFolder:
                 owner = " ".join(file.read(200).split()) or "another process"
                 raise ConfigError(f"{self.path} is in use by {owner}; wait for it, or stop it first") from None
         file.truncate(0)
-        self._owner = f"process {os.getpid()} on {platform.node()} since {datetime.now():%Y-%m-%d %H:%M:%S}\n"
+        self._owner = f"process {os.getpid()} on {platform.node()} since {datetime.now():%Y-%m-%d %H:%M:%S.%f}\n"
         file.write(self._owner)
         file.flush()
 
