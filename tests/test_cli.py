@@ -33,7 +33,7 @@ def _only_files_of_the_test(train):
 
 def test_help_names_the_verbs_and_exit_codes(train):
     assert train.raw("--help") == 0
-    for word in ("dlcourse train", "dlcourse list", "0 done", "130 Ctrl-C, 143 SIGTERM"):
+    for word in ("dlcourse train", "dlcourse list", "0    done", "130  Ctrl-C, 143 SIGTERM"):
         assert word in train.out
 
 

@@ -72,7 +72,7 @@ def check_comments(text: str, options: Schema, indent: str = "") -> None:
 
 
 # Each room may import the rooms to its right, and everyone the words they share.
-WORDS = {"errors", "files", "options", "registry", "spec", "state", "tokens", "yaml_file"}
+WORDS = {"errors", "files", "options", "registry", "spec", "state", "terminal", "tokens", "yaml_file"}
 ALLOWED = {
     "data": WORDS | {"stopping"},
     "plots": WORDS,

@@ -1,11 +1,13 @@
 """`dlcourse list`: what is printed for our entries and for the YAML files of a user."""
 
+import re
+
 import pytest
 
 from dlcourse import cli
-from dlcourse.commands import listing
 from dlcourse.commands.config_files import GROUPS
 from dlcourse.commands.entry_files import Option, read_entry
+from dlcourse.config import conf_dir
 
 OWN = """\
 # My own model.
@@ -54,22 +56,62 @@ def test_options_are_parsed_with_their_comments(own):
     )
 
 
-def test_overview_shows_every_group_and_the_options_of_an_entry(run):
+@pytest.mark.parametrize("columns", [80, 120])
+def test_overview_is_one_screen_with_every_name_and_how_to_see_more(run, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
     code, out, _ = run()
+    lines = out.splitlines()
+    assert code == 0 and len(lines) <= 28 and max(map(len, lines)) <= columns
+    words = out.split()
+    for group in GROUPS:
+        assert any(line.startswith(f"{group} ") for line in lines)
+        assert {path.stem for path in (conf_dir() / group).glob("*.yaml")} <= set(words)
+    assert "own" in words
+    for more in ("list model=cnn", "list fits", "list all"):
+        assert f"dlcourse {more} " in out
+
+
+def test_list_all_shows_every_group_and_the_options_of_an_entry(run):
+    code, out, _ = run("all")
     assert code == 0
     for title in ("models", "features", "tasks", "optimizers", "schedulers", "devices", "trainer"):
         assert f"\n{title}   " in f"\n{out}"
     assert "  own " in out and "My own model." in out and "hidden=[1,2] hash=a#b plain=3" in out
 
 
-def test_piped_output_is_plain_and_100_wide(run):
-    _, out, _ = run()
+@pytest.mark.parametrize("words", [[], ["all"], ["model"], ["data"], ["trainer"], ["model=cnn"], ["fits"], ["--help"]])
+@pytest.mark.parametrize("columns", [None, 60, 120])
+def test_piped_output_is_plain_and_80_wide_unless_columns_says_otherwise(run, monkeypatch, words, columns):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", str(columns))
+    _, out, _ = run(*words)
     assert "\033" not in out
-    assert max(map(len, out.splitlines())) <= 100
+    assert max(map(len, out.splitlines())) <= (columns or 80)
+
+
+@pytest.mark.parametrize("word", ["data", "all"])
+def test_what_entries_share_is_said_once(run, own, word):
+    for name in ("one", "two", "three", "four"):
+        more = "gap: 0.5  # number: of its own\n" if name == "one" else ""
+        shared = "common: 3  # whole number: said once\nsection:  # section: both\n  inner: 1  # number: as well\n"
+        (own / "data" / f"{name}.yaml").write_text(f"# Data {name}.\nname: {name}\n{shared}{more}")
+    _, out, _ = run(word)
+    if word == "data":
+        assert out.count("said once") == out.count("as well") == out.count("\n    common ") == 1
+    assert out.count("common=3") == (word == "all")
+    assert out.count("also common section.*\n") == 4
+    assert out.count("share of training labels replaced") <= 1
+    assert "gap" in out and re.search("common +3 +whole number +said once", run("data=one")[1])
+
+
+def test_an_option_that_differs_from_the_shared_one_is_named_with_its_section(run):
+    assert "augment.crop  4 " in run("data")[1]
 
 
 @pytest.mark.parametrize("word", ["own", "model=own", "models=own"])
-def test_one_entry_in_full(run, word):
+def test_one_entry_in_full(run, word, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     code, out, _ = run(word)
     assert code == 0
     lines = out.splitlines()
@@ -88,7 +130,7 @@ def test_groups_may_be_singular_or_plural(run, words):
 def test_an_experiment_prints_its_head_comment(run, own):
     (own / "experiment" / "try.yaml").write_text("# @package _global_\n# Command: x\n# Expected: 0.9\nseed: 3\n")
     assert "Command: x\n  Expected: 0.9\n    seed  3" in run("try")[1]
-    assert "  try " in run()[1]
+    assert "  try " in run("all")[1] and " try" in run()[1]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +152,7 @@ def test_mistakes(run, words, message):
 
 def test_a_broken_file_is_named(run, own):
     (own / "model" / "bad.yaml").write_text("a: [1\n")
-    code, _, err = run()
+    code, _, err = run("all")
     assert code == 2 and "bad.yaml line 2" in err
 
 
@@ -119,9 +161,9 @@ def test_a_terminal_gets_bold_unless_no_color(monkeypatch, capsys):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("COLUMNS", "60")
-    listing.main(["optimizer=sgd"])
+    cli.main(["list", "optimizer=sgd"])
     assert "\033[1moptimizer=sgd\033[0m" in capsys.readouterr().out
     monkeypatch.setenv("NO_COLOR", "1")
-    listing.main([])
+    cli.main(["list"])
     out = capsys.readouterr().out
     assert "\033" not in out and max(map(len, out.splitlines())) <= 60

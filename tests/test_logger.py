@@ -151,19 +151,19 @@ def test_a_report_leaves_numbers_tables_and_the_same_picture_in_the_folder_and_o
     report = Report(
         {"accuracy": 0.875}, tables={"counts": [["class", "n"], ["犬, 猫", 4]]}, pictures={"confusion": picture}
     )
-    with Logger(folder) as logger:
+    with Logger(folder, subject="mlp on digits") as logger:
         logger.report("test", 30, 3, report)
     assert records(folder)[0]["test/accuracy"] == 0.875
     assert (folder / "counts.csv").read_text(encoding="utf-8") == 'class,n\n"犬, 猫",4\n'
     with Image.open(folder / "confusion.png") as png:
-        assert np.array_equal(np.asarray(png), to_image(picture))
+        assert np.array_equal(np.asarray(png), to_image(picture, "mlp on digits, test set"))
     events = board(folder)
     assert [(event.step, event.value) for event in events.Scalars("test/accuracy")] == [(30, 0.875)]
     (shown,) = events.Images("test/confusion")
     assert shown.step == 30
     (folder / "shown.png").write_bytes(shown.encoded_image_string)
     with Image.open(folder / "shown.png") as png:
-        assert np.array_equal(np.asarray(png), to_image(picture))
+        assert np.array_equal(np.asarray(png), to_image(picture, "mlp on digits, test set"))
 
 
 def test_a_picture_is_drawn_once(folder: RunFolder) -> None:

@@ -16,13 +16,22 @@ from PIL import Image
 from sklearn.metrics import r2_score
 
 from dlcourse.plots import (
+    AccuracyByLength,
+    AttentionMap,
     ConfusionMatrix,
     DecisionBoundary,
     FittedCurve,
+    Forecast,
     ImageGrid,
+    ImageSheet,
+    KLPerDimension,
+    LatentScatter,
     LearningCurve,
+    LossByPosition,
     Picture,
+    PointStrip,
     PredictedVsTrue,
+    SampledPoints,
     WeightImages,
     save_png,
     to_image,
@@ -53,7 +62,16 @@ PICTURES = {
     "values": PredictedVsTrue(np.arange(5.0), np.arange(5.0) + 0.1, "price ($)"),
     "boundary": boundary(),
     "curve": FittedCurve(np.arange(5.0), np.arange(5.0) ** 2, np.linspace(0, 4, 50), np.linspace(0, 4, 50) ** 2),
-    "learning": LearningCurve([1, 2], {"train/loss": [0.4, 0.3], "val/accuracy": [0.9, 0.95]}, best_epoch=2),
+    "learning": LearningCurve([1, 2], {"train/loss": [0.4, 0.3], "val/accuracy": [0.9, 0.95]}, 2, "best"),
+    "positions": LossByPosition([4.0, 3.0, 2.5], {"unigrams": 3.3, "bigrams": 2.5, "trigrams": 2.2}),
+    "length": AccuracyByLength([1, 2], [3, 4], [4, 5]),
+    "attention": AttentionMap(np.eye(3), "abc", "xyz"),
+    "forecast": Forecast(np.ones((2, 3)), np.ones((2, 2)), np.zeros((2, 2))),
+    "strip": PointStrip([np.eye(2), 3 * np.eye(2)], ["t = 0", "t = 9"], "From data to noise"),
+    "samples": SampledPoints(np.eye(2), 9 * np.eye(2)),
+    "codes": LatentScatter(np.eye(2), [0, 1], ["cat", "dog"]),
+    "sheet": ImageSheet(np.full((2, 3, 1, 4, 4), 0.5), "Reconstructions", ["original", "reconstruction"]),
+    "kl": KLPerDimension([2.0, 0.0], [True, False]),
     "weights": WeightImages(np.linspace(-1, 2, 32).reshape(2, 1, 4, 4), ["0", "1"]),
 }
 
@@ -105,14 +123,18 @@ class Kept:
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_every_picture_turns_into_pixels_with_no_text_cut_off(name):
+def test_every_picture_turns_into_pixels_with_its_caption_and_no_text_cut_off_or_written_over(name):
     kept = Kept(PICTURES[name])
-    image = to_image(kept)
+    image = to_image(kept, "transformer on tinyshakespeare, validation set, epoch 12")
     assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
     assert image.min() < 100 and image.max() == 255
     tight = kept.figure.get_tightbbox(kept.figure.canvas.get_renderer())  # inches
     width, height = kept.figure.get_size_inches()
     assert tight.x0 >= 0 and tight.y0 >= 0 and tight.x1 <= width and tight.y1 <= height
+    (caption,) = (text for text in kept.figure.texts if text.get_text().startswith("transformer on"))
+    others = [*kept.figure.axes, *kept.figure.legends]
+    bottom = min(part.get_tightbbox(kept.figure.canvas.get_renderer()).y0 for part in others)
+    assert caption.get_window_extent().y1 <= bottom
 
 
 def test_a_saved_png_holds_the_same_pixels_and_nothing_else_is_left(tmp_path):
@@ -349,13 +371,15 @@ def test_a_curve_that_runs_away_does_not_hide_the_points():
 
 def test_learning_curve_has_losses_in_one_panel_and_the_metric_in_the_other():
     series = {"val/accuracy": [0.8, 0.9, 0.85], "train/loss": [0.9, 0.5, 0.4], "val/loss": [0.8, None, 0.6]}
-    losses, accuracy = LearningCurve([1, 2, 3], series, best_epoch=2).draw().axes
-    train, val, best = losses.lines
+    figure = LearningCurve([1, 2, 3], series, kept_epoch=2, kept_as="best").draw()
+    losses, accuracy = figure.axes
+    train, val, kept = losses.lines
     assert (losses.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy")
     assert train.get_label() == "train" and list(train.get_ydata()) == [0.9, 0.5, 0.4]
     assert val.get_label() == "val" and val.get_xydata().tolist() == [[1, 0.8], [3, 0.6]]
     assert list(accuracy.lines[0].get_ydata()) == [0.8, 0.9, 0.85]
-    assert best.get_label() == "best epoch" and list(best.get_xdata()) == [2, 2]
+    assert kept.get_label() == "kept epoch" and list(kept.get_xdata()) == [2, 2]
+    assert figure.get_suptitle() == "Learning curves, best epoch 2 kept"
     assert losses.get_yscale() == "linear"
 
 
@@ -374,6 +398,102 @@ def test_accuracy_is_never_logarithmic_and_in_percent():
 
 
 def test_epochs_are_whole_numbers_even_where_there_is_one():
-    figure = LearningCurve([1], {"train/loss": [0.5], "val/loss": [0.4]}, best_epoch=1).draw()
+    figure = LearningCurve([1], {"train/loss": [0.5], "val/loss": [0.4]}, kept_epoch=1).draw()
     figure.draw_without_rendering()
     assert [tick for tick in figure.axes[0].get_xticks() if 0.5 <= tick <= 1.5] == [1]
+
+
+def test_learning_curve_marks_the_last_epoch_where_that_is_kept():
+    figure = LearningCurve([1, 2, 3], {"val/loss": [0.3, 0.2, 0.4]}, kept_epoch=3, kept_as="last").draw()
+    assert figure.get_suptitle() == "Learning curves, last epoch 3 kept"
+    assert list(figure.axes[0].lines[-1].get_xdata()) == [3, 3]
+
+
+# Colors that are told apart with color blindness (Machado, Oliveira and Fernandes 2009, severity 1), in linear sRGB.
+SEEN_AS = {
+    "typical": np.eye(3),
+    "protanopia": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deuteranopia": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "tritanopia": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
+}
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def lab(color, vision: str) -> np.ndarray:
+    """CIELAB of an sRGB color as it is seen."""
+    color = np.array(to_rgb(color))
+    linear = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
+    xyz = TO_XYZ @ (SEEN_AS[vision] @ linear).clip(0, 1) / [0.95047, 1, 1.08883]
+    root = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * root[1] - 16, 500 * (root[0] - root[1]), 200 * (root[1] - root[2])])
+
+
+def codes_picture(num_classes: int) -> LatentScatter:
+    angle = 2 * np.pi * np.arange(num_classes) / num_classes
+    return LatentScatter(
+        np.stack([np.cos(angle), np.sin(angle)], 1), np.arange(num_classes), [f"class {n}" for n in range(num_classes)]
+    )
+
+
+@pytest.mark.parametrize("vision", SEEN_AS)
+@pytest.mark.parametrize("num_classes", [2, 7, 8, 10, 20])
+def test_any_two_classes_differ_in_marker_or_in_a_color_that_everyone_can_tell(num_classes, vision):
+    few = boundary(
+        labels=np.arange(3) % num_classes,
+        probabilities=np.full((len(GRID_Y), len(GRID_X), num_classes), 1 / num_classes),
+        class_names=[f"{index}" for index in range(num_classes)],
+    )
+    for picture in (codes_picture(num_classes), few):
+        (axes,) = picture.draw().axes
+        marks = [marks for marks in axes.collections if not isinstance(marks, ContourSet)]
+        assert len(marks) == num_classes
+        seen = [(lab(mark.get_facecolor()[0, :3], vision), mark.get_paths()[0].vertices.tolist()) for mark in marks[:]]
+        for first in range(num_classes):
+            for second in range(first):
+                difference = np.linalg.norm(seen[first][0] - seen[second][0])  # CIE76; 2.3 is just noticeable
+                assert difference > 15 or seen[first][1] != seen[second][1], f"{first} and {second}"
+
+
+def test_many_classes_of_codes_have_their_names_where_they_lie():
+    picture = codes_picture(10)
+    (axes,) = picture.draw().axes
+    assert [text.get_text() for text in axes.texts] == list(picture.class_names)
+    assert np.allclose([text.get_position() for text in axes.texts], picture.codes)
+    assert len(codes_picture(7).draw().axes[0].texts) == 0
+
+
+def test_samples_far_from_all_real_points_are_marked_at_the_frame_and_counted():
+    real = np.array([[0.0, 0.0], [1.0, 1.0]])
+    made = np.array([[0.5, 0.5], [100.0, 0.5], [0.5, -1e6], [np.nan, 0.0]])
+    _, axes = SampledPoints(real, made).draw().axes
+    assert axes.get_title(loc="left") == "4 generated points, 2 outside the frame, 1 not finite"
+    _, inside, outside = axes.collections  # the modes come first
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert inside.get_offsets().tolist() == [[0.5, 0.5]]
+    assert outside.get_offsets().tolist() == [[right, 0.5], [0.5, bottom]]
+    assert left < 0 and top > 1
+
+
+def test_points_that_are_all_inside_are_drawn_without_a_word():
+    _, axes = SampledPoints(np.eye(2), np.eye(2)).draw().axes
+    assert axes.get_title(loc="left") == "2 generated points" and len(axes.collections) == 2
+
+
+def test_samples_that_are_not_finite_draw_and_say_so():
+    nowhere = np.full((3, 2), np.nan)
+    (alone,) = SampledPoints(np.empty((0, 2)), nowhere).draw().axes
+    assert alone.get_title(loc="left") == "3 generated points, 3 not finite"
+    first, second = PointStrip([np.eye(2), nowhere], ["step 0", "step 9"]).draw().axes
+    assert first.get_title(loc="left") == "step 0" and second.get_title(loc="left") == "step 9, 3 not finite"
+    images = np.zeros((2, 1, 3, 3))
+    images[1, 0, 0, 0] = np.nan
+    assert ImageGrid(images, title="Samples").draw().get_suptitle() == "Samples (1 with pixels that are not finite)"
+    (sheet,) = ImageSheet(images[None], "Samples").draw().axes
+    assert sheet.get_title(loc="left") == "Samples (1 with pixels that are not finite)"
+    assert np.isfinite(np.asarray(sheet.images[0].get_array())).all()

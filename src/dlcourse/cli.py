@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from dlcourse import terminal
 from dlcourse.commands.error_report import TRACEBACK_VARIABLE, report
 from dlcourse.errors import ConfigError
 from dlcourse.options import suggestion
@@ -18,22 +19,32 @@ from dlcourse.stopping import end_quietly
 HELP = """\
 dlcourse: a command-line lab bench for learning deep learning
 
-  dlcourse train [GROUP=NAME ...] [OPTION=VALUE ...]   train a model, measure it on held-out data
-  dlcourse resume RUN [trainer.epochs=N]               go on with a run that was stopped, killed or cut short
-  dlcourse sample RUN [--label ... | --prompt ...]     images or text made up by a trained model
-  dlcourse count [NAME]                                count the parameters of GPT-1, GPT-2 and smaller ones
-  dlcourse list [GROUP | NAME]                         print the models, data sets, ... and their options
+  dlcourse train [GROUP=NAME ...]   train a model, measure it on held-out data;
+                 [OPTION=VALUE ...] the options are in dlcourse list
+  dlcourse resume RUN               continue a run that was stopped or cut short
+  dlcourse sample RUN               images or text from a trained generative model
+  dlcourse count [NAME]             count the parameters of GPT-1, GPT-2, ...
+  dlcourse list [GROUP | NAME]      the models, data sets, ... and their options
 
 Examples:
-  dlcourse train                                       a small network on digits
+  dlcourse train                    a small network on digits
   dlcourse train model=cnn data=mnist trainer.epochs=3
   dlcourse train -m model=mlp,cnn optimizer.lr=0.1,0.01
   dlcourse list optimizers
 
-Flags: --help (also behind a verb), --version, --traceback (the whole traceback with an error)
+Flags:
+  --help        also behind a verb
+  --version
+  --traceback   the whole traceback with an error
+
 Tab completion: eval "$(dlcourse train -sc install=bash)"
-Exit codes: 0 done; 1 a run failed; 2 bad input, nothing was done; 3 disk, permission or memory; 4 some runs of a sweep
-  failed; 130 Ctrl-C, 143 SIGTERM: saved, dlcourse resume goes on
+Exit codes:
+  0    done
+  1    a run failed
+  2    bad input, nothing was done
+  3    disk, permission or memory
+  4    some runs of a sweep failed
+  130  Ctrl-C, 143 SIGTERM: saved; dlcourse resume continues
 """
 
 _COMPLETION_FLAGS = ("-sc", "--shell-completion")
@@ -71,7 +82,11 @@ def _leave_removed_folder() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command line, by default the program's own, and return its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    with terminal.guarded():
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(words: list[str]) -> int:
     if "--traceback" in words:
         os.environ[TRACEBACK_VARIABLE] = "1"
     try:
@@ -91,11 +106,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _dispatch(words: list[str]) -> int:
     if not words:
-        print(HELP, file=sys.stderr, end="")
+        terminal.print_help(HELP, sys.stderr)
         return 2
     first, *rest = words
     if first in ("--help", "-h", "help"):
-        print(HELP, end="")
+        terminal.print_help(HELP)
         return 0
     if first == "--version":
         from dlcourse import __version__

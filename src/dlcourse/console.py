@@ -8,8 +8,11 @@ from collections.abc import Iterable
 
 from tqdm import tqdm
 
+from dlcourse import terminal
+
 _LABEL_WIDTH = 7
 _REFRESH_SECONDS = 0.1
+_BAR = "epoch {epoch}  run {{percentage:3.0f}} % {{bar}} {numbers}{{remaining}} left"
 
 
 class Console:
@@ -20,22 +23,37 @@ class Console:
         self._shows_bar = sys.stderr.isatty() and not quiet
         self._bar: tqdm | None = None  # type: ignore[type-arg]
         self._next_refresh = 0.0
+        self._epochs = 0
 
     def say(self, label: str, *lines: str) -> None:
-        """One or more lines under a label: `data   54,000 train / ...`."""
-        for number, line in enumerate(lines):
-            self._print(f"{label if number == 0 else '':<{_LABEL_WIDTH}}{line}".rstrip())
+        """One or more lines under a label, folded to the terminal: `data   54,000 train / ...`."""
+        pieces = [piece for line in lines for piece in _folded(line, _LABEL_WIDTH)]
+        for number, piece in enumerate(pieces):
+            self._print_labeled(label if number == 0 else "", piece)
 
-    def rows(self, lines: Iterable[str]) -> None:
-        """Lines as they are."""
-        for line in lines:
-            self._print(line)
+    def show(self, label: str, text: str) -> None:
+        """A path or a command under a label: in one line however long, so that it can be copied."""
+        self._print_labeled(label, terminal.escaped(text, one_line=True))
 
-    def start_progress(self, total_steps: int) -> None:
-        """Begin the bar of a whole training."""
+    def rows(self, lines: Iterable[str], *, mark: str = "") -> None:
+        """Lines without a label, folded to the terminal; behind the last a mark of success, if any."""
+        pieces = [piece for line in lines for piece in _folded(line, 0)]
+        for number, piece in enumerate(pieces, start=1):
+            is_marked = mark and number == len(pieces)
+            self._print(f"{piece}  {terminal.styled(mark, 'green')}" if is_marked else piece)
+
+    def start_progress(self, total_steps: int, epochs: int, done: int = 0) -> None:
+        """Begin the bar of a whole training, of which `done` steps were made before."""
         if self._shows_bar:
+            self._epochs = epochs
             self._bar = tqdm(
-                total=total_steps, unit="step", leave=False, dynamic_ncols=True, mininterval=_REFRESH_SECONDS
+                total=total_steps,
+                initial=done,
+                file=terminal.unguarded(sys.stderr),
+                bar_format=_BAR.format(epoch=f"1/{epochs}", numbers=""),
+                leave=False,
+                dynamic_ncols=True,
+                mininterval=_REFRESH_SECONDS,
             )
 
     def wants_progress(self) -> bool:
@@ -43,12 +61,12 @@ class Console:
         return self._bar is not None and time.monotonic() >= self._next_refresh
 
     def progress(self, step: int, epoch: int, loss: float, rate: float) -> None:
-        """Move the bar to a step."""
+        """Move the bar to a step: its length is the share of the whole run."""
         if self._bar is None:
             return
         self._next_refresh = time.monotonic() + _REFRESH_SECONDS
-        self._bar.set_description(f"epoch {epoch}", refresh=False)
-        self._bar.set_postfix_str(f"loss {loss:.4f}, lr {rate:.3g}", refresh=False)
+        numbers = f"loss {format_metric('loss', loss):<7} lr {rate:<9.3g}"
+        self._bar.bar_format = _BAR.format(epoch=f"{epoch}/{self._epochs}", numbers=numbers)
         self._bar.update(step - self._bar.n)
 
     def end_progress(self) -> None:
@@ -56,6 +74,9 @@ class Console:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+    def _print_labeled(self, label: str, line: str) -> None:
+        self._print(f"{terminal.styled(label, 'bold')}{' ' * (_LABEL_WIDTH - len(label))}{line}".rstrip())
 
     def _print(self, line: str) -> None:
         if self._quiet:
@@ -68,6 +89,12 @@ class Console:
             self._quiet = True
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _folded(line: str, before: int) -> list[str]:
+    """The line in pieces that fit behind `before` columns of a terminal. What reads a pipe reads line by line."""
+    line = terminal.escaped(line, one_line=True)
+    return terminal.folded(line, max(terminal.width() - before, 20), indent=2) if sys.stdout.isatty() else [line]
 
 
 def format_metric(name: str, value: float) -> str:

@@ -63,7 +63,7 @@ def recorded_status(folder: RunFolder, console: Console) -> Iterator[Callable[[s
         with contextlib.suppress(OSError):
             status("stopped")  # raises OutputError if the folder is gone: then nothing can be resumed there
         by = stop.signal if isinstance(stop, StoppedError) and stop.signal != "SIGINT" else "Ctrl-C"
-        console.say("stop", f"stopped by {by}; go on with: dlcourse resume {shlex.quote(str(folder.path))}")
+        console.show("stop", f"stopped by {by}; go on with: dlcourse resume {shlex.quote(str(folder.path))}")
         raise
     except Exception as error:
         with contextlib.suppress(OSError, OutputError):

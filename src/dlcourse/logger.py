@@ -7,20 +7,25 @@ from types import TracebackType
 from dlcourse.board import Board
 from dlcourse.checkpoint import Stretch
 from dlcourse.metrics import METRICS, MetricsLog, read_metrics
-from dlcourse.plots import save_png, to_image
+from dlcourse.plots import Picture, save_png, to_image
 from dlcourse.run import RunFolder
 from dlcourse.spec import Report
+from dlcourse.terminal import escaped
+
+_SPLITS = {"val": "validation", "test": "test"}
 
 
 class Logger:
     """One writer of `<split>/<name>` scalars, and of full reports with their tables and pictures.
 
     metrics.jsonl is the truth, of which `start` is what counts where a run resumes; `lost` says why that is not there any
-    more, or nothing. TensorBoard is made again from it.
+    more, or nothing. TensorBoard is made again from it. `subject` is what every picture says it is of, such as `mlp on
+    digits`.
     """
 
-    def __init__(self, folder: RunFolder, start: Stretch | None = None) -> None:
+    def __init__(self, folder: RunFolder, start: Stretch | None = None, *, subject: str = "") -> None:
         self._folder = folder
+        self._subject = subject
         self._metrics = MetricsLog(folder / METRICS, start)
         self.lost = self._metrics.lost
         self.board = Board.anew(folder.path, read_metrics(folder / METRICS))
@@ -45,12 +50,20 @@ class Logger:
             self._folder.write_table(f"{place}{name}{end}.csv", rows)
         for name, text in report.texts.items():
             file = f"{place}{name}{end}.txt"
-            self._folder.write_text(file, text)
+            self._folder.write_text(file, escaped(text))
             self._log(step, epoch, {"text": f"{split}/{name}", "file": file})
+        measured = f"{_SPLITS[split]} set" + (f", epoch {epoch}" if end else "")
         for name, picture in report.pictures.items():
-            file = f"{place}{name}{end}.png"
-            save_png(to_image(picture), self._folder / file)
-            self._log(step, epoch, {"picture": f"{split}/{name}", "file": file})
+            self._save(picture, measured, f"{place}{name}{end}.png", f"{split}/{name}", step, epoch)
+
+    def picture(self, name: str, step: int, epoch: int, picture: Picture) -> None:
+        """Log a picture of the run as a whole."""
+        self._save(picture, "", f"{name}.png", name, step, epoch)
+
+    def _save(self, picture: Picture, measured: str, file: str, tag: str, step: int, epoch: int) -> None:
+        caption = [part for part in (self._subject, measured) if part]
+        save_png(to_image(picture, ", ".join(caption)), self._folder / file)
+        self._log(step, epoch, {"picture": tag, "file": file})
 
     def sync(self) -> Stretch:
         """Make what metrics.jsonl holds durable; returns how far that is.

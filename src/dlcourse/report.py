@@ -15,7 +15,11 @@ from dlcourse.run import CONFIG, OVERRIDES, RunFolder
 from dlcourse.spec import Data, Report
 from dlcourse.summary import count_parameters, summarize, table
 from dlcourse.tasks.task import Task
-from dlcourse.trainer import batch_size
+from dlcourse.terminal import escaped
+from dlcourse.trainer import SELECTED, batch_size
+
+CURVE = "learning_curve"
+"""The picture of the whole training; it is of no split."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def hyperparameters(setup: Setup) -> dict[str, str | float]:
 
 def results(task: Task) -> list[str]:
     """The tags of the numbers beside the hyperparameters: the kept weights' on validation, and the test's."""
-    return [f"{split}/{name}" for split in ("kept", "test") for name in ("loss", task.main_metric)]
+    return [f"{split}/{name}" for split in (SELECTED, "test") for name in ("loss", task.main_metric)]
 
 
 def write_report(folder: RunFolder, setup: Setup, history: History, test: Report, seconds: float) -> None:
@@ -154,16 +158,16 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
         "",
         *test.lines,
     ]
-    folder.write_text("report.txt", "\n".join(lines).rstrip() + "\n")
+    folder.write_text("report.txt", escaped("\n".join(lines)).rstrip() + "\n")
 
 
 def say_end(console: Console, folder: RunFolder, setup: Setup, history: History, test: Report) -> None:
     """The last lines on the console: what was reached, where it lies, and the command that opens it."""
     console.say("test", f"{test.headline}   {_kept(setup, history)}", *test.highlights)
-    texts, pictures = [f"{name}.txt" for name in test.texts], [f"{name}.png" for name in test.pictures]
+    texts, pictures = [f"{name}.txt" for name in test.texts], [f"{name}.png" for name in (*test.pictures, CURVE)]
     console.say("saved", "  ".join(["report.txt", *texts, *pictures, "metrics.jsonl"]))
     place = folder.path if setup.config.run.dir else folder.path.parent
-    console.say("look", f"tensorboard --logdir {shlex.quote(str(place))}")
+    console.show("look", f"tensorboard --logdir {shlex.quote(str(place))}")
 
 
 def _kept(setup: Setup, history: History) -> str:

@@ -42,18 +42,19 @@ def check_out(out: Path) -> None:
         raise _taken(out)
 
 
-def write(report: Report, folder: Path, out: Path | None) -> list[Path]:
+def write(report: Report, folder: Path, config: RunConfig, out: Path | None) -> list[Path]:
     """Write the pictures, and the texts where a file is named, never over a file that is there; returns the files.
 
     Without `out` the files are numbered: `samples/samples_0001.png` in the run folder; of several processes that sample
     at once each gets numbers of its own. Raises ConfigError, OutputError.
     """
     texts = "\n".join(report.texts.values())
+    caption = f"{config.model.name} on {config.data.name}"
     if out is None:
-        return _write_numbered(report, folder)
+        return _write_numbered(report, folder, caption)
     if len(report.pictures) + bool(texts) > 1:
         raise ConfigError(f"--out {out} names one file, and there is more than one; leave it out")
-    contents = [to_png(to_image(picture)) for picture in report.pictures.values()]
+    contents = [to_png(to_image(picture, caption)) for picture in report.pictures.values()]
     content = contents[0] if contents else f"{texts}\n".encode()
     with output_errors(out):
         try:
@@ -67,14 +68,14 @@ def _taken(out: Path) -> ConfigError:
     return ConfigError(f"--out {out} exists already; name a file that does not")
 
 
-def _write_numbered(report: Report, folder: Path) -> list[Path]:
+def _write_numbered(report: Report, folder: Path, caption: str) -> list[Path]:
     if not report.pictures:
         return []
     RunFolder(folder).refuse_what_is_not_ours()
     place = folder / "samples"
     with output_errors(place):
         place.mkdir(exist_ok=True)
-        return [_write_under_next(place, name, to_png(to_image(p))) for name, p in report.pictures.items()]
+        return [_write_under_next(place, name, to_png(to_image(p, caption))) for name, p in report.pictures.items()]
 
 
 def _write_under_next(place: Path, name: str, content: bytes) -> Path:

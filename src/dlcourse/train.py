@@ -11,7 +11,7 @@ from typing import Any
 from dlcourse import report, resuming, saving
 from dlcourse.building import batch_notes, build_data, build_task, check_entries, fingerprint, planned_rate
 from dlcourse.checkpoint import Checkpoints
-from dlcourse.config import RunConfig
+from dlcourse.config import RunConfig, TrainerConfig
 from dlcourse.console import Console
 from dlcourse.device import (
     DEVICES,
@@ -35,6 +35,7 @@ from dlcourse.run import WEIGHTS, RunFolder
 from dlcourse.spec import Report
 from dlcourse.stopping import Stop
 from dlcourse.tasks import choose
+from dlcourse.tasks.task import Task
 from dlcourse.trainer import Trainer, batch_size, evaluate
 
 
@@ -86,7 +87,7 @@ def resume(paused: Paused, config: RunConfig, overrides: list[str]) -> RunResult
         raise ConfigError(f"trainer.epochs={config.trainer.epochs}: the run has done {epochs} epochs already")
     if resuming.status(paused.folder.path) == "done" and not _asks_for_more(config, paused):
         more = f"trainer.epochs={2 * epochs}" if epochs == config.trainer.epochs else "trainer.patience=N"
-        Console().say(
+        Console().show(
             "done",
             f"{paused.folder.path} is complete: {epochs} epoch{'' if epochs == 1 else 's'}; for more of them type "
             f"dlcourse resume {shlex.quote(str(paused.folder.path))} {more}",
@@ -150,7 +151,7 @@ class _Session:
         The caller defers signals to stop: none may come before the folder tells what can be gone on with.
         """
         setup, console = self._setup, self._console
-        console.say("run", str(folder.path))
+        console.show("run", str(folder.path))
         checkpoints = resuming.checkpoints(folder, setup.config.trainer.checkpoint.keep)
         with (
             recorded_status(folder, console) as status,
@@ -186,7 +187,8 @@ class _Session:
         setup, data, task = self._setup, self._setup.data, self._setup.task
         config, device = setup.config.trainer, setup.device
         checkpoint = paused.checkpoint if paused else None
-        with Logger(folder, checkpoint.log if checkpoint else None) as logger:
+        subject = f"{setup.config.model.name} on {setup.config.data.name}"
+        with Logger(folder, checkpoint.log if checkpoint else None, subject=subject) as logger:
             logger.board.text("command", f"`{setup.command}`")
             logger.board.text("config", f"```yaml\n{setup.config.to_yaml()}\n```")
             if config.log_graph:
@@ -206,8 +208,8 @@ class _Session:
             except DivergedError as error:
                 raise diagnosed(error, setup.config, data) from error
             test = evaluate(task, data.test, config.eval_batch_size, device, full=True)
-            test.pictures["learning_curve"] = _learning_curve(history, task.main_metric)
             logger.report("test", history.steps, history.epochs[-1], test)
+            logger.picture(report.CURVE, history.steps, history.epochs[-1], _learning_curve(history, task, config))
             logger.board.hyperparameters(report.hyperparameters(setup), report.results(task))
         return history, test
 
@@ -265,6 +267,7 @@ def _device(config: RunConfig, paused: Paused | None) -> Device:
     return device
 
 
-def _learning_curve(history: History, metric: str) -> LearningCurve:
-    shown = {tag: values for tag, values in history.series.items() if tag.rpartition("/")[2] in ("loss", metric)}
-    return LearningCurve(history.epochs, shown, history.best_epoch)
+def _learning_curve(history: History, task: Task, config: TrainerConfig) -> LearningCurve:
+    names = ("loss", task.main_metric)
+    shown = {tag: values for tag, values in history.series.items() if tag.rpartition("/")[2] in names}
+    return LearningCurve(history.epochs, shown, history.kept_epoch, config.weights)

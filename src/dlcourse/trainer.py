@@ -24,6 +24,11 @@ from dlcourse.tallies import Means, Pending
 from dlcourse.tasks.task import Task
 from dlcourse.weights import load_weights, save_weights
 
+SELECTED = "selected"
+"""The tag of the validation numbers that go with the kept weights, be they the best or the last epoch's.
+
+One tag for both, so that TensorBoard's HParams can compare runs with `trainer.weights=best` and `last` in one column.
+"""
 _MAX_ROWS = 25
 
 
@@ -80,7 +85,7 @@ class Trainer:
                 )
             self.save()
             self._stop.check()
-        self._logger.scalars("kept", self.history.steps, self.history.kept_epoch, self.history.kept)
+        self._logger.scalars(SELECTED, self.history.steps, self.history.kept_epoch, self.history.kept)
         self._logger.scalars("time", self.history.steps, self.epochs_done, {"saving_seconds": self._saver.seconds})
         load_weights(self._task.model, self._weights)
         return self.history
@@ -125,7 +130,8 @@ class Trainer:
 
     @contextlib.contextmanager
     def _progress(self) -> Iterator[None]:
-        self._console.start_progress(self._config.epochs * steps_per_epoch(self._config, self._data))
+        steps = self._config.epochs * steps_per_epoch(self._config, self._data)
+        self._console.start_progress(steps, self._config.epochs, self.history.steps)
         try:
             yield
         finally:
@@ -215,23 +221,20 @@ class Trainer:
             history.kept_epoch, history.kept = epoch, report.scalars
             save_weights(task.model, self._weights)
         if self._shows_row(epoch):
-            self._console.rows([self._row(epoch, values, is_best)])
+            self._console.rows([self._row(epoch, values)], mark="best" if is_best else "")
 
     def _shows_row(self, epoch: int) -> bool:
         """A long training shows about as many rows as fit on a screen."""
         epochs = self._config.epochs
         return epoch == epochs or epoch % max(1, math.ceil(epochs / _MAX_ROWS)) == 0 or epoch == self._config.eval_every
 
-    def _row(self, epoch: int, values: dict[str, float], is_best: bool) -> str:
-        """The epoch's line, of at most 80 characters."""
+    def _row(self, epoch: int, values: dict[str, float]) -> str:
+        """The epoch's line, of at most 80 characters with the mark of the best."""
         shown = ""
         for name, splits in self._columns():
             numbers = (format_metric(name, values[f"{split}/{name}"]) for split in splits)
             shown += f"  {' / '.join(f'{number:>9}' for number in numbers):>21}"
-        return (
-            f"{epoch:5d}{shown}  {self._task.rate:8.3g}  {format_seconds(self.history.epoch_seconds):>10}"
-            f"{'  best' if is_best else ''}"
-        )
+        return f"{epoch:5d}{shown}  {self._task.rate:8.3g}  {format_seconds(self.history.epoch_seconds):>10}"
 
     def _columns(self) -> list[tuple[str, tuple[str, ...]]]:
         """The numbers of an epoch's line, each with the splits that it is shown of."""

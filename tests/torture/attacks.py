@@ -190,8 +190,8 @@ _EXPERIMENTS = {
     "run folder": "hydra:\n  run: {dir: ../victim/run}\n",
     "output_subdir": "hydra:\n  output_subdir: ../victim\n",
     "working folder": "hydra:\n  job: {chdir: true}\n  run: {dir: ../victim/run}\n",
-    "logging from a hub": "hydra:\n  job_logging:\n    version: 1\n    root: {handlers: []}\n    formatters:\n      x: {'()': torch.hub.load,"
-    " repo_or_dir: own/hub, model: evil, source: local}\n",
+    "logging from a hub": "hydra:\n  job_logging:\n    version: 1\n    root: {handlers: []}\n"
+    "    formatters:\n      x: {'()': torch.hub.load, repo_or_dir: own/hub, model: evil, source: local}\n",
     "log over a file": "hydra:\n  job_logging:\n    version: 1\n    handlers:\n      x: {class: logging.FileHandler,"
     " mode: w, filename: ../victim/precious.txt}\n    root: {handlers: [x]}\n",
     "callback group": "defaults:\n  - override /hydra/callbacks: evil\n",

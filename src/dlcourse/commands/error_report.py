@@ -7,6 +7,7 @@ import sys
 import traceback
 
 from dlcourse.errors import OutputError, ResourceError, UserError, is_out_of_memory
+from dlcourse.terminal import styled
 
 TRACEBACK_VARIABLE = "DLCOURSE_TRACEBACK"
 
@@ -20,17 +21,18 @@ def report(error: Exception) -> int:
     The code stays what it is where stderr takes no line, as on a full disk.
     """
     told = _as_user_error(error)
+    kind, colon, text = error_line(error).partition(":")
     with contextlib.suppress(OSError, ValueError):
         if os.environ.get(TRACEBACK_VARIABLE) == "1":
             traceback.print_exception(error)
-        print(f"dlcourse: {error_line(error)}", file=sys.stderr, flush=True)
+        print(f"dlcourse: {styled(kind + colon, 'bold', 'red', stream=sys.stderr)}{text}", file=sys.stderr, flush=True)
     return told.exit_code if isinstance(told, UserError) else 1
 
 
 def error_line(error: Exception) -> str:
     """`error: ...` for what a user can mend, `internal error: ...` for a defect of dlcourse."""
     told = _as_user_error(error)
-    text = " ".join(str(told).splitlines())
+    text = " ".join(str(told).split("\n"))
     if isinstance(told, UserError):
         return f"error: {text}"
     where = [*getattr(error, "__notes__", []), "run again with --traceback to see where it comes from"][0]

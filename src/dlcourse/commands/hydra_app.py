@@ -26,6 +26,7 @@ from dlcourse.config import RunConfig, conf_dir
 from dlcourse.errors import ConfigError
 from dlcourse.hints import hints, plain
 from dlcourse.options import suggestion
+from dlcourse.terminal import folded_output
 from dlcourse.yaml_file import read_yaml
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def main(words: list[str]) -> None:
         # Hydra knows no way to take an entry away again; none is what the defaults list says.
         parsed = parse([word for word in flags.overrides if word != "experiment=null"])
         overrides = front_door.check(parsed, places, sweep=flags.multirun)
-    with _missing_package_as_one_line(flags):
+    shows_help = flags.help or flags.hydra_help
+    with _missing_package_as_one_line(flags), folded_output() if shows_help else contextlib.nullcontext():
         _run_hydra([*_flags_for_hydra(flags, places), *overrides], sweeping=flags.multirun)
 
 

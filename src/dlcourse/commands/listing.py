@@ -1,25 +1,23 @@
 """`dlcourse list`: the entries of every group and their options, read from the YAML files and their comments."""
 
-import os
-import sys
-import textwrap
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from shutil import get_terminal_size
 
 from dlcourse.commands import config_files
 from dlcourse.commands.config_files import GROUPS
-from dlcourse.commands.entry_files import Entry, read_entry
+from dlcourse.commands.entry_files import Entry, Option, read_entry
 from dlcourse.errors import ConfigError
 from dlcourse.options import hint, suggestion
+from dlcourse.terminal import folded, print_help, styled, width, wrapped
 
 HELP = """\
-dlcourse list                all models, data sets, tasks, optimizers, ... and their options
-dlcourse list optimizers     the entries of one group: each option with type, default and meaning
-dlcourse list model=cnn      one entry; `dlcourse list cnn` finds it by its name alone
-dlcourse list fits           which model trains on which data set
-  --config-dir DIR           list the YAML files in DIR/model, DIR/data, ... too
+dlcourse list            the names of all models, data sets, optimizers, ...
+dlcourse list model      all models, each option with type, default and meaning
+dlcourse list model=cnn  one entry; dlcourse list cnn finds it by its name alone
+dlcourse list fits       which model trains on which data set
+dlcourse list all        every entry in short, with the defaults of its options
+  --config-dir DIR       list the YAML files in DIR/model, DIR/data, ... too
 """
 
 _TITLES = {
@@ -37,46 +35,18 @@ _WORDS = {word: group for group in GROUPS for word in (group, f"{group}s", _TITL
     "dataset": "data",
     "datasets": "data",
 }
-_PIPED_WIDTH = 100
-
-
-@dataclass(frozen=True)
-class Page:
-    """How to print: the width in characters, and whether bold and dim may be used."""
-
-    width: int
-    styled: bool
-
-    def bold(self, text: str) -> str:
-        return f"\033[1m{text}\033[0m" if self.styled else text
-
-    def dim(self, text: str) -> str:
-        return f"\033[2m{text}\033[0m" if self.styled else text
-
-    def wrap(self, text: str, indent: int, first: str | None = None) -> list[str]:
-        """The text in lines of the page's width behind `indent` blanks, or behind `first` in the first line."""
-        blanks = " " * indent
-        return textwrap.wrap(
-            text,
-            max(self.width, indent + 20),
-            initial_indent=blanks if first is None else first,
-            subsequent_indent=blanks,
-            break_long_words=False,
-            break_on_hyphens=False,
-        ) or ([first.rstrip()] if first else [])
+_FEW = 4
+"""Entries with the same option, from which on it is said once for all of them."""
 
 
 def main(words: list[str]) -> int:
     """Print what the words behind `list` ask for; raises ConfigError."""
     if "--help" in words or "-h" in words:
-        print(HELP, end="")
+        print_help(HELP)
         return 0
     config_dir, names = _parse(words)
     places = config_files.folders(config_dir)
-    page = _page()
-    lines = _overview(places, page) if not names else []
-    for name in names:
-        lines += _chosen(name, places, page)
+    lines = [line for name in names for line in _chosen(name, places)] if names else _overview(places)
     print("\n".join(lines).strip("\n"))
     return 0
 
@@ -96,64 +66,99 @@ def _parse(words: list[str]) -> tuple[str | None, list[str]]:
     return config_dir, names
 
 
-def _page() -> Page:
-    if not sys.stdout.isatty():
-        return Page(_PIPED_WIDTH, styled=False)
-    styled = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return Page(get_terminal_size((_PIPED_WIDTH, 24)).columns, styled)
+def _overview(places: Sequence[Path]) -> list[str]:
+    """One screen: the names in each group, and how to see more."""
+    indent = max(map(len, GROUPS)) + 2
+    lines = wrapped("GROUP=NAME picks an entry: dlcourse train model=cnn data=mnist", width(), 0)
+    lines.append("")
+    for group in GROUPS:
+        names = "  ".join(config_files.entries(group, places))
+        lines += _first_styled(group, wrapped(names, width(), indent, group.ljust(indent))) if names else []
+    return [*lines, "", *(piece for line in HELP.splitlines()[1:5] for piece in folded(line, width()))]
 
 
-def _overview(places: Sequence[Path], page: Page) -> list[str]:
+def _all(places: Sequence[Path]) -> list[str]:
+    """Every entry of every group, in short."""
     lines: list[str] = []
     for group in GROUPS:
         entries = _entries(group, places)
-        if entries:
-            lines += ["", page.bold(_TITLES[group]) + page.dim(f"   {group}=NAME")]
-            for entry in entries:
-                lines += _in_short(entry, page, max(len(entry.name) for entry in entries) + 4)
-    hint = (
-        "dlcourse list model, or model=cnn: each option with its type, default and meaning; fits: what goes with what"
-    )
-    return [*lines, "", *page.wrap(hint, 0)]
+        if not entries:
+            continue
+        lines += ["", styled(_TITLES[group], "bold") + styled(f"   {group}=NAME", "dim")]
+        shared = _shared(entries)
+        if shared:
+            lines += wrapped(f"  shared: {_in_short(shared)}", width(), 10, "")
+        for entry in entries:
+            lines += _summary(entry, shared, max(len(entry.name) for entry in entries) + 4)
+    return lines
 
 
 def _entries(group: str, places: Sequence[Path]) -> list[Entry]:
     return [read_entry(group, path) for path in config_files.entries(group, places).values()]
 
 
-def _in_short(entry: Entry, page: Page, indent: int) -> list[str]:
-    """Name and meaning, and below them the options as `name=default`; experiments are told by their meaning alone."""
-    name = f"  {entry.name}".ljust(indent)
-    lines = page.wrap(entry.head[0] if entry.head else "", indent, name)
-    lines[0] = lines[0].replace(entry.name, page.bold(entry.name), 1)
+def _shared(entries: Sequence[Entry]) -> list[Option]:
+    """The options that several entries have in the same words: all of two or three, or else at least four."""
+    counts = Counter(option for entry in entries for option in entry.options)
+    shared = [option for option, count in counts.items() if count > 1 and count >= min(_FEW, len(entries))]
+    first = {option.path[0]: place for place, option in reversed(list(enumerate(shared)))}
+    return sorted(shared, key=lambda option: first[option.path[0]])  # those of a section together
+
+
+def _summary(entry: Entry, shared: Sequence[Option], indent: int) -> list[str]:
+    """Name and meaning, and below them the options; experiments are told by their meaning alone."""
+    lines = wrapped(entry.head[0] if entry.head else "", width(), indent, f"  {entry.name}".ljust(indent))
+    lines = _first_styled(entry.name, lines)
     if entry.group != "experiment":
-        options = " ".join(
-            f"{'.'.join(option.path)}={option.default.replace(' ', '')}" for option in entry.options if option.default
-        )
-        lines += [page.dim(line) for line in page.wrap(options, indent)]
+        own = [option for option in entry.options if option not in shared]
+        for text in (_in_short(own), _also(entry, shared)):
+            lines += [styled(line, "dim") for line in wrapped(text, width(), indent)]
     return lines
 
 
-def _fits(page: Page) -> list[str]:
+def _in_short(options: Sequence[Option]) -> str:
+    """`hidden=[256,128] activation=relu`."""
+    return " ".join(
+        f"{'.'.join(option.path)}={option.default.replace(' ', '')}" for option in options if option.default
+    )
+
+
+def _also(entry: Entry, shared: Sequence[Option]) -> str:
+    """The shared options that an entry has, by their names: `also subset val_fraction augment.*`."""
+    taken = [option for option in entry.options if option in shared]
+    names = dict.fromkeys(option.name if option.depth == 0 else f"{option.path[0]}.*" for option in taken)
+    sections = {name.removesuffix(".*") for name in names if name.endswith(".*")}
+    return " ".join(["also", *(name for name in names if name not in sections)]) if names else ""
+
+
+def _first_styled(name: str, lines: list[str]) -> list[str]:
+    """The lines with the name that begins the first of them in bold."""
+    return [lines[0].replace(name, styled(name, "bold"), 1), *lines[1:]]
+
+
+def _fits() -> list[str]:
     """The data sets of each model, a paragraph each."""
     from dlcourse.commands.fits import fits  # imports torch
 
     table = fits()
-    width = max(map(len, table)) + 4
-    lines = ["", page.bold("models and the data sets they train on")]
+    indent = max(map(len, table)) + 4
+    lines = ["", styled("models and the data sets they train on", "bold")]
     for model, names in table.items():
-        lines += page.wrap(" ".join(names), width, f"  {model}".ljust(width))
+        lines += _first_styled(model, wrapped(" ".join(names), width(), indent, f"  {model}".ljust(indent)))
     return lines
 
 
-def _chosen(name: str, places: Sequence[Path], page: Page) -> list[str]:
+def _chosen(name: str, places: Sequence[Path]) -> list[str]:
     """The details of a whole group, of `group=name`, or of every entry with that name."""
     if name == "fits":
-        return _fits(page)
+        return _fits()
+    if name == "all":
+        return _all(places)
     word, equals, entry_name = name.partition("=")
     if not equals and word in _WORDS:
         entries = _entries(_WORDS[word], places)
-    elif equals:
+        return [*_group_in_full(entries), *_pointer(entries)]
+    if equals:
         if word not in _WORDS:
             raise ConfigError(f"unknown group '{word}'{suggestion(word, GROUPS, kind='option')}")
         group = _WORDS[word]
@@ -167,21 +172,55 @@ def _chosen(name: str, places: Sequence[Path], page: Page) -> list[str]:
         if not entries:
             meant = [*(hint(word, names, kind=group) for group, names in found.items()), hint(word, _WORDS)]
             raise ConfigError(f"nothing is called '{word}'{next(filter(None, meant), suggestion(word, GROUPS))}")
-    lines = [line for entry in entries for line in ["", *_in_full(entry, page)]]
-    if any(entry.group == "model" for entry in entries):
-        lines += ["", *page.wrap("which data sets a model trains on: dlcourse list fits", 0)]
+    return [*(line for entry in entries for line in ["", *_in_full(entry)]), *_pointer(entries)]
+
+
+def _pointer(entries: Sequence[Entry]) -> list[str]:
+    """Behind models: how to see which data sets they take, which takes as long as importing torch."""
+    is_model = any(entry.group == "model" for entry in entries)
+    return ["", *wrapped("which data sets a model trains on: dlcourse list fits", width(), 0)] if is_model else []
+
+
+def _group_in_full(entries: Sequence[Entry]) -> list[str]:
+    """Every entry of a group, after the options that several of them share."""
+    shared = _shared(entries)
+    lines: list[str] = []
+    if shared:
+        lines = [styled(f"options of several {_TITLES[entries[0].group]}", "bold"), *_table(shared)]
+    for entry in entries:
+        lines += ["", *_in_full(entry, shared)]
     return lines
 
 
-def _in_full(entry: Entry, page: Page) -> list[str]:
-    """The whole head comment, then a table of the options: name, default, type, meaning."""
-    lines = [page.bold(f"{entry.group}={entry.name}"), *(f"  {line}".rstrip() for line in entry.head)]
-    rows = [("  " * option.depth + option.name, option.default, option.type) for option in entry.options]
+def _in_full(entry: Entry, shared: Sequence[Option] = ()) -> list[str]:
+    """The whole head comment, then the options; of those told before, only the names."""
+    title = f"{entry.group}={entry.name}"
+    lines = [styled(title, "bold"), *(piece for line in entry.head for piece in wrapped(line, width(), 2))]
+    lines += _table([option for option in entry.options if option not in shared])
+    lines += wrapped(_also(entry, shared), width(), 4)
+    return lines
+
+
+def _table(options: Sequence[Option]) -> list[str]:
+    """A row for each option: name, default, type, meaning; the meaning below where there is no room beside."""
+    sections = {option.path for option in options}
+    rows = [
+        (
+            "  " * option.depth + option.name if option.path[:-1] in sections else ".".join(option.path),
+            option.default,
+            option.type,
+        )
+        for option in options
+    ]
     names, defaults, types = (max((len(row[column]) for row in rows), default=0) for column in range(3))
     types = min(types, 34)
-    for option, (name, default, kind) in zip(entry.options, rows, strict=True):
+    lines = []
+    for option, (name, default, kind) in zip(options, rows, strict=True):
         start = f"    {name:<{names}}  {default:<{defaults}}  {kind:<{types}}  "
-        wrapped = page.wrap(option.meaning, 4 + names + 2 + defaults + 2 + types + 2, start)
-        wrapped[0] = wrapped[0].replace(name, page.bold(name), 1)
-        lines += wrapped
+        if len(start) <= width() // 2:
+            row = wrapped(option.meaning, width(), 4 + names + 2 + defaults + 2 + types + 2, start)
+        else:
+            before = f"    {name:<{names}}  {default:<{defaults}}  "
+            row = [*wrapped(kind, width(), len(before), before), *wrapped(option.meaning, width(), 4 + names + 2)]
+        lines += _first_styled(name, row)
     return lines

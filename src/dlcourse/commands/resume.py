@@ -14,6 +14,7 @@ from dlcourse.finished import read_checked, stated_sums
 from dlcourse.options import suggestion
 from dlcourse.resuming import Paused, find_started, look
 from dlcourse.run import CONFIG, OVERRIDES, RunFolder
+from dlcourse.terminal import print_help
 from dlcourse.yaml_file import read_yaml
 
 HELP = """\
@@ -40,7 +41,7 @@ _MAY_CHANGE = ("trainer.epochs", "trainer.patience", "trainer.checkpoint.", "dev
 def main(words: list[str]) -> int:
     """Resume as the words behind `resume` say; raises UserError."""
     if not words or "--help" in words or "-h" in words:
-        print(HELP, end="")
+        print_help(HELP)
         return 0 if words else 2
     for word in words:
         if word.startswith("-"):

@@ -9,6 +9,7 @@ from dlcourse.errors import ConfigError
 from dlcourse.finished import find_run, read_checked
 from dlcourse.options import suggestion, user_path
 from dlcourse.run import CONFIG
+from dlcourse.terminal import print_help
 from dlcourse.yaml_file import read_yaml
 
 HELP = """\
@@ -41,7 +42,7 @@ _RANGES: dict[str, tuple[type, float, float]] = {
 def main(words: list[str]) -> int:
     """Sample as the words behind `sample` say; raises UserError."""
     if not words or "--help" in words or "-h" in words:
-        print(HELP, end="")
+        print_help(HELP)
         return 0 if words else 2
     options = _parse(words)
     folder = find_run(options.pop("run"), "RUN")
@@ -60,7 +61,7 @@ def main(words: list[str]) -> int:
     if target is not None:
         sampling.check_out(target)
     report = sampling.sample(folder, config, SampleRequest(**options), seed)
-    written = sampling.write(report, folder, target)
+    written = sampling.write(report, folder, config, target)
     for text in report.texts.values():
         print(text)
     for path in written:

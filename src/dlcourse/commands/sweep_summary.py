@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Union
 from dlcourse.commands.error_report import error_line
 from dlcourse.console import format_metric, format_seconds
 from dlcourse.run import RunFolder, output_errors
+from dlcourse.terminal import escaped
 
 if TYPE_CHECKING:
     from dlcourse.train import RunResult
@@ -37,7 +38,7 @@ def write_summary(folder: Path, jobs: Sequence[Job]) -> int:
     )
     with output_errors(folder):
         files = RunFolder(folder)
-        files.write_text("summary.txt", "\n".join(lines) + "\n")
+        files.write_text("summary.txt", escaped("\n".join(lines)) + "\n")
         files.write_table("summary.csv", _csv_rows(ranked, jobs))
     return sum(isinstance(job.outcome, Exception) for job in jobs)
 

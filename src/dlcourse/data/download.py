@@ -19,6 +19,7 @@ from tqdm import tqdm
 from dlcourse.errors import DataError
 from dlcourse.files import whole_file
 from dlcourse.options import path_to_read
+from dlcourse.terminal import unguarded
 
 _CHUNK = 1 << 18  # bytes
 _ROUNDS = 2
@@ -158,7 +159,8 @@ def _progress(url: str, total: int | None) -> "tqdm[Any]":
     label = Path(address.path).name
     if not sys.stderr.isatty():
         print(f"downloading {label} from {address.netloc}", file=sys.stderr)
-    return tqdm(total=total, desc=label, unit="B", unit_scale=True, disable=not sys.stderr.isatty())
+    file = unguarded(sys.stderr)
+    return tqdm(total=total, desc=label, unit="B", unit_scale=True, file=file, disable=not file.isatty())
 
 
 def one_line(error: Exception) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dlcourse.plots.picture import COLOURS, hide_frame, house_style, new_figure, shorten
+from dlcourse.plots.picture import COLORS, hide_frame, house_style, new_figure, shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,7 +62,7 @@ class AccuracyByLength:
         shares = np.asarray(self.correct) / np.maximum(totals, 1)
         figure = new_figure(7.2, 4.4)
         axes = figure.subplots()
-        axes.bar(self.lengths, shares, color=COLOURS[0], width=0.8)
+        axes.bar(self.lengths, shares, color=COLORS[0], width=0.8)
         if len(totals) <= 20:
             for length, share, total in zip(self.lengths, shares, totals, strict=True):
                 axes.text(length, share + 0.01, f"{total:,}", ha="center", va="bottom", fontsize=9, color="0.4")

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlcourse.plots.picture import FEW_POINTS, class_colour, hide_frame, house_style, new_figure, percent, shorten
+from dlcourse.plots.picture import (
+    FEW_POINTS,
+    MARKERS,
+    class_colors,
+    hide_frame,
+    house_style,
+    new_figure,
+    percent,
+    shorten,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PathCollection
     from matplotlib.figure import Figure
-
-_MARKERS = "os^DvP*X"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +33,7 @@ class ConfusionMatrix:
 
     @house_style()
     def draw(self) -> "Figure":
-        """Colour is the share of the row under a square root, so that errors of 1 % can be seen."""
+        """Color is the share of the row under a square root, so that errors of 1 % can be seen."""
         from matplotlib.colors import PowerNorm
 
         counts = np.asarray(self.counts)
@@ -64,8 +71,8 @@ def _name_classes(axes: "Axes", names: Sequence[str]) -> None:
 def _write_counts(axes: "Axes", counts: NDArray[Any], shares: NDArray[Any]) -> None:
     for (row, column), count in np.ndenumerate(counts):
         bright_on_dark = shares[row, column] > 0.51  # where white and black stand out equally, 4.6 to 1
-        colour = "white" if bright_on_dark else "0.6" if count == 0 else "black"
-        text = axes.text(column, row, str(count), color=colour, ha="center", va="center", fontsize=10)
+        color = "white" if bright_on_dark else "0.6" if count == 0 else "black"
+        text = axes.text(column, row, str(count), color=color, ha="center", va="center", fontsize=10)
         text.set_in_layout(False)  # it lies inside its cell, and measuring hundreds is slow
 
 
@@ -94,7 +101,7 @@ class DecisionBoundary:
 
     @house_style()
     def draw(self) -> "Figure":
-        """Each region has its class's colour, paler where the model is less sure; lines part the regions."""
+        """Each region has its class's color, paler where the model is less sure; lines part the regions."""
         grid_x, grid_y = np.asarray(self.grid_x), np.asarray(self.grid_y)
         probabilities = np.asarray(self.probabilities)
         expected = (len(grid_y), len(grid_x), len(self.class_names))
@@ -113,13 +120,14 @@ class DecisionBoundary:
     def _mark_points(self, axes: "Axes") -> list["PathCollection"]:
         points, labels = np.asarray(self.points), np.asarray(self.labels)
         size = 36 if len(points) <= FEW_POINTS else 16
+        colors = class_colors(len(self.class_names))
         return [
             axes.scatter(
                 points[labels == index, 0],
                 points[labels == index, 1],
                 s=size,
-                color=class_colour(index),
-                marker=_MARKERS[index % len(_MARKERS)],
+                color=colors[index],
+                marker=MARKERS[index % len(MARKERS)],
                 edgecolors="white",
                 linewidths=0.8,
             )
@@ -134,9 +142,9 @@ def _shade_regions(axes: "Axes", grid_x: NDArray[Any], grid_y: NDArray[Any], pro
     winner = probabilities.argmax(axis=-1)
     chance = 1 / num_classes
     confidence = (probabilities.max(axis=-1, keepdims=True) - chance) / (1 - chance)  # 0 is a guess, 1 is certain
-    colours = np.array([to_rgb(class_colour(index)) for index in range(num_classes)])
+    colors = np.array([to_rgb(color) for color in class_colors(num_classes)])
     strength = 0.12 + 0.43 * confidence.clip(0, 1)
-    shaded = 1 - strength * (1 - colours[winner])  # (G, G, 3)
+    shaded = 1 - strength * (1 - colors[winner])  # (G, G, 3)
     extent = (grid_x[0], grid_x[-1], grid_y[0], grid_y[-1])
     axes.imshow(shaded, extent=extent, origin="lower", aspect="auto", interpolation="nearest")
     for index in range(num_classes):

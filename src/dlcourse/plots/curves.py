@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlcourse.plots.picture import COLOURS, house_style, new_figure, padded, scatter
+from dlcourse.plots.picture import COLORS, house_style, new_figure, padded, scatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SPLIT_COLOURS = {"train": COLOURS[0], "val": COLOURS[1], "test": COLOURS[2]}
+_SPLIT_COLORS = {"train": COLORS[0], "val": COLORS[1], "test": COLORS[2]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class PredictedVsTrue:
         axes = figure.subplots()
         limits = padded(np.concatenate([true, predicted]))
         axes.plot(limits, limits, color="0.2", linewidth=1.5, linestyle="--", label="perfect prediction")
-        scatter(axes, true, predicted, color=COLOURS[0])
+        scatter(axes, true, predicted, color=COLORS[0])
         axes.set(xlim=limits, ylim=limits, aspect="equal")
         axes.set(xlabel=f"true {self.quantity}", ylabel=f"predicted {self.quantity}")
         axes.set_title(f"{_r_squared(true, predicted)}, {len(true):,} examples")
@@ -68,8 +68,8 @@ class FittedCurve:
         y, curve_y = np.asarray(self.y), np.asarray(self.curve_y)
         figure = new_figure(7.2, 5.2)
         axes = figure.subplots()
-        scatter(axes, np.asarray(self.x), y, color=COLOURS[0], label="data")
-        axes.plot(np.asarray(self.curve_x), curve_y, color=COLOURS[1], linewidth=2.5, label="model")
+        scatter(axes, np.asarray(self.x), y, color=COLORS[0], label="data")
+        axes.plot(np.asarray(self.curve_x), curve_y, color=COLORS[1], linewidth=2.5, label="model")
         reach = np.ptp(y) / 2
         axes.set_ylim(padded(np.append(y, curve_y.clip(y.min() - reach, y.max() + reach))))
         axes.set(xlabel=self.names[0], ylabel=self.names[1])
@@ -88,7 +88,10 @@ class LearningCurve:
 
     epochs: Sequence[int]
     series: Mapping[str, Sequence[float | None]]
-    best_epoch: int | None = None
+    kept_epoch: int | None = None
+    """The epoch whose weights are kept."""
+    kept_as: str = ""
+    """Why they are: `best` or `last`."""
 
     @house_style()
     def draw(self) -> "Figure":
@@ -98,8 +101,8 @@ class LearningCurve:
         panels = figure.subplots(1, len(metrics), squeeze=False)[0]
         for axes, metric in zip(panels, metrics, strict=True):
             self._draw_metric(axes, metric)
-        best = "" if self.best_epoch is None else f", best epoch {self.best_epoch}"
-        figure.suptitle(f"Learning curves{best}", x=0.01, ha="left")
+        kept = "" if self.kept_epoch is None else f", {f'{self.kept_as} epoch'.lstrip()} {self.kept_epoch} kept"
+        figure.suptitle(f"Learning curves{kept}", x=0.01, ha="left")
         return figure
 
     def _draw_metric(self, axes: "Axes", metric: str) -> None:
@@ -114,10 +117,10 @@ class LearningCurve:
             heights = np.array(values, dtype=float)
             known = np.isfinite(heights)
             (line,) = axes.plot(epochs[known], heights[known], label=split or metric)
-            line.set(color=_SPLIT_COLOURS.get(split, COLOURS[3]), marker="o" if len(epochs) <= 30 else "", markersize=4)
+            line.set(color=_SPLIT_COLORS.get(split, COLORS[3]), marker="o" if len(epochs) <= 30 else "", markersize=4)
             drawn.append(heights[known])
-        if self.best_epoch is not None:
-            axes.axvline(self.best_epoch, color="0.4", linestyle=":", linewidth=1.5, label="best epoch", zorder=1)
+        if self.kept_epoch is not None:
+            axes.axvline(self.kept_epoch, color="0.4", linestyle=":", linewidth=1.5, label="kept epoch", zorder=1)
         if "accuracy" in metric:
             axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlcourse.plots.picture import house_style, new_figure, shorten
+from dlcourse.plots.picture import finite_images, house_style, new_figure, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ImageGrid:
-    """Images `(n, channels, height, width)` in [0, 1], grey or RGB, each over its caption; n may be 0."""
+    """Images `(n, channels, height, width)` in [0, 1], gray or RGB, each over its caption; n may be 0."""
 
     images: ArrayLike
     captions: Sequence[str] = ()
@@ -26,10 +26,11 @@ class ImageGrid:
     @house_style()
     def draw(self) -> "Figure":
         images = np.asarray(self.images)
-        assert images.ndim == 4 and images.shape[1] in (1, 3), f"no grey or RGB images: shape {images.shape}"
-        images = images.clip(0, 1).transpose(0, 2, 3, 1)  # (n, C, H, W) -> (n, H, W, C)
+        assert images.ndim == 4 and images.shape[1] in (1, 3), f"no gray or RGB images: shape {images.shape}"
+        images, title = finite_images(images, self.title)
+        images = images.transpose(0, 2, 3, 1)  # (n, C, H, W) -> (n, H, W, C)
         pixels = images[..., 0] if images.shape[-1] == 1 else images
-        figure, _ = _tiles(pixels, self.captions, self.columns, self.title, cmap="gray", vmin=0, vmax=1)
+        figure, _ = _tiles(pixels, self.captions, self.columns, title, cmap="gray", vmin=0, vmax=1)
         return figure
 
 
@@ -54,7 +55,7 @@ class WeightImages:
 
 
 def _tiles(
-    pixels: NDArray[Any], captions: Sequence[str], columns: int, title: str, **colouring: Any
+    pixels: NDArray[Any], captions: Sequence[str], columns: int, title: str, **coloring: Any
 ) -> tuple["Figure", "Axes"]:
     """Images `(n, H, W)` or `(n, H, W, 3)` side by side in one axes: much quicker than an axes for each."""
     assert len(captions) in (0, len(pixels)), f"{len(captions)} captions for {len(pixels)} images"
@@ -72,7 +73,7 @@ def _tiles(
     for index, image in enumerate(pixels):
         row, column = divmod(index, columns)
         left, top = 1.06 * column, pitch * row
-        axes.imshow(image, extent=(left, left + 1, top + aspect, top), interpolation="nearest", **colouring)
+        axes.imshow(image, extent=(left, left + 1, top + aspect, top), interpolation="nearest", **coloring)
         if lines:
             axes.text(left + 0.5, top + aspect + 0.03, "\n".join(lines[index]), ha="center", va="top", fontsize=10)
     axes.set(xlim=(0, 1.06 * columns - 0.06), ylim=(pitch * rows, 0), aspect="equal")

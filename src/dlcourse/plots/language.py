@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dlcourse.plots.picture import COLOURS, house_style, new_figure
+from dlcourse.plots.picture import COLORS, house_style, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,11 +30,11 @@ class LossByPosition:
         axes = figure.subplots()
         positions = np.arange(1, len(losses) + 1)
         marker = "o" if len(losses) <= _FEW else ""
-        axes.plot(positions, losses, color=COLOURS[0], marker=marker, markersize=4, label="model")
-        for colour, (name, loss) in zip(COLOURS[1:], self.baselines.items(), strict=False):
-            axes.axhline(loss, color=colour, linestyle="--", linewidth=1.5, label=f"{name}: {loss:.2f}")
+        axes.plot(positions, losses, color=COLORS[0], marker=marker, markersize=4, label="model")
+        for color, (name, loss) in zip(COLORS[1:], self.baselines.items(), strict=False):
+            axes.axhline(loss, color=color, linestyle="--", linewidth=1.5, label=f"{name}: {loss:.2f}")
         axes.set(xlabel="tokens read before the prediction", ylabel="loss in nats")
         axes.set_title("What the tokens before are worth")
         axes.grid()
-        figure.legend(loc="outside lower center", ncols=3)
+        figure.legend(loc="outside right upper")
         return figure

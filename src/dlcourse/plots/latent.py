@@ -5,9 +5,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from dlcourse.plots.picture import COLOURS, class_colour, house_style, new_figure, padded, shorten
+from dlcourse.plots.picture import (
+    COLORS,
+    class_colors,
+    class_markers,
+    finite_images,
+    house_style,
+    new_figure,
+    padded,
+    shorten,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,18 +28,18 @@ _MOST_BARS = 64
 
 @dataclass(frozen=True, eq=False)
 class LatentScatter:
-    """Two numbers of each code `(N, 2)`, coloured by class `(N,)`, or by a number `(N,)` where there are no class names."""
+    """Two numbers of each code `(N, 2)`, colored by class `(N,)`, or by a number `(N,)` where there are no class names."""
 
     codes: ArrayLike
-    colours: ArrayLike
+    colors: ArrayLike
     class_names: Sequence[str] = ()
     axis_names: tuple[str, str] = ("z1", "z2")
 
     @house_style()
     def draw(self) -> "Figure":
-        """Of many classes only the first are named. Marks are too small for shapes: more classes get more colours."""
-        codes, colours = np.asarray(self.codes), np.asarray(self.colours)
-        assert codes.shape == (len(colours), 2), f"{codes.shape} codes for {colours.shape} colours"
+        """Of many classes only the first are named."""
+        codes, colors = np.asarray(self.codes), np.asarray(self.colors)
+        assert codes.shape == (len(colors), 2), f"{codes.shape} codes for {colors.shape} colors"
         figure = new_figure(7.6, 6.4)
         axes = figure.subplots()
         size = 24 if len(codes) <= 1000 else 8
@@ -38,7 +47,7 @@ class LatentScatter:
             self._mark_classes(axes, size)
             figure.legend(loc="outside right upper", title="class", alignment="left", markerscale=24 / size)
         else:
-            points = axes.scatter(codes[:, 0], codes[:, 1], s=size, c=colours, cmap="viridis", linewidths=0)
+            points = axes.scatter(codes[:, 0], codes[:, 1], s=size, c=colors, cmap="viridis", linewidths=0)
             figure.colorbar(points, ax=axes, label="target")
         axes.set(xlim=padded(codes[:, 0]), ylim=padded(codes[:, 1]))
         axes.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1])
@@ -46,27 +55,32 @@ class LatentScatter:
         return figure
 
     def _mark_classes(self, axes: "Axes", size: int) -> None:
-        codes, classes = np.asarray(self.codes), np.asarray(self.colours)
-        for index, name in enumerate(self.class_names):
+        """Where there are too many classes for an eye to match colors with a legend, each has its name in its middle."""
+        codes, classes = np.asarray(self.codes), np.asarray(self.colors)
+        num_classes = len(self.class_names)
+        styles = zip(self.class_names, class_colors(num_classes), class_markers(num_classes), strict=True)
+        for index, (name, color, marker) in enumerate(styles):
             chosen = codes[classes == index]
+            is_named = index < _MOST_NAMED
             axes.scatter(
                 chosen[:, 0],
                 chosen[:, 1],
                 s=size,
                 alpha=0.6,
-                color=_colour(index, len(self.class_names)),
+                color=color,
+                marker=marker,
                 linewidths=0,
-                label=shorten(name) if index < _MOST_NAMED else None,
+                label=shorten(name) if is_named else None,
             )
+            if is_named and len(chosen) and num_classes > len(COLORS):
+                _write_name(axes, shorten(name), np.median(chosen, axis=0))
 
 
-def _colour(index: int, num_classes: int) -> Any:
-    import matplotlib
+def _write_name(axes: "Axes", name: str, place: NDArray[Any]) -> None:
+    from matplotlib.patheffects import withStroke
 
-    if num_classes <= len(COLOURS):
-        return class_colour(index)
-    colours = matplotlib.colormaps["tab10" if num_classes <= 10 else "tab20"]
-    return colours(index % colours.N)
+    halo = withStroke(linewidth=3, foreground="white")
+    axes.text(place[0], place[1], name, ha="center", va="center", fontweight="bold", path_effects=[halo])
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +99,10 @@ class KLPerDimension:
         figure = new_figure(max(5.0, 0.3 * len(order) + 1.5), 4.4)
         axes = figure.subplots()
         places = np.arange(len(order))
-        for wanted, colour, label in ((True, COLOURS[0], "active"), (False, "0.7", "not active")):
+        for wanted, color, label in ((True, COLORS[0], "active"), (False, "0.7", "not active")):
             chosen = active[order] == wanted
             if chosen.any():
-                axes.bar(places[chosen], kl[order][chosen], color=colour, label=label)
+                axes.bar(places[chosen], kl[order][chosen], color=color, label=label)
         axes.set_xticks(places, [str(index + 1) for index in order])
         axes.set(xlabel="dimension of the code", ylabel="KL (nats)")
         axes.set_title(f"{int(active.sum())} of {len(kl)} dimensions active, {kl.sum():.1f} nats in all")
@@ -108,8 +122,8 @@ class ImageSheet:
 
     @house_style()
     def draw(self) -> "Figure":
-        images = np.asarray(self.images).clip(0, 1)
-        assert images.ndim == 5 and images.shape[2] in (1, 3), f"no rows of grey or RGB images: shape {images.shape}"
+        images, title = finite_images(np.asarray(self.images), self.title)
+        assert images.ndim == 5 and images.shape[2] in (1, 3), f"no rows of gray or RGB images: shape {images.shape}"
         rows, columns, _, height, width = images.shape
         sheet = images.transpose(0, 3, 1, 4, 2).reshape(rows * height, columns * width, -1)
         across = float(np.clip(0.7 * columns, 3.0, 9.0))  # inches
@@ -121,5 +135,5 @@ class ImageSheet:
         axes.set_xticks([width * (place + 0.5) - 0.5 for place in range(len(self.column_names))], self.column_names)
         axes.set_yticks([height * (place + 0.5) - 0.5 for place in range(len(self.row_names))], self.row_names)
         axes.tick_params(length=0)
-        axes.set_title(self.title)
+        axes.set_title(title)
         return figure

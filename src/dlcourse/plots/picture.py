@@ -47,9 +47,14 @@ _OTHER_SCRIPTS = (
     "WenQuanYi Micro Hei",
     "Arial Unicode MS",
 )
-# Okabe and Ito, "Color Universal Design" (2008), without the yellow that is faint on white; classes beyond the seventh
-# differ by marker.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Okabe and Ito, "Color Universal Design" (2008), without the yellow that is faint on white; for more classes Petroff,
+# "Accessible Color Sequences for Data Visualization" (2021). Both can be told apart with any kind of color blindness.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_TEN_COLORS = (
+    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
+    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
+)
+MARKERS = "os^DvP*X"
 _LONGEST_NAME = 24  # characters
 FEW_POINTS = 500
 
@@ -85,12 +90,15 @@ def _without_variables() -> Iterator[None]:
         os.environ.update(before)
 
 
-def to_image(picture: Picture) -> NDArray[np.uint8]:
-    """Draw to RGB pixels `(height, width, 3)`."""
+def to_image(picture: Picture, caption: str = "") -> NDArray[np.uint8]:
+    """Draw to RGB pixels `(height, width, 3)`, with a caption in small letters at the bottom that says of what."""
     with house_style():
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-        canvas: Any = FigureCanvasAgg(picture.draw())
+        figure = picture.draw()
+        if caption:
+            figure.supxlabel(caption, x=0.01, ha="left", fontsize=9, color="0.4", wrap=True)
+        canvas: Any = FigureCanvasAgg(figure)
         canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
@@ -131,16 +139,37 @@ def hide_frame(axes: Any) -> None:
     axes.tick_params(length=0)
 
 
+def finite_points(points: NDArray[Any]) -> NDArray[Any]:
+    """Of points `(n, 2)` those that have a place in a picture."""
+    finite: NDArray[Any] = points[np.isfinite(points).all(axis=1)]
+    return finite
+
+
+def finite_images(images: NDArray[Any], title: str) -> tuple[NDArray[Any], str]:
+    """Images `(..., channels, height, width)` in [0, 1], middle gray where they are not finite, and a title that says so."""
+    broken = int((~np.isfinite(images)).any(axis=(-3, -2, -1)).sum())
+    note = f" ({broken:,} with pixels that are not finite)" if broken else ""
+    return np.nan_to_num(images, nan=0.5, posinf=0.5, neginf=0.5).clip(0, 1), title + note
+
+
 def padded(values: NDArray[Any]) -> tuple[float, float]:
-    """Limits a little wider than the values; equal values get a range of 2 around them."""
+    """Limits a little wider than the values; equal values, or none, get a range of 2."""
+    if values.size == 0:
+        return -1.0, 1.0
     low, high = float(values.min()), float(values.max())
     margin = 0.04 * (high - low) or 1.0
     return low - margin, high + margin
 
 
-def class_colour(index: int) -> str:
-    """The colour of a class, the same again after the seventh."""
-    return COLOURS[index % len(COLOURS)]
+def class_colors(num_classes: int) -> list[str]:
+    """A color for each class; beyond ten they repeat, and classes of the same color need different markers."""
+    palette = COLORS if num_classes <= len(COLORS) else _TEN_COLORS
+    return [palette[index % len(palette)] for index in range(num_classes)]
+
+
+def class_markers(num_classes: int) -> list[str]:
+    """A marker for each class, another one for each round of the colors."""
+    return [MARKERS[index // len(_TEN_COLORS) % len(MARKERS)] for index in range(num_classes)]
 
 
 def shorten(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dlcourse.plots.picture import COLOURS, house_style, new_figure
+from dlcourse.plots.picture import COLORS, house_style, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,9 +33,9 @@ class Forecast:
         known = steps <= 0
         for axes, before, after, guess in zip(panels, past, true, predicted, strict=True):
             axes.plot(steps[known], before, color="0.5", label="past")
-            axes.plot(steps[~known], after, color=COLOURS[0], marker="o", markersize=4, label="true")
+            axes.plot(steps[~known], after, color=COLORS[0], marker="o", markersize=4, label="true")
             axes.plot(
-                steps[~known], guess, color=COLOURS[1], marker="o", markersize=4, linestyle="--", label="predicted"
+                steps[~known], guess, color=COLORS[1], marker="o", markersize=4, linestyle="--", label="predicted"
             )
             axes.axvline(0.5, color="0.4", linestyle=":", linewidth=1.5, zorder=1)
             axes.set_ylabel("value")
