@@ -52,8 +52,9 @@ class Console:
                 file=terminal.unguarded(sys.stderr),
                 bar_format=_BAR.format(epoch=f"1/{epochs}", numbers=""),
                 leave=False,
-                dynamic_ncols=True,
-                mininterval=_REFRESH_SECONDS,
+                ncols=_bar_width(),
+                mininterval=0,
+                miniters=1,
             )
 
     def wants_progress(self) -> bool:
@@ -67,6 +68,7 @@ class Console:
         self._next_refresh = time.monotonic() + _REFRESH_SECONDS
         numbers = f"loss {format_metric('loss', loss):<7} lr {rate:<9.3g}"
         self._bar.bar_format = _BAR.format(epoch=f"{epoch}/{self._epochs}", numbers=numbers)
+        self._bar.ncols = _bar_width()
         self._bar.update(step - self._bar.n)
 
     def end_progress(self) -> None:
@@ -89,6 +91,11 @@ class Console:
             self._quiet = True
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _bar_width() -> int:
+    """A column is left free: some terminals begin a new line behind the last."""
+    return terminal.width() - 1
 
 
 def _folded(line: str, before: int) -> list[str]:
