@@ -65,6 +65,22 @@ def real_data() -> Path:
 
 
 @pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str]]:
+    """The pictures of the runs of this test as data, each with its caption, in the order in which they are saved."""
+    from dlcourse import logger
+
+    pictures: list[tuple[Any, str]] = []
+    to_image = logger.to_image
+
+    def record(picture: Any, caption: str = "") -> Any:
+        pictures.append((picture, caption))
+        return to_image(picture, caption)
+
+    monkeypatch.setattr(logger, "to_image", record)
+    return pictures
+
+
+@pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Lab:
     """An empty folder, to be the working folder of `dlcourse train`."""
     monkeypatch.chdir(tmp_path)

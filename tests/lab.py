@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from omegaconf import open_dict
@@ -33,6 +34,12 @@ class Lab:
         assert self.attempt(*words) == code, self.err
         runs = [line.split(maxsplit=1)[1] for line in self.out.splitlines() if line.startswith("run ")]
         return self.folder / runs[-1] if runs else None
+
+
+def only(kind: type, drawn: list[tuple[Any, str]]) -> Any:
+    """The one picture of a kind."""
+    (found,) = (picture for picture, _ in drawn if isinstance(picture, kind))
+    return found
 
 
 def report(run: Path) -> dict:

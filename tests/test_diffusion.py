@@ -14,12 +14,13 @@ from dlcourse.device import DEVICES
 from dlcourse.errors import ConfigError
 from dlcourse.models import MODELS
 from dlcourse.models.diffusion import Denoiser, sinusoids
-from dlcourse.plots import ImageGrid, PointStrip, to_image
+from dlcourse.plots import ImageGrid, PointStrip, SampledPoints, to_image
 from dlcourse.registry import Choice
 from dlcourse.spec import Batch, DataSpec
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.averaging import MovingAverage
 from dlcourse.tasks.diffusion import Diffusion
+from dlcourse.tasks.generative import energy_distance
 from dlcourse.tasks.noising import Noising
 from dlcourse.tasks.task import SampleRequest
 from dlcourse.trainer import evaluate
@@ -311,7 +312,7 @@ def test_sampled_points_are_drawn() -> None:
     assert to_image(picture).std() > 0
 
 
-def test_a_run_learns_points_and_leaves_its_pictures(lab: Lab) -> None:
+def test_a_run_learns_points_and_leaves_its_pictures(lab: Lab, drawn: list) -> None:
     run = lab.train(
         *("model=diffusion", "data=moons", "trainer.epochs=20", "trainer.eval_every=10", "model.hidden=[64,64]"),
         *("optimizer.lr=0.005", "task.ema=0.99", "task.sample_steps=20", "task.samples=300"),
@@ -320,7 +321,20 @@ def test_a_run_learns_points_and_leaves_its_pictures(lab: Lab) -> None:
     assert scalars["loss"] < 0.6, "saying nothing scores 1"
     assert scalars["energy_distance"] < 0.1, "plain noise scores about 0.4"
     for name in ("samples", "noising", "denoising", "progress/samples_0010", "progress/samples_0020"):
-        assert (run / f"{name}.png").stat().st_size > 5000
+        assert (run / f"{name}.png").exists()
+    samples = [picture for picture, _ in drawn if isinstance(picture, SampledPoints)]
+    assert [len(picture.generated) for picture in samples] == [300, 300, 300]
+    assert energy_distance(*(torch.tensor(cloud) for cloud in (samples[-1].generated, samples[-1].real))) < 0.1
+    noising, denoising = (picture for picture, _ in drawn if isinstance(picture, PointStrip))
+    for data, noise in ((noising.clouds[0], noising.clouds[-1]), (denoising.clouds[-1], denoising.clouds[0])):
+        standard = torch.randn(1000, 2, generator=torch.Generator().manual_seed(0))
+        assert energy_distance(torch.tensor(noise), standard) < 0.05
+        assert energy_distance(torch.tensor(noise), torch.tensor(samples[-1].real)) > 0.1
+        assert energy_distance(torch.tensor(data), torch.tensor(samples[-1].real)) < 0.1
+    assert {caption for _, caption in drawn} == {
+        *(f"diffusion on moons, validation set, epoch {epoch}" for epoch in (10, 20)),
+        *("diffusion on moons, test set", "diffusion on moons"),
+    }
     assert (run / "steps.csv").read_text().splitlines()[0] == "steps,energy_distance"
 
 

@@ -25,7 +25,7 @@ from dlcourse.tasks.ngrams import NGrams, discount_for
 from dlcourse.tasks.task import SampleRequest
 from dlcourse.tokens import learn_byte_pairs
 from dlcourse.trainer import evaluate
-from lab import Lab, report
+from lab import Lab, only, report
 
 CONTEXT = 8
 VOCABULARY = ("\n", "a", "b", "c")
@@ -337,7 +337,7 @@ def test_the_picture_shows_model_and_baselines() -> None:
     assert to_image(picture).std() > 5
 
 
-def test_a_whole_run_learns_the_text(lab: Lab, tmp_path: Path) -> None:
+def test_a_whole_run_learns_the_text(lab: Lab, tmp_path: Path, drawn: list) -> None:
     """A text that repeats itself: far better than pairs, for a model that remembers."""
     (tmp_path / "song.txt").write_text("row row row your boat\n" * 400, encoding="utf-8")
     words = ["model=lstm", "data=text", "data.file=song.txt", "data.context=24", "trainer.epochs=3"]
@@ -346,7 +346,9 @@ def test_a_whole_run_learns_the_text(lab: Lab, tmp_path: Path) -> None:
     assert found["test"]["loss"] < found["baselines"]["bigram"] / 2
     assert "row row" in (run / "samples.txt").read_text()
     assert (run / "progress" / "samples_0001.txt").is_file()
-    assert (run / "loss_by_position.png").stat().st_size > 10_000
+    picture = only(LossByPosition, drawn)
+    assert np.mean(picture.losses) == pytest.approx(found["test"]["loss"], rel=0.01)
+    assert picture.losses[0] > 5 * picture.losses[-1], "with nothing read before, each letter is a guess"
     assert "ready  baselines (validation)   unigram" in lab.out
     assert "       baselines: unigram" in lab.out and "loses to counting" not in lab.out
     assert lab.train("model=mlp", "data=text", "data.file=song.txt", code=2) is None

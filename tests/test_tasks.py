@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.contour import ContourSet
 from scipy.stats import binomtest
 from sklearn import metrics
 from torch import nn
@@ -50,6 +51,46 @@ def test_a_full_classification_report_agrees_with_scikit_learn() -> None:
     macro = metrics.precision_recall_fscore_support(targets, guesses, average="macro", zero_division=0)
     assert list(report.details["macro"].values()) == pytest.approx(macro[:3])
     assert report.tables["confusion_matrix"][1][1:] == report.details["confusion_matrix"][0]
+
+
+@pytest.mark.parametrize(("num_classes", "top_k", "shown"), [(3, 3, False), (2, 3, False), (4, 3, True), (3, 2, True)])
+def test_top_k_is_told_only_where_there_are_more_classes(num_classes: int, top_k: int, shown: bool) -> None:
+    spec = DataSpec("few", (3,), num_classes, "class", NAMES[:num_classes])
+    torch.manual_seed(0)
+    split = TensorSplit(torch.randn(20, 3), torch.arange(20) % num_classes)
+    task = build("classification", nn.Linear(3, num_classes), spec, top_k=top_k)
+    report = evaluate(task, split, 7, cpu(), full=True)
+    assert (f"top{top_k}" in report.scalars) == shown
+    assert ("top-" in "\n".join([report.headline, *report.highlights, *report.lines])) == shown
+
+
+class Above(nn.Module):
+    """The second class where x2 is above a tenth of x1."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return (5 * (inputs[:, 1:] - 0.1 * inputs[:, :1])) * torch.tensor([-1.0, 1.0])
+
+
+def test_the_boundary_has_x1_to_the_right_and_x2_upwards() -> None:
+    """On data that are four times as wide as high, which a picture with its axes swapped shows otherwise."""
+    spec = DataSpec("wide", (2,), 2, "class", ("below", "above"), feature_names=("width", "height"))
+    points = torch.cartesian_prod(torch.linspace(-8, 8, 9), torch.linspace(-2, 2, 5))
+    model = Above()
+    split = TensorSplit(points, model(points).argmax(1))
+    report = evaluate(build("classification", model, spec), split, 50, cpu(), full=True)
+    picture = report.pictures["decision_boundary"]
+    assert np.array_equal(picture.points, points)
+    for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1), (120, 40), (60, 150)):
+        there = torch.tensor([[float(picture.grid_x[column]), float(picture.grid_y[row])]])
+        assert np.allclose(picture.probabilities[row, column], model(there).softmax(1), atol=1e-5)
+    (axes,) = picture.draw().axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("width", "height")
+    assert axes.get_xlim() == pytest.approx((-9.6, 9.6)) and axes.get_ylim() == pytest.approx((-2.4, 2.4))
+    lines = [collection for collection in axes.collections if isinstance(collection, ContourSet)]
+    boundary = np.concatenate([path.vertices for line in lines for path in line.get_paths()])
+    assert np.allclose(boundary[:, 1], 0.1 * boundary[:, 0], atol=1e-3) and np.ptp(boundary[:, 0]) > 15
+    below, above = (np.asarray(marks.get_offsets()) for marks in axes.collections[-2:])
+    assert (below[:, 1] <= 0.1 * below[:, 0]).all() and (above[:, 1] > 0.1 * above[:, 0]).all()
 
 
 def test_one_logit_is_the_probability_of_the_second_class() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
@@ -23,8 +24,9 @@ from dlcourse.config import RunConfig
 from dlcourse.data import DATASETS
 from dlcourse.features import FEATURES
 from dlcourse.optim import OPTIMIZERS, SCHEDULERS
+from dlcourse.plots import DecisionBoundary, LearningCurve, to_image
 from dlcourse.registry import Choice
-from lab import Lab, report
+from lab import Lab, only, report
 
 
 def test_a_run_leaves_everything_a_reader_needs(lab: Lab) -> None:
@@ -192,12 +194,45 @@ def test_a_batch_larger_than_the_training_set_is_the_training_set(lab: Lab) -> N
     assert (larger / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
 
 
-def test_polynomial_features_bend_the_boundary(lab: Lab) -> None:
+def test_polynomial_features_bend_the_boundary(lab: Lab, drawn: list) -> None:
     straight = report(lab.train("model=logreg", "data=circles"))
+    drawn.clear()
     run = lab.train("model=logreg", "data=circles", "features=polynomial")
     assert straight["test"]["accuracy"] < 0.7
     assert report(run)["test"]["accuracy"] > 0.95
-    assert (run / "decision_boundary.png").stat().st_size > 10_000
+    picture = only(DecisionBoundary, drawn)
+    radii = np.linalg.norm(picture.points, axis=1)
+    between = np.mean([radii[picture.labels == label].mean() for label in (0, 1)])
+    is_inside = np.hypot(*np.meshgrid(picture.grid_x, picture.grid_y)) < between
+    inner = picture.labels[radii.argmin()]
+    assert (is_inside == (picture.probabilities.argmax(-1) == inner)).mean() > 0.9
+
+
+def test_pictures_say_model_data_and_set_and_the_curves_mark_the_epoch_that_is_kept(lab: Lab, drawn: list) -> None:
+    words = ["model=logreg", "data=moons", "optimizer.lr=3", "trainer.epochs=6"]
+    for weights in ("last", "best"):
+        drawn.clear()
+        run = lab.train(*words, f"trainer.weights={weights}")
+        found = report(run)
+        assert found["best_epoch"] < 6, "what this test rests on"
+        kept = 6 if weights == "last" else found["best_epoch"]
+        curve = only(LearningCurve, drawn)
+        assert (curve.kept_epoch, curve.kept_as) == (kept, weights)
+        captions = {type(picture).__name__: caption for picture, caption in drawn}
+        assert captions == {
+            "ConfusionMatrix": "logreg on moons, test set",
+            "DecisionBoundary": "logreg on moons, test set",
+            "LearningCurve": "logreg on moons",
+        }
+        with Image.open(run / "learning_curve.png") as png:
+            assert np.array_equal(np.asarray(png), to_image(curve, "logreg on moons"))
+        records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        (selected,) = (record for record in records if "selected/loss" in record)
+        (measured,) = (record for record in records if "val/loss" in record and record["epoch"] == kept)
+        assert selected["epoch"] == kept and selected["selected/loss"] == measured["val/loss"]
+        assert {record["picture"] for record in records if "picture" in record} == {
+            *("test/confusion_matrix", "test/decision_boundary", "learning_curve")
+        }
 
 
 def test_augmentation_subset_classes_and_noise_work_together(lab: Lab) -> None:
