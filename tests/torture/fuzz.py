@@ -9,6 +9,7 @@ import io
 import os
 import platform
 import random
+import re
 import shutil
 import signal
 import sys
@@ -74,6 +75,7 @@ _FLAGS = (
     "-x", "--", "-",
     "--experimental-rerun=x", "--traceback=", "-c", "job", "all", "-p",
 )  # fmt: skip
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CHARACTERS = "abxyz_019 .,:;=+-~!@#$%^&*()[]{}<>?/\\|'\"`\t\n\0\x1b\x7fé学😀\u202e\ufeff\u2028\ud800"
 
 
@@ -316,6 +318,8 @@ def try_words(words: list[str], main: Main = cli.main) -> tuple[str, int | None]
         problem = f"act: {acts[0]}"
     if "Traceback" in text or "internal error" in text:
         problem = problem or "a traceback or an internal error"
+    if _OBEYED.search(out.getvalue() + text):
+        problem = problem or "a character that a terminal obeys"
     if code == 2 and len(lines) > _MOST_LINES and len(words) > 0:
         problem = problem or f"{len(lines)} lines on stderr"
     if code == 2 and not any(line.startswith("dlcourse: error: ") for line in lines) and words[1:]:
@@ -414,6 +418,11 @@ def _plain_yaml(words: list[str]) -> int:
     return 0
 
 
+def _echoes(words: list[str]) -> int:
+    print("\x1b[2J", words[0])
+    return 0
+
+
 def _writes_outside(words: list[str]) -> int:
     (Path.cwd().parent / "outside").write_text("")
     return 0
@@ -427,10 +436,11 @@ def _runs_foreign_code(words: list[str]) -> int:
 CONTROLS: dict[str, Main] = {
     "plain Hydra": _plain,
     "plain YAML": _plain_yaml,
+    "echoes as it is": _echoes,
     "writes outside": _writes_outside,
     "runs foreign code": _runs_foreign_code,
 }
-"""What a program does that has no front door: most random words end in an exception. The last two must always be seen."""
+"""What a program does that has no front door: most random words end in an exception. The last three must always be seen."""
 
 
 def _control(name: str, main: Main, seed: int) -> tuple[str, int, int]:
