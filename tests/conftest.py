@@ -72,9 +72,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str]]:
     pictures: list[tuple[Any, str]] = []
     to_image = logger.to_image
 
-    def record(picture: Any, caption: str = "") -> Any:
-        pictures.append((picture, caption))
-        return to_image(picture, caption)
+    def record(captioned: Any) -> Any:
+        pictures.append((captioned.picture, captioned.caption))
+        return to_image(captioned)
 
     monkeypatch.setattr(logger, "to_image", record)
     return pictures

@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from dlcourse.logger import Logger
-from dlcourse.plots import ConfusionMatrix, to_image
+from dlcourse.plots import Captioned, ConfusionMatrix, to_image
 from dlcourse.run import RunFolder
 from dlcourse.spec import Report
 
@@ -156,14 +156,14 @@ def test_a_report_leaves_numbers_tables_and_the_same_picture_in_the_folder_and_o
     assert records(folder)[0]["test/accuracy"] == 0.875
     assert (folder / "counts.csv").read_text(encoding="utf-8") == 'class,n\n"犬, 猫",4\n'
     with Image.open(folder / "confusion.png") as png:
-        assert np.array_equal(np.asarray(png), to_image(picture, "mlp on digits, test set"))
+        assert np.array_equal(np.asarray(png), to_image(Captioned(picture, "mlp on digits, test set")))
     events = board(folder)
     assert [(event.step, event.value) for event in events.Scalars("test/accuracy")] == [(30, 0.875)]
     (shown,) = events.Images("test/confusion")
     assert shown.step == 30
     (folder / "shown.png").write_bytes(shown.encoded_image_string)
     with Image.open(folder / "shown.png") as png:
-        assert np.array_equal(np.asarray(png), to_image(picture, "mlp on digits, test set"))
+        assert np.array_equal(np.asarray(png), to_image(Captioned(picture, "mlp on digits, test set")))
 
 
 def test_a_picture_is_drawn_once(folder: RunFolder) -> None:

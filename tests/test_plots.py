@@ -18,6 +18,7 @@ from sklearn.metrics import r2_score
 from dlcourse.plots import (
     AccuracyByLength,
     AttentionMap,
+    Captioned,
     ConfusionMatrix,
     DecisionBoundary,
     FittedCurve,
@@ -125,7 +126,7 @@ class Kept:
 @pytest.mark.parametrize("name", PICTURES)
 def test_every_picture_turns_into_pixels_with_its_caption_and_no_text_cut_off_or_written_over(name):
     kept = Kept(PICTURES[name])
-    image = to_image(kept, "transformer on tinyshakespeare, validation set, epoch 12")
+    image = to_image(Captioned(kept, "transformer on tinyshakespeare, validation set, epoch 12"))
     assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
     assert image.min() < 100 and image.max() == 255
     tight = kept.figure.get_tightbbox(kept.figure.canvas.get_renderer())  # inches

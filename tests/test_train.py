@@ -24,7 +24,7 @@ from dlcourse.config import RunConfig
 from dlcourse.data import DATASETS
 from dlcourse.features import FEATURES
 from dlcourse.optim import OPTIMIZERS, SCHEDULERS
-from dlcourse.plots import DecisionBoundary, LearningCurve, to_image
+from dlcourse.plots import Captioned, DecisionBoundary, LearningCurve, to_image
 from dlcourse.registry import Choice
 from lab import Lab, only, report
 
@@ -225,7 +225,7 @@ def test_pictures_say_model_data_and_set_and_the_curves_mark_the_epoch_that_is_k
             "LearningCurve": "logreg on moons",
         }
         with Image.open(run / "learning_curve.png") as png:
-            assert np.array_equal(np.asarray(png), to_image(curve, "logreg on moons"))
+            assert np.array_equal(np.asarray(png), to_image(Captioned(curve, "logreg on moons")))
         records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
         (selected,) = (record for record in records if "selected/loss" in record)
         (measured,) = (record for record in records if "val/loss" in record and record["epoch"] == kept)

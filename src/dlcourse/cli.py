@@ -22,7 +22,7 @@ dlcourse: a command-line lab bench for learning deep learning
   dlcourse train [GROUP=NAME ...]   train a model, measure it on held-out data;
                  [OPTION=VALUE ...] the options are in dlcourse list
   dlcourse resume RUN               continue a run that was stopped or cut short
-  dlcourse sample RUN               images or text from a trained generative model
+  dlcourse sample RUN               images or text from a generative model
   dlcourse count [NAME]             count the parameters of GPT-1, GPT-2, ...
   dlcourse list [GROUP | NAME]      the models, data sets, ... and their options
 

@@ -27,7 +27,7 @@ class Console:
 
     def say(self, label: str, *lines: str) -> None:
         """One or more lines under a label, folded to the terminal: `data   54,000 train / ...`."""
-        pieces = [piece for line in lines for piece in _folded(line, _LABEL_WIDTH)]
+        pieces = [piece for line in lines for piece in _pieces(line, _LABEL_WIDTH)]
         for number, piece in enumerate(pieces):
             self._print_labeled(label if number == 0 else "", piece)
 
@@ -37,7 +37,7 @@ class Console:
 
     def rows(self, lines: Iterable[str], *, mark: str = "") -> None:
         """Lines without a label, folded to the terminal; behind the last a mark of success, if any."""
-        pieces = [piece for line in lines for piece in _folded(line, 0)]
+        pieces = [piece for line in lines for piece in _pieces(line, 0)]
         for number, piece in enumerate(pieces, start=1):
             is_marked = mark and number == len(pieces)
             self._print(f"{piece}  {terminal.styled(mark, 'green')}" if is_marked else piece)
@@ -98,10 +98,8 @@ def _bar_width() -> int:
     return terminal.width() - 1
 
 
-def _folded(line: str, before: int) -> list[str]:
-    """The line in pieces that fit behind `before` columns of a terminal. What reads a pipe reads line by line."""
-    line = terminal.escaped(line, one_line=True)
-    return terminal.folded(line, max(terminal.width() - before, 20), indent=2) if sys.stdout.isatty() else [line]
+def _pieces(line: str, before: int) -> list[str]:
+    return terminal.fitted(terminal.escaped(line, one_line=True), before, indent=2)
 
 
 def format_metric(name: str, value: float) -> str:

@@ -7,7 +7,7 @@ from types import TracebackType
 from dlcourse.board import Board
 from dlcourse.checkpoint import Stretch
 from dlcourse.metrics import METRICS, MetricsLog, read_metrics
-from dlcourse.plots import Picture, save_png, to_image
+from dlcourse.plots import Captioned, Picture, save_png, to_image
 from dlcourse.run import RunFolder
 from dlcourse.spec import Report
 from dlcourse.terminal import escaped
@@ -62,7 +62,7 @@ class Logger:
 
     def _save(self, picture: Picture, measured: str, file: str, tag: str, step: int, epoch: int) -> None:
         caption = [part for part in (self._subject, measured) if part]
-        save_png(to_image(picture, ", ".join(caption)), self._folder / file)
+        save_png(to_image(Captioned(picture, ", ".join(caption))), self._folder / file)
         self._log(step, epoch, {"picture": tag, "file": file})
 
     def sync(self) -> Stretch:

@@ -16,7 +16,7 @@ from dlcourse.files import write_new
 from dlcourse.finished import check_weights, read_spec
 from dlcourse.models import MODELS
 from dlcourse.optim import OPTIMIZERS
-from dlcourse.plots import to_image, to_png
+from dlcourse.plots import Captioned, to_image, to_png
 from dlcourse.registry import Choice
 from dlcourse.run import WEIGHTS, RunFolder, output_errors
 from dlcourse.spec import Report
@@ -54,7 +54,7 @@ def write(report: Report, folder: Path, config: RunConfig, out: Path | None) -> 
         return _write_numbered(report, folder, caption)
     if len(report.pictures) + bool(texts) > 1:
         raise ConfigError(f"--out {out} names one file, and there is more than one; leave it out")
-    contents = [to_png(to_image(picture, caption)) for picture in report.pictures.values()]
+    contents = [to_png(to_image(Captioned(picture, caption))) for picture in report.pictures.values()]
     content = contents[0] if contents else f"{texts}\n".encode()
     with output_errors(out):
         try:
@@ -75,7 +75,10 @@ def _write_numbered(report: Report, folder: Path, caption: str) -> list[Path]:
     place = folder / "samples"
     with output_errors(place):
         place.mkdir(exist_ok=True)
-        return [_write_under_next(place, name, to_png(to_image(p, caption))) for name, p in report.pictures.items()]
+        return [
+            _write_under_next(place, name, to_png(to_image(Captioned(p, caption))))
+            for name, p in report.pictures.items()
+        ]
 
 
 def _write_under_next(place: Path, name: str, content: bytes) -> Path:

@@ -124,6 +124,11 @@ def folded(line: str, columns: int, indent: int | None = None) -> list[str]:
     return [*pieces, rest]
 
 
+def fitted(line: str, before: int = 0, indent: int | None = None) -> list[str]:
+    """The line folded behind `before` columns of a terminal. What reads a pipe reads line by line, and gets it whole."""
+    return folded(line, max(width() - before, 20), indent) if sys.stdout.isatty() else [line]
+
+
 def _second_column(line: str, most: int) -> int:
     """Where the second column of a line begins; the depth of the line where it has none, or it begins behind `most`."""
     first = re.match(r" *\S+(?: \S+)* {2,}(?=\S)", line)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dlcourse.errors import ConfigError
 from dlcourse.models.sizes import SIZES, Size
 from dlcourse.options import suggestion
-from dlcourse.terminal import folded, print_help, width
+from dlcourse.terminal import fitted, print_help
 
 HELP = """\
 dlcourse count               the sizes of GPT-1, GPT-2 and smaller ones: layers, heads, width, ..., parameters
@@ -26,7 +26,7 @@ def main(words: list[str]) -> int:
         if word not in SIZES:
             raise ConfigError(f"unknown size '{word}'{suggestion(word, SIZES)}")
     lines = _overview() if not words else [line for word in words for line in [*_in_full(word, SIZES[word]), ""]]
-    print("\n".join(piece for line in lines for piece in folded(line, width())).rstrip("\n"))
+    print("\n".join(piece for line in lines for piece in fitted(line)).rstrip("\n"))
     return 0
 
 

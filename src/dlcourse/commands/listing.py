@@ -37,6 +37,8 @@ _WORDS = {word: group for group in GROUPS for word in (group, f"{group}s", _TITL
 }
 _FEW = 4
 """Entries with the same option, from which on it is said once for all of them."""
+_LEAST_BESIDE = 40
+"""Columns that a meaning needs beside its option; with fewer it stands below."""
 
 
 def main(words: list[str]) -> int:
@@ -217,7 +219,7 @@ def _table(options: Sequence[Option]) -> list[str]:
     lines = []
     for option, (name, default, kind) in zip(options, rows, strict=True):
         start = f"    {name:<{names}}  {default:<{defaults}}  {kind:<{types}}  "
-        if len(start) <= width() // 2:
+        if width() - len(start) >= _LEAST_BESIDE:
             row = wrapped(option.meaning, width(), 4 + names + 2 + defaults + 2 + types + 2, start)
         else:
             before = f"    {name:<{names}}  {default:<{defaults}}  "

@@ -11,13 +11,14 @@ from dlcourse.plots.diffusion import PointStrip
 from dlcourse.plots.images import ImageGrid, WeightImages
 from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
-from dlcourse.plots.picture import Picture, save_png, to_image, to_png
+from dlcourse.plots.picture import Captioned, Picture, save_png, to_image, to_png
 from dlcourse.plots.samples import SampledPoints
 from dlcourse.plots.sequences import Forecast
 
 __all__ = [
     "AccuracyByLength",
     "AttentionMap",
+    "Captioned",
     "ConfusionMatrix",
     "DecisionBoundary",
     "FittedCurve",

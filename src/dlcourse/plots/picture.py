@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -90,15 +91,25 @@ def _without_variables() -> Iterator[None]:
         os.environ.update(before)
 
 
-def to_image(picture: Picture, caption: str = "") -> NDArray[np.uint8]:
-    """Draw to RGB pixels `(height, width, 3)`, with a caption in small letters at the bottom that says of what."""
+@dataclass(frozen=True, eq=False)
+class Captioned:
+    """A picture that says at its bottom, in small letters, of what it is."""
+
+    picture: Picture
+    caption: str
+
+    def draw(self) -> "Figure":
+        figure = self.picture.draw()
+        figure.supxlabel(self.caption, x=0.01, ha="left", fontsize=9, color="0.4", wrap=True)
+        return figure
+
+
+def to_image(picture: Picture) -> NDArray[np.uint8]:
+    """Draw to RGB pixels `(height, width, 3)`."""
     with house_style():
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-        figure = picture.draw()
-        if caption:
-            figure.supxlabel(caption, x=0.01, ha="left", fontsize=9, color="0.4", wrap=True)
-        canvas: Any = FigureCanvasAgg(figure)
+        canvas: Any = FigureCanvasAgg(picture.draw())
         canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
