@@ -115,7 +115,10 @@ def random_examples(spec: DataSpec) -> Data:
             return TensorSplit(inputs, torch.arange(count) % spec.num_outputs)
         if spec.target == "value":
             return TensorSplit(inputs, torch.randn(count, spec.num_outputs, generator=random))
-        return TensorSplit(inputs, tokens(count, spec.output_length or spec.input_shape[0]))
+        if spec.target == "next":  # windows of one text, next to each other
+            text = tokens(count * spec.input_shape[0] + 1)
+            return TensorSplit(text[:-1].view(count, -1), text[1:].view(count, -1))
+        return TensorSplit(inputs, tokens(count, spec.output_length))
 
     return Data(spec, split(40), split(20), split(20))
 

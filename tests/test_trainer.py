@@ -125,6 +125,8 @@ def test_divergence_is_found_later_but_as_exactly_where_reading_is_not_free(tmp_
     class Late(Classification):
         """A task whose device must not be read at each step, and whose loss turns NaN at step 6."""
 
+        measured_in_training = False
+
         steps = 0
 
         def train_step(self, batch: Batch) -> dict[str, torch.Tensor]:
@@ -139,6 +141,8 @@ def test_divergence_is_found_later_but_as_exactly_where_reading_is_not_free(tmp_
 def test_divergence_says_whether_the_weights_had_changed(accumulate: int, untouched: bool, tmp_path: Path) -> None:
     class Second(Classification):
         """A task whose loss turns NaN at its second batch."""
+
+        measured_in_training = False
 
         steps = 0
 
