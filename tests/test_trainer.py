@@ -121,37 +121,29 @@ def test_divergence_names_step_and_rate(tmp_path: Path) -> None:
         fit(tmp_path / "run", lr=1e30, data=data)
 
 
-def test_divergence_is_found_later_but_as_exactly_where_reading_is_not_free(tmp_path: Path) -> None:
+def nan_at(wrong: int) -> type[Classification]:
+    """A task whose device must not be read at each step, and whose loss turns NaN at a batch."""
+
     class Late(Classification):
-        """A task whose device must not be read at each step, and whose loss turns NaN at step 6."""
-
         measured_in_training = False
-
         steps = 0
 
         def train_step(self, batch: Batch) -> dict[str, torch.Tensor]:
             self.steps += 1
-            return {"loss": torch.tensor(float("nan") if self.steps == 6 else 1.0)}
+            return {"loss": torch.tensor(float("nan") if self.steps == wrong else 1.0)}
 
+    return Late
+
+
+def test_divergence_is_found_later_but_as_exactly_where_reading_is_not_free(tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match=r"at step 6 \(epoch 2, lr 0\.5\)"):
-        fit(tmp_path / "run", lr=0.5, make_task=Late)
+        fit(tmp_path / "run", lr=0.5, make_task=nan_at(6))
 
 
 @pytest.mark.parametrize(("accumulate", "untouched"), [(1, False), (2, True)])
 def test_divergence_says_whether_the_weights_had_changed(accumulate: int, untouched: bool, tmp_path: Path) -> None:
-    class Second(Classification):
-        """A task whose loss turns NaN at its second batch."""
-
-        measured_in_training = False
-
-        steps = 0
-
-        def train_step(self, batch: Batch) -> dict[str, torch.Tensor]:
-            self.steps += 1
-            return {"loss": torch.tensor(float("nan") if self.steps == 2 else 1.0)}
-
     with pytest.raises(DivergedError) as caught:
-        fit(tmp_path / "run", make_task=Second, accumulate=accumulate)
+        fit(tmp_path / "run", make_task=nan_at(2), accumulate=accumulate)
     assert caught.value.in_first_step is untouched
 
 
