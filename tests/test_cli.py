@@ -189,9 +189,15 @@ def test_bad_files_are_named_with_their_line(train, name, content, message):
             "unknown model 'cnm'; did you mean 'cnn'? (asked for by experiment=own)",
         ),
         ("defaults: [{override /modle: cnn}]", "own.yaml: {'override /modle': 'cnn'} cannot stand in 'defaults'"),
-        ("hydra: {callbacks: {x: {_target_: os.getcwd}}}", "sets what only dlcourse may set in section 'hydra'"),
-        ("hydra: {run: {dir: elsewhere}}", "sets what only dlcourse may set in section 'hydra'"),
-        ("hydra: {launcher: {x: {_target_: os.getcwd}}}", "sets what only dlcourse may set in section 'hydra'"),
+        (
+            "hydra: {callbacks: {x: {_target_: os.getcwd}}}",
+            "own.yaml: section 'hydra' would change Hydra itself; remove it",
+        ),
+        ("hydra: {run: {dir: elsewhere}}", "own.yaml: section 'hydra' would change Hydra itself; remove it"),
+        (
+            "hydra: {launcher: {x: {_target_: os.getcwd}}}",
+            "own.yaml: section 'hydra' would change Hydra itself; remove it",
+        ),
     ],
 )
 def test_bad_experiments_are_refused(train, body, message):

@@ -16,9 +16,9 @@ from dlcourse import cli, sampling
 from dlcourse.commands import error_report
 from dlcourse.errors import UserError
 from dlcourse.finished import find_run
-from dlcourse.plots import ConfusionMatrix, to_image, to_png
+from dlcourse.plots import Captioned, ConfusionMatrix, to_image, to_png
 from dlcourse.spec import Report
-from lab import Lab
+from lab import Lab, composed
 from torture.processes import IS_POSSIBLE
 from torture.starts import start_together
 
@@ -53,7 +53,7 @@ def test_pictures_are_numbered_repeat_with_the_seed_and_are_never_overwritten(la
 @pytest.mark.skipif(not IS_POSSIBLE, reason="needs fork, which Linux has")
 def test_six_that_write_at_once_get_a_file_each(tmp_path: Path) -> None:
     pictures = [ConfusionMatrix([[number]], ["a"]) for number in range(6)]
-    expected = {to_png(to_image(picture)) for picture in pictures}
+    expected = {png_of(picture) for picture in pictures}
     assert len(expected) == 6
     codes, _ = written_at_once(tmp_path, pictures, None)
     assert codes == [0] * 6
@@ -69,8 +69,13 @@ def test_of_six_that_want_the_same_file_one_gets_it_and_the_others_are_told(tmp_
     codes, said = written_at_once(tmp_path, pictures, out)
     assert sorted(codes) == [0, *[2] * 5]
     assert set(said) == {"", f"dlcourse: error: --out {out} exists already; name a file that does not\n"}
-    assert out.read_bytes() == to_png(to_image(pictures[codes.index(0)]))
+    assert out.read_bytes() == png_of(pictures[codes.index(0)])
     assert [path.name for path in tmp_path.glob("*one*")] == ["one.png"]
+
+
+def png_of(picture: ConfusionMatrix) -> bytes:
+    """The file that a sample of a run with the default config is written to."""
+    return to_png(to_image(Captioned(picture, "mlp on digits")))
 
 
 def written_at_once(run: Path, pictures: list[ConfusionMatrix], out: Path | None) -> tuple[list[int], list[str]]:
@@ -78,6 +83,7 @@ def written_at_once(run: Path, pictures: list[ConfusionMatrix], out: Path | None
 
     That is the worst one: when all of them have seen that a name is free, and none has taken it.
     """
+    config = composed("model=mlp", "data=digits")
     together = multiprocessing.get_context("fork").Barrier(len(pictures), timeout=60)
     exists = Path.exists
 
@@ -94,7 +100,7 @@ def written_at_once(run: Path, pictures: list[ConfusionMatrix], out: Path | None
             mock.patch.object(Path, "exists", all_see),
         ):
             try:
-                sampling.write(Report({}, pictures={"samples": pictures[number]}), run, out)
+                sampling.write(Report({}, pictures={"samples": pictures[number]}), run, config, out)
             except UserError as error:
                 return error_report.report(error)
         return 0

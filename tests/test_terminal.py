@@ -93,7 +93,7 @@ def test_names_of_data_files_and_folders(lab: Lab) -> None:
     lab.train(*words, code=2)
     assert safe(lab.out, lab.err)
     run = lab.train(*words, "data.unreadable=skip")
-    assert safe(lab.out) and safe(lab.err) and safe((run / "report.txt").read_text(encoding="utf-8"))
+    assert safe(lab.out, lab.err) and safe((run / "report.txt").read_text(encoding="utf-8"))
 
 
 def test_sampled_text_keeps_newlines_and_tabs_only(lab: Lab) -> None:

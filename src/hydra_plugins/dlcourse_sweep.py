@@ -9,6 +9,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn, run_job, setup_globals
+from hydra.types import RunMode
 from omegaconf import open_dict
 
 from dlcourse.commands import front_door
@@ -72,7 +73,7 @@ class Sweeper(BasicSweeper):
             try:
                 with hydra_errors_as_one_line():
                     config = self.hydra_context.config_loader.load_sweep_config(self.config, run)
-                front_door.check_hydra_node(config)
+                front_door.check_hydra_node(config, RunMode.MULTIRUN)
                 with open_dict(config):
                     del config["hydra"]
                 train.check_entries(front_door.run_config(config))
@@ -110,7 +111,9 @@ class Launcher(BasicLauncher):
         assert self.config is not None and self.hydra_context is not None and self.task_function is not None
         setup_globals()
         config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-        front_door.check_hydra_node(config)  # composed anew: a file may have changed since the sweep was checked
+        front_door.check_hydra_node(
+            config, RunMode.MULTIRUN
+        )  # composed anew: a file may have changed since the sweep was checked
         with open_dict(config):
             config.hydra.job.id = str(number)
             config.hydra.job.num = number

@@ -454,7 +454,7 @@ def _run_config(verb: str, change: Callable[[str], str]) -> Prepare:
 
 
 ATTACKS += [
-    Attack(f"config.yaml of a run to {verb}: {name}", _run_config(verb, change))
+    Attack(f"config.yaml of a run to {verb}: {name}", _run_config(verb, change), (3 if "huge" in name else 2, 2))
     for verb in ("resume", "sample")
     for name, change in _RUN_CONFIGS.items()
 ]
@@ -1059,7 +1059,7 @@ def _sweep_unchecked(scene: Scene) -> int:
     from dlcourse.commands import config_files, front_door
 
     config_files._check_file = lambda path: None
-    front_door.check_hydra_node = lambda config: None
+    front_door.check_hydra_node = lambda config, mode=None: None
     return cli.main(_experiment_alone(_EXPERIMENTS["logging from a hub"], ", swept with a comma")(scene))
 
 
@@ -1067,7 +1067,7 @@ def _overwrite_in_sweep_unchecked(scene: Scene) -> int:
     from dlcourse.commands import config_files, front_door
 
     config_files._check_file = lambda path: None
-    front_door.check_hydra_node = lambda config: None
+    front_door.check_hydra_node = lambda config, mode=None: None
     return cli.main(_experiment_alone(_EXPERIMENTS["log over a file"], ", swept by choice")(scene))
 
 

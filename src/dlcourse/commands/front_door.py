@@ -36,7 +36,6 @@ _HYDRA_NODE: dict[str, Any] = {
     "run": {"dir": "."},
     "sweep": {"dir": ".", "subdir": "."},
     "output_subdir": None,
-    "mode": None,
 }
 _PLUGIN = re.compile(
     r"(?:hydra_plugins|hydra\._internal\.core_plugins)(?:\.[a-z0-9_]+)+\.[A-Z]?\w*(?:Launcher|Sweeper)"
@@ -166,13 +165,15 @@ def compose(choices: list[Override], places: list[Path]) -> DictConfig:
         return ConfigLoaderImpl(search_path).load_configuration("config", words, RunMode.RUN)
 
 
-def check_hydra_node(config: DictConfig) -> None:
+def check_hydra_node(config: DictConfig, mode: RunMode | None = None) -> None:
     """No config file may change what Hydra runs, imports or writes; raises ConfigError.
 
-    A sweep composes configs that its command line alone does not, so each of its jobs has to pass this before it runs.
+    A sweep composes configs that its command line alone does not, so each of its jobs has to pass this before it runs;
+    Hydra gives them the `mode` of the sweep.
     """
+    expected = _HYDRA_NODE | {"mode": mode}
     node: Any = OmegaConf.to_container(config.hydra, resolve=False)
-    kept = {key: node[key] for key in _HYDRA_NODE} == _HYDRA_NODE
+    kept = {key: node[key] for key in expected} == expected
     kept = kept and {key: node["job"][key] for key in _HYDRA_JOB} == _HYDRA_JOB
     for plugin in (node["launcher"], node["sweeper"]):
         nested = [value for key, value in plugin.items() if key != "_target_"]
