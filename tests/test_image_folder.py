@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from dlcourse.data import image_folder
 from dlcourse.data.image_decoding import Decoder
 from dlcourse.data.image_folder import FileSplit, ImageFolder
 from dlcourse.data.split import TensorSplit
@@ -275,6 +276,37 @@ def test_folders_that_hold_no_data_set(tmp_path: Path) -> None:
         message(parts)
         == "TMP/parts/test has the class 'dogs', which TMP/parts/train does not have; did you mean 'dog'?"
     )
+
+
+@pytest.mark.parametrize(
+    "gone", [ConnectionResetError(104, "Connection reset by peer"), EOFError(), FileNotFoundError()]
+)
+def test_a_worker_that_dies_while_it_sends_is_no_error_of_the_disk(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, gone: Exception
+) -> None:
+    class Dying:
+        """What torch's loader does if a worker is killed in the middle of a batch."""
+
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def __iter__(self) -> "Dying":
+            return self
+
+        def __next__(self) -> torch.Tensor:
+            raise gone
+
+    make(lab.folder / "photos")
+    words = ["data=images", "data.folder=photos", "data.size=4", "model=softmax", "trainer.epochs=1"]
+    data_of = image_folder.ImageFolder.load
+
+    def load(*arguments: object) -> object:  # the images are measured before any worker dies
+        found = data_of(*arguments)
+        monkeypatch.setattr(image_folder, "DataLoader", Dying)
+        return found
+
+    monkeypatch.setattr(image_folder.ImageFolder, "load", load)
+    lab.train(*words, "data.workers=1", code=3)
+    assert "a process that reads images was killed" in lab.err and lab.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("workers", [0, 1])

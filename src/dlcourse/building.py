@@ -15,7 +15,7 @@ from dlcourse.data import DATASETS
 from dlcourse.data.precision import narrow_inputs, narrow_targets
 from dlcourse.descent import Descent
 from dlcourse.device import DEVICES, Device
-from dlcourse.errors import ConfigError, ResourceError, UserError, is_out_of_memory
+from dlcourse.errors import WORKER_LOST, ConfigError, ResourceError, UserError, is_out_of_memory, is_worker_lost
 from dlcourse.features import FEATURES
 from dlcourse.models import MODELS
 from dlcourse.optim import OPTIMIZERS, SCHEDULERS, Updates
@@ -138,8 +138,10 @@ def _narrowed(data: Data, config: RunConfig, device: Device) -> Data:
 
 
 def _told(error: Exception, misfit: str, what: str, less: str) -> UserError:
-    """One of MISFITS as the user is told: options that do not fit, or too little memory for what was being built."""
+    """One of MISFITS as the user is told: options that do not fit, or what the system lacked for what was being built."""
     reason = (str(error).splitlines() or [type(error).__name__])[0]
+    if is_worker_lost(error):
+        return ResourceError(WORKER_LOST)
     if is_out_of_memory(error):
         return ResourceError(f"out of memory while building {what}: {reason}; close other programs, or use {less}")
     return ConfigError(f"{misfit}: {reason}")

@@ -10,7 +10,15 @@ from pathlib import Path
 
 from dlcourse.checkpoint import Checkpoints
 from dlcourse.console import Console
-from dlcourse.errors import DivergedError, OutputError, ResourceError, UserError, is_out_of_memory
+from dlcourse.errors import (
+    WORKER_LOST,
+    DivergedError,
+    OutputError,
+    ResourceError,
+    UserError,
+    is_out_of_memory,
+    is_worker_lost,
+)
 from dlcourse.run import ERROR, RunFolder, output_errors
 from dlcourse.stopping import StoppedError
 
@@ -30,8 +38,8 @@ def explained(folder: RunFolder, checkpoints: Checkpoints, size: int) -> Iterato
     except (MemoryError, RuntimeError, ImportError) as error:
         if is_out_of_memory(error):
             reason = f"out of memory with {size} examples in a batch; try a smaller trainer.batch_size in a new run"
-        elif "DataLoader worker" in str(error):
-            reason = "a process that reads images was killed, perhaps for want of memory; data.workers=0 does without"
+        elif is_worker_lost(error):
+            reason = WORKER_LOST
         else:
             raise
         raise ResourceError(f"{reason}; {_safe(folder.path, checkpoints)}") from error

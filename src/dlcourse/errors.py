@@ -48,6 +48,14 @@ _OUT_OF_MEMORY = (
 )
 
 
+WORKER_LOST = "a process that reads images was killed, probably out of memory; data.workers=0 does without"
+
+
+def is_worker_lost(error: BaseException) -> bool:
+    """Whether a process of a DataLoader has died, of which torch tells by RuntimeError wherever the program is."""
+    return isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the system had no memory left, whoever noticed and however it says so: torch raises RuntimeError."""
     if isinstance(error, UserError) or not isinstance(error, MemoryError | RuntimeError | ImportError | OSError):

@@ -496,7 +496,7 @@ CASES = [
     Case(
         77,
         _raising("torch.autograd.backward", RuntimeError("DataLoader worker (pid 7) is killed by signal: K"), _TRAIN),
-        "a process that reads images was killed, perhaps for want of memory; data.workers=0 does without",
+        "a process that reads images was killed, probably out of memory; data.workers=0 does without",
         3,
         begins=True,
     ),

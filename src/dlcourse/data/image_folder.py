@@ -182,7 +182,20 @@ def _loader(batches: _DecodedBatches, workers: int) -> Iterator[Tensor | str]:
     with warnings.catch_warnings(), making_processes():
         warnings.filterwarnings("ignore", message="This DataLoader will create")  # more workers than processors
         count = min(workers, len(batches))
-        return iter(DataLoader(batches, batch_size=None, num_workers=count, generator=torch.Generator()))
+        loader = iter(DataLoader(batches, batch_size=None, num_workers=count, generator=torch.Generator()))
+    return _received(loader) if count else loader
+
+
+def _received(loader: Iterator[Tensor | str]) -> Iterator[Tensor | str]:
+    """What the worker processes send. One that dies while it sends is no error of a disk, but what torch calls it else."""
+    while True:
+        try:
+            batch = next(loader)
+        except StopIteration:
+            return
+        except (ConnectionError, EOFError, FileNotFoundError) as error:  # the last: the socket of one that is gone
+            raise RuntimeError(f"DataLoader worker has gone: {error}") from error
+        yield batch
 
 
 def _require(images: Tensor | str) -> Tensor:
