@@ -132,6 +132,8 @@ def test_a_closed_pipe_is_silent(words):
         (["data=folder", "data.root=${"], "data.root"),
         (["hydra.run.dir=x"], "'hydra.run.dir' cannot be set; use run.dir=FOLDER"),
         (["hydra.mode=MULTIRUN"], "use -m"),
+        (["-m", "+hydra.sweeper.params.seed=3", "seed=1,2"], "'hydra.sweeper.params.seed' cannot be set"),
+        (["data.root=${oc.create:x}", "data=folder"], "data.root: Unsupported interpolation type oc.create"),
         (["+hydra.callbacks.x._target_=os.getcwd"], "'_target_' is reserved"),
         (["hydra/job_logging=default"], "it is a setting of Hydra itself"),
         (["hydra/launcher=nope"], "unknown hydra/launcher 'nope'; there are: basic, dlcourse"),
@@ -172,6 +174,14 @@ def test_mistakes_are_refused_in_one_line(train, words, message):
             "cnn.yaml has the name of an entry of dlcourse; rename it, such as my_cnn.yaml",
         ),
         ("config.yaml", "seed: 1\n", "would be ignored"),
+        ("model/.yaml", "name: mlp\n", ".yaml has no name in front of '.yaml'"),
+        ("model/own.yaml", "# @x y\u2028# @package hydra\nmode: x\n", "own.yaml: '@package hydra' cannot be used"),
+        (
+            "model/own.yaml",
+            "defaults: [data: xor]\nname: own\n",
+            "own.yaml: {'data': 'xor'} cannot stand in 'defaults'",
+        ),
+        ("model/own.yaml", "defaults: [.yaml]\nname: own\n", "own.yaml: '.yaml' cannot stand in 'defaults'"),
     ],
 )
 def test_bad_files_are_named_with_their_line(train, name, content, message):

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 import dlcourse
 from dlcourse.data import cifar
 from lab import Lab
-from torture import attacks, fuzz, watching
+from torture import attacks, fuzz, swept, watching
 from torture.processes import IS_POSSIBLE
 
 PACKAGE = Path(dlcourse.__file__).parent
@@ -136,6 +136,25 @@ def test_attacks_run_nothing_and_write_nothing_outside(tmp_path: Path) -> None:
     assert outcome.total == 45
     assert outcome.failures == []
     assert outcome.controls == [("plain mechanisms that went unseen", 0, len(attacks.CONTROLS))]
+
+
+@needs_copies
+def test_swept_files_of_a_stranger_run_nothing_and_write_nothing_outside(tmp_path: Path) -> None:
+    outcome = swept.run(30, 1, tmp_path)
+    assert outcome.total == 30
+    assert outcome.failures == []
+    assert outcome.is_good, outcome.row()
+
+
+@needs_copies
+def test_no_word_of_the_command_line_gives_a_launcher_a_class_or_words_of_its_own(tmp_path: Path) -> None:
+    attacks.warm_up()
+    names = ["words by way of Hydra's sweeper"]
+    tried = [
+        attack for attack in attacks.ATTACKS if attack.name in names or attack.name.startswith("launcher argument")
+    ]
+    problems = [attacks.try_attack(attack, tmp_path / str(number), tmp_path) for number, attack in enumerate(tried)]
+    assert problems == [""] * 5
 
 
 def test_there_are_as_many_attacks_as_promised() -> None:

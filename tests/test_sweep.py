@@ -176,6 +176,29 @@ def test_hydras_grammar_of_several_values(train):
     ]
 
 
+@pytest.mark.parametrize(("launcher", "code"), [("dlcourse", 4), ("basic", 2)])
+def test_a_run_is_checked_as_it_is_composed(train, launcher, code):
+    """A file that changes after the sweep was checked is not acted on, whoever starts the run."""
+    for seed, name in ((1, "one"), (2, "two")):
+        train.write(f"experiment/{name}.yaml", f"# @package _global_\nseed: {seed}\n")
+    changed = "# @package _global_\nseed: 2\nhydra: {run: {dir: elsewhere}, sweep: {dir: elsewhere}}\n"
+    train.trained.behave = lambda config: train.write("experiment/two.yaml", changed)
+    assert train("-m", "experiment=one,two", f"hydra/launcher={launcher}") == code
+    assert [config.seed for config in train.trained.configs] == [1]
+    assert "sets what only dlcourse may set in section 'hydra'" in train.out + train.err
+    assert not Path("elsewhere").exists()
+    assert code == 2 or [row["rank"] for row in _rows(_sweep_folder())] == ["1", ""]
+
+
+def test_hydras_own_sweeper_is_silent_about_no_failed_run(train):
+    def fail(config):
+        raise ConfigError("not this seed")
+
+    train.trained.behave = fail
+    assert train("-m", "hydra/sweeper=basic", "hydra/launcher=basic", "seed=1,2") == 2
+    assert "not this seed" in train.err
+
+
 def test_other_launchers_may_run_the_jobs(train):
     assert train("-m", "hydra/launcher=basic", "seed=2,1") == 0
     assert [row["seed"] for row in _rows(_sweep_folder())] == ["1", "2"]

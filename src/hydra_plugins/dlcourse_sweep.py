@@ -8,8 +8,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
-from hydra.core.utils import JobReturn, run_job, setup_globals
-from hydra.types import RunMode
+from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from omegaconf import open_dict
 
 from dlcourse.commands import front_door
@@ -73,7 +72,6 @@ class Sweeper(BasicSweeper):
             try:
                 with hydra_errors_as_one_line():
                     config = self.hydra_context.config_loader.load_sweep_config(self.config, run)
-                front_door.check_hydra_node(config, RunMode.MULTIRUN)
                 with open_dict(config):
                     del config["hydra"]
                 train.check_entries(front_door.run_config(config))
@@ -110,10 +108,13 @@ class Launcher(BasicLauncher):
     def _run(self, overrides: Sequence[str], number: int) -> JobReturn:
         assert self.config is not None and self.hydra_context is not None and self.task_function is not None
         setup_globals()
-        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-        front_door.check_hydra_node(
-            config, RunMode.MULTIRUN
-        )  # composed anew: a file may have changed since the sweep was checked
+        try:
+            with hydra_errors_as_one_line():
+                config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        except ConfigError as error:  # composed anew: a file has changed since the sweep was checked
+            failed = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
+            failed.return_value = error
+            return failed
         with open_dict(config):
             config.hydra.job.id = str(number)
             config.hydra.job.num = number

@@ -129,6 +129,15 @@ _line("config-dir pkg", "--config-dir", "pkg://evil_module")
 _line("launcher class", "hydra.launcher._target_=evil_module.run")
 _line("sweeper class", "-m", "hydra.sweeper._target_=evil_module.run", "seed=1,2")
 _line("launcher argument", "-m", "+hydra.launcher.x={_target_:evil_module.run}", "seed=1,2")
+_line(
+    "launcher argument made by a resolver",
+    "-m",
+    r"""+hydra.launcher.x=${oc.create:'{"\x5ftarget_": evil_module.run}'}""",
+    "seed=1,2",
+)
+_line("launcher argument decoded", "-m", "+hydra.launcher.x=${oc.decode:'{_tar' 'get_:evil_module.run}'}", "seed=1,2")
+_line("words by way of Hydra's sweeper", "-m", "hydra/sweeper=basic", "hydra/launcher=basic",
+      "+hydra.sweeper.params.a=VICTIM/run", "seed=1,2")  # fmt: skip
 _line("launcher group", "hydra/launcher=evil")
 _line("LD_PRELOAD", "+hydra.job.env_set.LD_PRELOAD=/tmp/evil.so")
 _line("hydra.run.dir", "hydra.run.dir=VICTIM/run")
@@ -165,6 +174,18 @@ def _rerun(scene: Scene) -> list[str]:
 def _rerun_equals(scene: Scene) -> list[str]:
     scene.write("config.pickle", scene.pickled())
     return ["train", "--experimental-rerun=config.pickle"]
+
+
+@_attack("launcher argument by reference to a model")
+def _launcher_reference(scene: Scene) -> list[str]:
+    scene.write("own/model/evil.yaml", "# A.\nname: mlp\nhidden: [4]\ninside: {_target_: evil_module.run}\n")
+    return ["train", "--config-dir", "own", "-m", "model=evil", "+hydra.launcher.x=${model.inside}", "seed=1,2"]
+
+
+@_attack("completion of a line with a search path", 0)
+def _completion_path(scene: Scene) -> list[str]:
+    os.environ["COMP_LINE"] = "dlcourse train hydra.searchpath=[pkg://evil_module] model="
+    return ["-sc", "query=bash"]
 
 
 @_attack("completion of a hostile line", 0)
@@ -892,15 +913,15 @@ def _reseal_run(run: Path) -> None:
         (run / "run.json").write_text(json.dumps(status))
 
 
-def try_attack(attack: Attack, folder: Path, templates: Path) -> str:
-    """What went wrong, or nothing."""
+def try_attack(attack: Attack, folder: Path, templates: Path, main: Callable[[list[str]], int] = cli.main) -> str:
+    """What went wrong when the program is `main`, or nothing."""
     scene = _scene(folder, templates)
     before = _snapshot(scene.victim)
     with _hostile_environment(scene):
         words = attack.prepare(scene)
         _reseal_run(scene.work / "run")
-        seen = _process(words, scene) if attack.as_process else watched(lambda: cli.main(words), scene.work)
-    problems = [f"act: {act}" for act in seen.acts]
+        seen = _process(words, scene) if attack.as_process else watched(lambda: main(words), scene.work)
+    problems = [f"act: {act}" for act in seen.acts]  # the words that `has_acted` looks for
     lines = [line for line in seen.err.splitlines() if line.strip()]
     if scene.mark.exists():
         problems.append("EXECUTED")
@@ -915,6 +936,11 @@ def try_attack(attack: Attack, folder: Path, templates: Path) -> str:
     if seen.code == 2 and not seen.err.startswith("dlcourse: "):
         problems.append("no line of ours")
     return f"{attack.name}: {'; '.join(problems)} [{seen.err.strip()[-300:]}]" if problems else ""
+
+
+def has_acted(problem: str) -> bool:
+    """Whether what went wrong is that an attack ran or wrote something, and not just how it was refused."""
+    return any(word in problem for word in ("act: ", "EXECUTED", "wrote into"))
 
 
 def _process(words: list[str], scene: Scene) -> Seen:
@@ -1056,18 +1082,18 @@ def _load_yaml(scene: Scene) -> int:
 
 def _sweep_unchecked(scene: Scene) -> int:
     """A sweep over a stranger's experiment by a front door that looks at neither files nor jobs."""
-    from dlcourse.commands import config_files, front_door
+    from dlcourse.commands import config_files, hydra_node
 
     config_files._check_file = lambda path: None
-    front_door.check_hydra_node = lambda config, mode=None: None
+    hydra_node.check_hydra_node = lambda config, overrides: None
     return cli.main(_experiment_alone(_EXPERIMENTS["logging from a hub"], ", swept with a comma")(scene))
 
 
 def _overwrite_in_sweep_unchecked(scene: Scene) -> int:
-    from dlcourse.commands import config_files, front_door
+    from dlcourse.commands import config_files, hydra_node
 
     config_files._check_file = lambda path: None
-    front_door.check_hydra_node = lambda config, mode=None: None
+    hydra_node.check_hydra_node = lambda config, overrides: None
     return cli.main(_experiment_alone(_EXPERIMENTS["log over a file"], ", swept by choice")(scene))
 
 

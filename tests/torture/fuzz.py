@@ -281,10 +281,10 @@ def _alarm(*_: object) -> None:
     raise Hang
 
 
-def _compose_once(arguments: list[str], *, sweeping: bool) -> None:
+def _compose_once(arguments: list[str]) -> None:
     """What `hydra_app` has Hydra do twice more, once: the whole composition, its types, and the stand-in."""
-    if sweeping or any(word.startswith("-") for word in arguments):
-        return _run_hydra(arguments, sweeping=sweeping)
+    if any(word.startswith("-") for word in arguments):
+        return _run_hydra(arguments)
     config = front_door.compose(parse(arguments), [conf_dir()])
     with open_dict(config):
         del config["hydra"]

@@ -22,6 +22,7 @@ HARNESSES = {
     "R13": ("tensorboard", 10),
     "S1": ("attacks", 1000),
     "S2": ("fuzz", 12_000),
+    "S4": ("swept", 3000),
     "U1": ("bad_input", 1000),
     "L2": ("overhead", 3),
 }

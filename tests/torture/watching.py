@@ -49,8 +49,11 @@ _CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
     "os.utime": ((0, 3),),
     "os.truncate": ((0, None),),
     "os.setxattr": ((0, None),),
+    "os.chdir": ((0, None),),
 }
 """Which arguments of an event are paths that change, and which is the folder that each is relative to."""
+_LOADED = ("LD_", "DYLD_", "PYTHON")
+"""How variables of the environment begin that make programs load what they name."""
 _WAITING = 6
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CIFAR_NAMES = ("_reconstruct", "ndarray", "dtype", "encode")
@@ -118,6 +121,8 @@ class Watch:
             return _foreign_code(arguments[0])
         if event in _PROGRAMS:
             return f"{event} {arguments[:2]!r}"
+        if event == "os.putenv":
+            return f"sets {os.fsdecode(arguments[0])}" if os.fsdecode(arguments[0]).startswith(_LOADED) else None
         if event in ("socket.connect", "socket.getaddrinfo", "socket.bind"):
             return f"{event} {arguments[1:]!r}"
         if event == "pickle.find_class":
@@ -143,7 +148,7 @@ class Watch:
         if folder >= 0:
             path = os.path.join(Path(f"/proc/self/fd/{folder}").readlink(), path)  # noqa: PTH118 - a/.. stays
         parent, name = os.path.split(path)
-        follows = event == "open" or name in ("", ".", "..")
+        follows = event in ("open", "os.chdir") or name in ("", ".", "..")
         place = os.path.realpath(path) if follows else f"{os.path.realpath(parent)}{os.sep}{name}"
         inside = place == os.devnull or place == self._folder or place.startswith(self._folder + os.sep)
         return None if inside else f"{event} outside: {place}"

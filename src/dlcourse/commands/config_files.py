@@ -15,9 +15,9 @@ from dlcourse.yaml_file import read_text, read_yaml
 
 GROUPS = ("model", "data", "features", "task", "optimizer", "scheduler", "device", "trainer", "experiment")
 
-_CHOICE = re.compile(rf"(?:optional )?(?:override )?/?(?:{'|'.join(GROUPS)})(?:@(?!.*hydra)[\w.]+)?", re.ASCII)
-_NAME = re.compile(r"[^/\\:${}@]+")
-_PACKAGE_LINE = re.compile(r"^\s*#+\s*@\s*package\b(.*)$", re.MULTILINE)
+_CHOICE = re.compile(rf"(?:optional )?(?:override )?/(?:{'|'.join(GROUPS)})(?:@(?!.*hydra)[\w.]+)?", re.ASCII)
+_NAME = re.compile(r"[^./\\:${}@][^/\\:${}@]*")
+_PACKAGE_LINE = re.compile(r"\s*#+\s*@\s*package\b(.*)")
 _PACKAGE = re.compile(rf"(?:_global_|_group_|(?:_global_\.)?(?:{'|'.join(GROUPS)}))", re.ASCII)
 
 
@@ -44,8 +44,8 @@ def entries(group: str, places: Iterable[Path]) -> dict[str, Path]:
         except OSError as error:
             raise ConfigError(f"cannot read config folder '{place / group}': {error.strerror}") from None
         for path in files:
-            if path.suffix == ".yaml":
-                found.setdefault(path.stem, path)
+            if path.name.endswith(".yaml"):
+                found.setdefault(path.name.removesuffix(".yaml"), path)
     return dict(sorted(found.items()))
 
 
@@ -65,8 +65,9 @@ def _check_folder(folder: Path) -> None:
     for group in GROUPS:
         ours = entries(group, [conf_dir()])
         for name, path in entries(group, [folder]).items():
-            if name in ours:
-                raise ConfigError(f"{path} has the name of an entry of dlcourse; rename it, such as my_{path.name}")
+            if name in ours or not name:
+                which = "has the name of an entry of dlcourse" if name else "has no name in front of '.yaml'"
+                raise ConfigError(f"{path} {which}; rename it, such as my_{path.name}")
             _check_file(path)
 
 
@@ -76,10 +77,11 @@ def _check_file(path: Path) -> None:
     for key in content:
         if str(key).partition(".")[0].strip() == "hydra":
             raise ConfigError(f"{path}: section '{key}' would change Hydra itself; remove it")
-    for package in _PACKAGE_LINE.findall(read_text(path)):
-        if not _PACKAGE.fullmatch(package.strip()):
+    for line in read_text(path).splitlines():  # which knows more ends of lines than "\n", as Hydra does
+        package = _PACKAGE_LINE.match(line)
+        if package and not _PACKAGE.fullmatch(package[1].strip()):
             raise ConfigError(
-                f"{path}: '@package {package.strip()}' cannot be used; expected _global_, or no such line at all"
+                f"{path}: '@package {package[1].strip()}' cannot be used; expected _global_, or no such line at all"
             )
     _check_defaults(path, content.get("defaults"))
 

@@ -1,8 +1,4 @@
-"""What is checked of a command line before Hydra acts on it: names that exist, one value for each option, nothing that runs.
-
-Hydra's own node of the config is checked too. Hydra instantiates classes that it names, so no file and no word may change
-it beyond the few settings that are harmless.
-"""
+"""What is checked of a command line before Hydra acts on it: names that exist, one value an option, nothing that runs."""
 
 import difflib
 import re
@@ -10,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra import version
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
@@ -18,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.commands.config_files import GROUPS, as_choice, entries
+from dlcourse.commands.hydra_node import VERSION_BASE, CheckedLoader
 from dlcourse.commands.plain_errors import hydra_errors_as_one_line
 from dlcourse.config import RunConfig, TrainerConfig, conf_dir
 from dlcourse.errors import ConfigError
@@ -27,22 +24,13 @@ from dlcourse.yaml_file import read_yaml
 
 _HYDRA_GROUPS = ("hydra/launcher", "hydra/sweeper")
 _HYDRA_SETTINGS = (*_HYDRA_GROUPS, "hydra.launcher.", "hydra.sweeper.")
-_NO_LOGGING = {"version": 1, "root": None, "disable_existing_loggers": False}
-_HYDRA_NODE: dict[str, Any] = {
-    "callbacks": {},
-    "job_logging": _NO_LOGGING,
-    "hydra_logging": _NO_LOGGING,
-    "searchpath": [],
-    "run": {"dir": "."},
-    "sweep": {"dir": ".", "subdir": "."},
-    "output_subdir": None,
-}
-_PLUGIN = re.compile(
-    r"(?:hydra_plugins|hydra\._internal\.core_plugins)(?:\.[a-z0-9_]+)+\.[A-Z]?\w*(?:Launcher|Sweeper)"
-)
-_HYDRA_JOB: dict[str, Any] = {"env_set": {}, "env_copy": [], "chdir": False}
 _MOST_NAMED = 3
-_RUN_INSTEAD = {"hydra.run.dir": "run.dir=FOLDER", "hydra.sweep.dir": "run.root=FOLDER", "hydra.mode": "-m"}
+_RUN_INSTEAD = {
+    "hydra.run.dir": "run.dir=FOLDER",
+    "hydra.sweep.dir": "run.root=FOLDER",
+    "hydra.mode": "-m",
+    "hydra.sweeper.params": "OPTION=VALUE,VALUE",
+}
 
 
 def check(overrides: list[Override], places: list[Path], *, sweep: bool) -> list[str]:
@@ -72,7 +60,6 @@ def check(overrides: list[Override], places: list[Path], *, sweep: bool) -> list
     except ConfigError as error:  # the names on the command line exist: a file asks for something that does not
         asked = f" (asked for by {' '.join(str(override.input_line) for override in chosen)})" if chosen else ""
         raise ConfigError(f"{error}{asked}") from error
-    check_hydra_node(config)
     _check_experiment(config, places)
     return _check_options(overrides, config, places, sweeps_groups=len(chosen) < len(groups))
 
@@ -104,7 +91,8 @@ def _check_hydra(override: Override) -> None:
         )
     if key in _HYDRA_GROUPS and not _is_name(override):
         raise ConfigError(f"'{override.input_line}': {key} must be the name of one, such as {key}=basic")
-    if key.split("/")[0].split(".")[0] != "hydra" or key.startswith(_HYDRA_SETTINGS):
+    smuggles = key.startswith("hydra.sweeper.params")  # words that nobody would check
+    if key.split("/")[0].split(".")[0] != "hydra" or (key.startswith(_HYDRA_SETTINGS) and not smuggles):
         return
     fix = _RUN_INSTEAD.get(key)
     raise ConfigError(f"'{key}' cannot be set" + (f"; use {fix}" if fix else "; it is a setting of Hydra itself"))
@@ -161,25 +149,9 @@ def compose(choices: list[Override], places: list[Path]) -> DictConfig:
     for place in places[1:]:
         search_path.prepend("command-line", f"file://{place.resolve()}", SearchPathQuery(provider="schema"))
     words = [str(choice.input_line) for choice in choices]
+    version.setbase(VERSION_BASE)  # otherwise the rules of an old version hold here, and newer ones in the run
     with hydra_errors_as_one_line():
-        return ConfigLoaderImpl(search_path).load_configuration("config", words, RunMode.RUN)
-
-
-def check_hydra_node(config: DictConfig, mode: RunMode | None = None) -> None:
-    """No config file may change what Hydra runs, imports or writes; raises ConfigError.
-
-    A sweep composes configs that its command line alone does not, so each of its jobs has to pass this before it runs;
-    Hydra gives them the `mode` of the sweep.
-    """
-    expected = _HYDRA_NODE | {"mode": mode}
-    node: Any = OmegaConf.to_container(config.hydra, resolve=False)
-    kept = {key: node[key] for key in expected} == expected
-    kept = kept and {key: node["job"][key] for key in _HYDRA_JOB} == _HYDRA_JOB
-    for plugin in (node["launcher"], node["sweeper"]):
-        nested = [value for key, value in plugin.items() if key != "_target_"]
-        kept = kept and _PLUGIN.fullmatch(str(plugin.get("_target_"))) is not None and "_target_" not in str(nested)
-    if not kept:
-        raise ConfigError("a config file sets what only dlcourse may set in section 'hydra'; remove it there")
+        return CheckedLoader(search_path).load_configuration("config", words, RunMode.RUN)
 
 
 def _check_experiment(config: DictConfig, places: list[Path]) -> None:

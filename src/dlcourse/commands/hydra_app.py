@@ -14,11 +14,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import hydra
+from hydra._internal import hydra as hydra_program
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.commands import config_files, front_door
+from dlcourse.commands.hydra_node import VERSION_BASE, CheckedLoader
 from dlcourse.commands.overrides import parse
 from dlcourse.commands.plain_errors import hydra_errors_as_one_line
 from dlcourse.commands.sweep import OnlyRunFailedError
@@ -32,6 +34,8 @@ from dlcourse.yaml_file import read_yaml
 if TYPE_CHECKING:
     from dlcourse.train import RunResult
 
+_RESOLVERS = ("oc.env", "oc.create", "oc.decode", "oc.deprecated", "oc.select", "oc.dict.keys", "oc.dict.values")
+"""Taken from configs: a stranger's must not copy secrets into a run folder, nor make sections that nobody has read."""
 _INFO_TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
@@ -39,7 +43,8 @@ def main(words: list[str]) -> None:
     """Run `dlcourse train` with the words behind it. Raises UserError, or SystemExit where Hydra ends the program."""
     flags = _parse_flags(words)
     places = config_files.folders(flags.config_dir)
-    OmegaConf.clear_resolver("oc.env")  # a config of a stranger must not copy secrets into a run folder
+    for name in _RESOLVERS:
+        OmegaConf.clear_resolver(name)
     if flags.shell_completion:
         overrides = flags.overrides
         if "install=zsh" in overrides:  # Hydra prints its script for bash, which zsh reads after this
@@ -50,7 +55,7 @@ def main(words: list[str]) -> None:
         overrides = front_door.check(parsed, places, sweep=flags.multirun)
     shows_help = flags.help or flags.hydra_help
     with _missing_package_as_one_line(flags), folded_output() if shows_help else contextlib.nullcontext():
-        _run_hydra([*_flags_for_hydra(flags, places), *overrides], sweeping=flags.multirun)
+        _run_hydra([*_flags_for_hydra(flags, places), *overrides])
 
 
 @contextlib.contextmanager
@@ -70,14 +75,15 @@ def _missing_package_as_one_line(flags: argparse.Namespace) -> Iterator[None]:
         raise
 
 
-def _run_hydra(arguments: list[str], *, sweeping: bool) -> None:
+def _run_hydra(arguments: list[str]) -> None:
     outcomes: list[RunResult | Exception] = []
 
-    @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
+    @hydra.main(version_base=VERSION_BASE, config_path=str(conf_dir()), config_name="config")
     def application(config: DictConfig) -> "RunResult | Exception":
         outcomes.append(attempt(config))
         return outcomes[-1]
 
+    hydra_program.ConfigLoaderImpl = CheckedLoader  # type: ignore[attr-defined]  # hydra.main cannot be told of another
     sys.argv = ["dlcourse", *arguments]  # Hydra looks for its arguments and for the command's name there
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing them
     try:
@@ -85,10 +91,9 @@ def _run_hydra(arguments: list[str], *, sweeping: bool) -> None:
             application()
     except OnlyRunFailedError as only:
         raise only.error from None
-    if not sweeping:
-        for outcome in outcomes:
-            if isinstance(outcome, Exception):
-                raise outcome
+    for outcome in outcomes:  # our own sweeper has raised an error of its own; Hydra's says nothing of a failed run
+        if isinstance(outcome, Exception):
+            raise outcome
 
 
 def attempt(config: DictConfig) -> "RunResult | Exception":
