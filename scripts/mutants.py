@@ -227,8 +227,8 @@ def _now_in(file: str) -> list[Defect]:
 
 def run_map(folder: Path) -> Path:
     """Run the suite once under coverage, on one core: each test's time, and the lines that it runs."""
-    (folder / "coveragerc").write_text(f"[run]\nsource = dlcourse\ndata_file = {folder / 'coverage'}\n")
-    words = ["--cov=dlcourse", "--cov-context=test", f"--cov-config={folder / 'coveragerc'}", "--cov-report="]
+    (folder / "coveragerc").write_text(f"[run]\ndata_file = {folder / 'coverage'}\n")
+    words = ["--cov=src", "--cov-context=test", f"--cov-config={folder / 'coveragerc'}", "--cov-report="]
     _pytest(REPOSITORY, [*words, f"--junitxml={folder / 'junit.xml'}", "tests"], timeout=None)
     return folder
 

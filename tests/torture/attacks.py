@@ -210,11 +210,6 @@ _EXPERIMENTS = {
     "environment": "hydra:\n  job:\n    env_set: {LD_PRELOAD: /tmp/evil.so}\n",
     "run folder": "hydra:\n  run: {dir: ../victim/run}\n",
     "output_subdir": "hydra:\n  output_subdir: ../victim\n",
-    "working folder": "hydra:\n  job: {chdir: true}\n  run: {dir: ../victim/run}\n",
-    "logging from a hub": "hydra:\n  job_logging:\n    version: 1\n    root: {handlers: []}\n"
-    "    formatters:\n      x: {'()': torch.hub.load, repo_or_dir: own/hub, model: evil, source: local}\n",
-    "log over a file": "hydra:\n  job_logging:\n    version: 1\n    handlers:\n      x: {class: logging.FileHandler,"
-    " mode: w, filename: ../victim/precious.txt}\n    root: {handlers: [x]}\n",
     "callback group": "defaults:\n  - override /hydra/callbacks: evil\n",
     "launcher group": "defaults:\n  - override /hydra/launcher: evil\n",
     "traversal in defaults": "defaults:\n  - ../../victim/evil\n",
@@ -241,62 +236,19 @@ _BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
 )
 
 
-_FORMS: dict[str, tuple[str, ...]] = {
-    "": ("GROUP=evil",),
-    ", swept with a comma": ("-m", "GROUP=evil,ok"),
-    ", swept by choice": ("-m", "GROUP=choice(evil,ok)"),
-    ", swept by glob": ("-m", "GROUP=glob([evil,ok])"),
-}
-"""How a stranger's entry can be chosen: a sweep composes configs that its command line alone does not."""
-
-_TINY = ("data=xor", "data.size=100", "trainer.epochs=1")
-
-
-def _chosen(group: str, form: str) -> list[str]:
-    return ["train", "--config-dir", "own", *(word.replace("GROUP", group) for word in _FORMS[form])]
-
-
-def _plant(scene: Scene, text: str) -> None:
-    """An experiment with this text, another one that is harmless, and what the first may refer to."""
-    scene.write("own/experiment/evil.yaml", _GLOBAL + text.replace("MARK", str(scene.mark)))
-    scene.write("own/experiment/ok.yaml", f"{_GLOBAL}seed: 1\n")
-    scene.write("own/hydra/callbacks/evil.yaml", "x: {_target_: evil_module.Callback}\n")
-    scene.write("own/hydra/launcher/evil.yaml", "_target_: evil_module.run\n")
-    scene.write("own/other/bomb.yaml", _BOMB)
-    scene.write("own/model/sub/bomb.yaml", _BOMB)
-
-
-def _experiment(text: str, form: str) -> Prepare:
+def _experiment(text: str) -> Prepare:
     def prepare(scene: Scene) -> list[str]:
-        _plant(scene, text)
-        return _chosen("experiment", form)
+        scene.write("own/experiment/evil.yaml", _GLOBAL + text.replace("MARK", str(scene.mark)))
+        scene.write("own/hydra/callbacks/evil.yaml", "x: {_target_: evil_module.Callback}\n")
+        scene.write("own/hydra/launcher/evil.yaml", "_target_: evil_module.run\n")
+        scene.write("own/other/bomb.yaml", _BOMB)
+        scene.write("own/model/sub/bomb.yaml", _BOMB)
+        return ["train", "--config-dir", "own", "experiment=evil"]
 
     return prepare
 
 
-def _experiment_alone(text: str, form: str) -> Prepare:
-    """The same in a folder with nothing else in it that could be refused, and on data that train in a moment."""
-
-    def prepare(scene: Scene) -> list[str]:
-        scene.write("own/experiment/evil.yaml", _GLOBAL + text)
-        scene.write("own/experiment/ok.yaml", f"{_GLOBAL}seed: 1\n")
-        scene.write("own/hub/hubconf.py", "import evil_module\ndef evil(): evil_module.run()\n")
-        return [*_chosen("experiment", form), *_TINY]
-
-    return prepare
-
-
-ATTACKS += [
-    Attack(f"experiment: {name}{form}", _experiment(text, form))
-    for name, text in _EXPERIMENTS.items()
-    for form in _FORMS
-]
-ATTACKS += [
-    Attack(f"experiment alone: {name}{form}", _experiment_alone(text, form))
-    for name, text in _EXPERIMENTS.items()
-    if text.startswith("hydra:")
-    for form in _FORMS
-]
+ATTACKS += [Attack(f"experiment: {name}", _experiment(text)) for name, text in _EXPERIMENTS.items()]
 
 _FILES = {
     "package hydra.callbacks": ("model/evil.yaml", "# @package hydra.callbacks\nx: {_target_: evil_module.Callback}\n"),
@@ -323,14 +275,12 @@ _FILES = {
 }
 
 
-def _config_file(name: str, text: str, form: str) -> Prepare:
+def _config_file(name: str, text: str) -> Prepare:
     def prepare(scene: Scene) -> list[str]:
         scene.write(f"own/{name}", text)
         group = name.partition("/")[0]
-        if not name.endswith("/evil.yaml"):
-            return ["train", "--config-dir", "own", "-m", "seed=1", *_NOT_TRAINED]
-        scene.write(f"own/{group}/ok.yaml", _HARMLESS[group])
-        return [*_chosen(group, form), *(word for word in _NOT_TRAINED if not word.startswith(f"{group}="))]
+        chosen = [f"{group}=evil"] if name.endswith("/evil.yaml") else ["-m", "seed=1"]
+        return ["train", "--config-dir", "own", *chosen, *_NOT_TRAINED]
 
     return prepare
 
@@ -338,13 +288,11 @@ def _config_file(name: str, text: str, form: str) -> Prepare:
 _NOT_TRAINED = ["trainer.epochs=1", "data=xor", "optimizer.lr=-1"]
 """A command line that is refused only after it was composed, so that exit code 2 without acts is the right answer."""
 
-_HARMLESS = {"model": "# A net.\ndefaults: [mlp]\n", "data": "# Points.\ndefaults: [xor]\n"}
-
 ATTACKS += [
-    Attack(f"config file: {name}{form}", _config_file(*file, form))
+    Attack(f"config file: {name}", _config_file(*file)) if not file[0].startswith("data/")
+    else Attack(f"config file: {name}", lambda scene, file=file: [*_config_file(*file)(scene)[:3], "data=evil"])
     for name, file in _FILES.items()
-    for form in (_FORMS if file[0].endswith("/evil.yaml") else [""])
-]
+]  # fmt: skip
 
 
 @_attack("config file: a pipe")
@@ -1080,23 +1028,6 @@ def _load_yaml(scene: Scene) -> int:
     return 0
 
 
-def _sweep_unchecked(scene: Scene) -> int:
-    """A sweep over a stranger's experiment by a front door that looks at neither files nor jobs."""
-    from dlcourse.commands import config_files, hydra_node
-
-    config_files._check_file = lambda path: None
-    hydra_node.check_hydra_node = lambda config, overrides: None
-    return cli.main(_experiment_alone(_EXPERIMENTS["logging from a hub"], ", swept with a comma")(scene))
-
-
-def _overwrite_in_sweep_unchecked(scene: Scene) -> int:
-    from dlcourse.commands import config_files, hydra_node
-
-    config_files._check_file = lambda path: None
-    hydra_node.check_hydra_node = lambda config, overrides: None
-    return cli.main(_experiment_alone(_EXPERIMENTS["log over a file"], ", swept by choice")(scene))
-
-
 def _instantiate(scene: Scene) -> int:
     from hydra.utils import instantiate
 
@@ -1165,8 +1096,6 @@ CONTROLS: dict[str, Callable[[Scene], int]] = {
     "hydra.main, config": lambda scene: _plain_hydra(
         scene, experiment="hydra:\n  callbacks:\n    x: {_target_: evil_module.Callback}\n"
     ),
-    "a sweep without checks": _sweep_unchecked,
-    "a sweep without checks that logs over a file": _overwrite_in_sweep_unchecked,
     "tarfile.extractall": _unpack_plainly,
     "Image.open": _open_plainly,
     "a lock file that is a link": _lock_plainly,
@@ -1178,7 +1107,6 @@ CONTROLS: dict[str, Callable[[Scene], int]] = {
 """The plain mechanisms, which must leave the mark, change the victim's folder or be seen to try."""
 
 _CHANGES_THE_VICTIM = {
-    "a sweep without checks that logs over a file",
     "tarfile.extractall",
     "a lock file that is a link",
     "os.replace outside",
