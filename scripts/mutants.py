@@ -10,11 +10,13 @@ nothing that anyone could see; those count as not found.
 
 import argparse
 import ast
+import contextlib
 import functools
 import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -312,13 +314,26 @@ def _pytest(root: Path, words: list[str], timeout: float | None) -> int:
     paths = os.pathsep.join(filter(None, [str(root / "src"), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "pytest", "-q", "--numprocesses=0", "-p", "no:cacheprovider", *words]
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        ended = subprocess.run(command, cwd=root, env=environment, capture_output=True, timeout=timeout, check=False)
-    except subprocess.TimeoutExpired:
-        return 1
-    if ended.returncode not in (0, 1, 2):  # 2: a module that cannot be imported
-        raise SystemExit(f"pytest ended with {ended.returncode}:\n{ended.stdout.decode(errors='replace')[-3000:]}")
-    return ended.returncode
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command,
+            cwd=root,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a defect may send a signal to more than one process, or leave some behind
+        )
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            code = 1
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if code in (4, 5):  # pytest was not called well, or found no test
+            output.seek(0)
+            raise SystemExit(f"pytest ended with {code}:\n{output.read().decode(errors='replace')[-3000:]}")
+        return code
 
 
 if __name__ == "__main__":
