@@ -166,6 +166,9 @@ def test_mistakes_are_refused_in_one_line(train, words, message):
             "a: !!python/object/apply:os.getcwd []\n",
             "own.yaml line 1: could not determine a constructor",
         ),
+        ("model/own.yaml", "a: !!timestamp x\n", "own.yaml has a value that does not fit its tag"),
+        ("model/own.yaml", "a: !!bool x\n", "own.yaml has a value that does not fit its tag"),
+        ("model/own.yaml", "a: !!int ''\n", "own.yaml has a value that does not fit its tag"),
         ("model/own.yaml", "a: " + "[" * 3000 + "]" * 3000, "own.yaml line 1: too deeply nested"),
         ("model/own.yaml", "a: " + "x" * 70000, "own.yaml is too large"),
         (

@@ -31,6 +31,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}{describe_yaml_error(error)}") from None
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
+    except (LookupError, AttributeError):  # PyYAML's own, for text that is not of the type its tag says
+        raise ConfigError(f"{path} has a value that does not fit its tag (!!...); write the value alone") from None
     if not isinstance(content, dict):
         given = "is empty" if content is None else f"holds a {type(content).__name__}"
         raise ConfigError(f"{path} {given}; expected lines of the form 'option: value'")
