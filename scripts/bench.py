@@ -115,8 +115,8 @@ def two_players(name: str, batch_size: int, root: str | None) -> float:
     import torch
     from torch.nn.functional import softplus
 
+    from dlcourse.config.registry import Choice
     from dlcourse.models import MODELS
-    from dlcourse.registry import Choice
     from dlcourse.spec import DataSpec
 
     images = torch.from_numpy(read_mnist(root)[0])[: TRAIN_SIZE[name], None]

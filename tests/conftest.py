@@ -67,7 +67,7 @@ def real_data() -> Path:
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str]]:
     """The pictures of the runs of this test as data, each with its caption, in the order in which they are saved."""
-    from dlcourse import logger
+    from dlcourse.runs import logger
 
     pictures: list[tuple[Any, str]] = []
     to_image = logger.to_image

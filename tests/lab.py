@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from omegaconf import open_dict
 
-from dlcourse import cli
-from dlcourse.commands import front_door
-from dlcourse.commands.overrides import parse
-from dlcourse.config import RunConfig, conf_dir
+from dlcourse.cli import hydra_guard
+from dlcourse.cli.hydra_overrides import parse
+from dlcourse.cli.main import main
+from dlcourse.config.run_config import RunConfig, conf_dir
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Lab:
 
     def attempt(self, *words: str) -> int:
         """Run the command in this process; returns its exit code."""
-        code = cli.main(["train", *words])
+        code = main(["train", *words])
         self.out, self.err = self.capsys.readouterr()
         return code
 
@@ -48,7 +48,7 @@ def report(run: Path) -> dict:
 
 def composed(*words: str) -> RunConfig:
     """The config that `dlcourse train` would run with these words; nothing is run. Raises ConfigError."""
-    config = front_door.compose(parse(list(words)), [conf_dir()])
+    config = hydra_guard.compose(parse(list(words)), [conf_dir()])
     with open_dict(config):
         del config["hydra"]
-    return front_door.run_config(config)
+    return hydra_guard.run_config(config)

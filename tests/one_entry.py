@@ -9,9 +9,9 @@ import pytest
 
 from dlcourse.data import DATASETS
 from dlcourse.device import DEVICES
-from dlcourse.features import FEATURES
 from dlcourse.models import MODELS
-from dlcourse.optim import OPTIMIZERS, SCHEDULERS
+from dlcourse.models.features import FEATURES
+from dlcourse.optim.optimizers import OPTIMIZERS, SCHEDULERS
 from dlcourse.tasks import TASKS
 
 TABLES = (DATASETS, DEVICES, FEATURES, MODELS, OPTIMIZERS, SCHEDULERS, TASKS)

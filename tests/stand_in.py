@@ -1,4 +1,4 @@
-"""A stand-in for `dlcourse.train`, for tests of the command line: it records what it was asked to train."""
+"""A stand-in for `dlcourse.training.session`, for tests of the command line: it records what it was asked to train."""
 
 import sys
 import types
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import dlcourse
-from dlcourse import cli
-from dlcourse.config import RunConfig
+from dlcourse.cli.main import main
+from dlcourse.config.run_config import RunConfig
 from dlcourse.errors import ConfigError
 
 FOLDER = "# Files in a folder.\nname: folder\nroot: data  # text: folder of the files\n"
@@ -70,7 +70,7 @@ class CommandLine:
 
     def raw(self, *words: str) -> int:
         self._capsys.readouterr()
-        code = cli.main(list(words))
+        code = main(list(words))
         self.out, self.err = self._capsys.readouterr()
         return code
 
@@ -86,10 +86,10 @@ class CommandLine:
 def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
     """A command line in an empty working folder, whose training is a stand-in."""
     trained = Trained()
-    module = types.ModuleType("dlcourse.train")
+    module = types.ModuleType("dlcourse.training.session")
     module.run = trained.run  # type: ignore[attr-defined]
     module.check_entries = check_entries  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "dlcourse.train", module)
+    monkeypatch.setitem(sys.modules, "dlcourse.training.session", module)
     monkeypatch.setattr(dlcourse, "train", module, raising=False)
     monkeypatch.setattr(sys, "argv", ["dlcourse"])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlcourse import cli
+from dlcourse.cli.main import main
 from torture import bad_input
 from torture.bad_input import CASES, ELSEWHERE, WAITS, Case
 
@@ -47,7 +47,7 @@ def test_a_check_that_is_left_out_is_noticed(tmp_path: Path) -> None:
 
 
 def test_no_arguments_print_the_help_as_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([]) == 2
+    assert main([]) == 2
     assert "dlcourse train" in capsys.readouterr().err
-    assert cli.main(["--help"]) == 0
+    assert main(["--help"]) == 0
     assert "dlcourse train" in capsys.readouterr().out

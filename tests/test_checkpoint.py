@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.checkpoint import MANIFEST, Checkpoint, Checkpoints, Stretch, UnknownFormatError
 from dlcourse.errors import DataError
+from dlcourse.runs.checkpoints import MANIFEST, Checkpoint, Checkpoints, Stretch, UnknownFormatError
 
 
 @pytest.fixture

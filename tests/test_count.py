@@ -2,9 +2,9 @@
 
 import pytest
 
-from dlcourse import cli
-from dlcourse.commands.count import count_built
-from dlcourse.models.sizes import SIZES
+from dlcourse.cli.count import count_built
+from dlcourse.cli.main import main
+from dlcourse.models.gpt_sizes import SIZES
 
 PUBLISHED = {
     "gpt": 116_534_784,
@@ -26,14 +26,14 @@ def test_our_own_model_has_as_many_parameters_as_the_formula_says(name) -> None:
 
 
 def test_the_table_shows_both_counts_of_every_size(capsys) -> None:
-    assert cli.main(["count"]) == 0
+    assert main(["count"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[1 : 1 + len(SIZES)]]
     assert [row[0] for row in rows] == list(SIZES)
     assert ["gpt2-xl", "48", "25", "1,600", "50,257", "1,024", "1,557,611,200", "1,557,611,200"] in rows
 
 
 def test_one_size_is_told_part_by_part(capsys) -> None:
-    assert cli.main(["count", "gpt2"]) == 0
+    assert main(["count", "gpt2"]) == 0
     out = capsys.readouterr().out
     parts = {line[:15].strip(): int(line[15:].split()[0].replace(",", "")) for line in out.splitlines()[3:8]}
     assert parts == {
@@ -49,7 +49,7 @@ def test_one_size_is_told_part_by_part(capsys) -> None:
 
 
 def test_gpt1_says_what_is_counted(capsys) -> None:
-    assert cli.main(["count", "gpt"]) == 0
+    assert main(["count", "gpt"]) == 0
     out = capsys.readouterr().out
     assert "116,534,784" in out and "there is no last norm" in out
 
@@ -62,12 +62,12 @@ def test_gpt1_says_what_is_counted(capsys) -> None:
     ],
 )
 def test_what_is_not_known_is_told_in_one_line(capsys, word, message) -> None:
-    assert cli.main(["count", word]) == 2
+    assert main(["count", word]) == 2
     assert capsys.readouterr().err == f"dlcourse: error: {message}\n"
 
 
 def test_help_names_the_verb(capsys) -> None:
-    assert cli.main(["--help"]) == 0
+    assert main(["--help"]) == 0
     assert "dlcourse count" in capsys.readouterr().out
-    assert cli.main(["count", "--help"]) == 0
+    assert main(["count", "--help"]) == 0
     assert "gpt2-xl" in capsys.readouterr().out

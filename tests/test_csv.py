@@ -10,10 +10,10 @@ import pytest
 import torch
 import yaml
 
-from dlcourse import cli
-from dlcourse.config import conf_dir
+from dlcourse.cli.main import main
+from dlcourse.config.run_config import conf_dir
 from dlcourse.data.csv_file import CsvFile
-from dlcourse.data.source import Tables
+from dlcourse.data.dataset import Tables
 from dlcourse.errors import UserError
 from lab import Lab
 
@@ -387,7 +387,7 @@ def test_a_file_picks_its_task_and_the_run_records_it(lab: Lab) -> None:
         assert recorded == yaml.safe_load((conf_dir() / "task" / f"{task}.yaml").read_text())
         assert lab.attempt(*words, f"data.target={target}", f"run.dir={target}") == 0
         assert f"{target} is complete: 1 epoch" in lab.out
-        assert cli.main(["resume", target, "trainer.epochs=2"]) == 0
+        assert main(["resume", target, "trainer.epochs=2"]) == 0
         assert json.loads((run / "report.json").read_text())["epochs"] == 2
     lab.train(*words, "data.target=y", "run.dir=late", code=2)
     assert "run.dir=late holds another run" in lab.err

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from dlcourse.data.densities import Grid, Ring
+from dlcourse.data.gaussian_mixtures import Grid, Ring
 
 
 def all_points(data):

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from dlcourse.config.registry import Choice
 from dlcourse.data.split import TensorSplit
-from dlcourse.descent import Descent
 from dlcourse.device import DEVICES, Device, cpu, environment, keep_freed_memory, seed_everything
-from dlcourse.registry import Choice
+from dlcourse.optim.step import Descent
 from dlcourse.spec import Batch, DataSpec
 from dlcourse.tasks.classification import Classification
-from dlcourse.trainer import evaluate
+from dlcourse.training.trainer import evaluate
 from lab import Lab
 
 SPEC = DataSpec("toy", (8,), 2, "class", ("no", "yes"))

@@ -7,23 +7,23 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dlcourse.config.registry import Choice
 from dlcourse.data import DATASETS
 from dlcourse.data.split import TensorSplit
-from dlcourse.descent import Descent
 from dlcourse.device import DEVICES
 from dlcourse.errors import ConfigError
+from dlcourse.metrics.generative import energy_distance
 from dlcourse.models import MODELS
-from dlcourse.models.diffusion import Denoiser, sinusoids
+from dlcourse.models.denoiser import Denoiser, sinusoids
+from dlcourse.optim.ema import MovingAverage
+from dlcourse.optim.step import Descent
 from dlcourse.plots import ImageGrid, PointStrip, SampledPoints, to_image
-from dlcourse.registry import Choice
 from dlcourse.spec import Batch, DataSpec
 from dlcourse.tasks import TASKS
-from dlcourse.tasks.averaging import MovingAverage
 from dlcourse.tasks.diffusion import Diffusion
-from dlcourse.tasks.generative import energy_distance
-from dlcourse.tasks.noising import Noising
+from dlcourse.tasks.noise_schedule import Noising
 from dlcourse.tasks.task import SampleRequest
-from dlcourse.trainer import evaluate
+from dlcourse.training.trainer import evaluate
 from lab import Lab, report
 
 POINTS = DataSpec("clouds", (2,), 2, class_names=("left", "right"))

@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from dlcourse.config import RunConfig
+from dlcourse.config.registry import Choice
+from dlcourse.config.run_config import RunConfig
 from dlcourse.data import DATASETS
-from dlcourse.divergence import diagnosed
 from dlcourse.errors import DivergedError
-from dlcourse.registry import Choice
+from dlcourse.training.divergence import diagnosed
 from lab import Lab
 
 MOONS = ["data=moons", "data.size=60", "model.hidden=[4]", "trainer.epochs=1"]

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-import dlcourse.run
-from dlcourse import cli, device
-from dlcourse.run import claim_folder
+import dlcourse.runs.folder
+from dlcourse import device
+from dlcourse.cli.main import main
+from dlcourse.runs.folder import claim_folder
 from lab import Lab
 from torture import starts
 from torture.processes import IS_POSSIBLE
@@ -24,7 +25,7 @@ TINY = ["data=iris", "model.hidden=[4]", "trainer.epochs=1"]
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was killed before its end; to be copied."""
     folder = tmp_path_factory.mktemp("killed") / "run"
-    assert cli.main(["train", *TINY, "trainer.batch_size=8", "trainer.checkpoint.steps=5", f"run.dir={folder}"]) == 0
+    assert main(["train", *TINY, "trainer.batch_size=8", "trainer.checkpoint.steps=5", f"run.dir={folder}"]) == 0
     (folder / "run.json").write_text('{"status": "running"}')
     return folder
 
@@ -41,7 +42,7 @@ OTHER = {
 
 def test_nothing_is_said_of_a_machine_that_is_the_same(lab: Lab, killed: Path) -> None:
     shutil.copytree(killed, "run")
-    assert cli.main(["resume", "run"]) == 0
+    assert main(["resume", "run"]) == 0
     assert "when the run began" not in lab.capsys.readouterr().out
 
 
@@ -55,11 +56,11 @@ def test_a_run_that_goes_on_elsewhere_names_what_is_different(
 ) -> None:
     shutil.copytree(killed, "run")
     before = device.environment()
-    monkeypatch.setattr("dlcourse.train.environment", lambda: before | {fact: OTHER[fact]})
+    monkeypatch.setattr("dlcourse.training.session.environment", lambda: before | {fact: OTHER[fact]})
     line = f"{fact}: {OTHER[fact]} here, {before[fact]} when the run began; the numbers may differ in their last digits"
-    assert cli.main(["resume", "run", "trainer.epochs=2"]) == 0
+    assert main(["resume", "run", "trainer.epochs=2"]) == 0
     assert line in lab.capsys.readouterr().out
-    assert cli.main(["resume", "run", "trainer.epochs=3"]) == 0  # every time, not only at the first
+    assert main(["resume", "run", "trainer.epochs=3"]) == 0  # every time, not only at the first
     assert line in lab.capsys.readouterr().out
 
 
@@ -68,7 +69,7 @@ def test_other_threads_that_were_asked_for_are_named(lab: Lab, killed: Path) -> 
     recorded = device.environment()["threads"]
     other = 2 if recorded == 1 else 1
     try:
-        assert cli.main(["resume", "run", f"device.threads={other}"]) == 0
+        assert main(["resume", "run", f"device.threads={other}"]) == 0
         assert f"threads: {other} here, {recorded} when the run began" in lab.capsys.readouterr().out
     finally:
         device.use_threads(int(str(recorded)))
@@ -87,8 +88,8 @@ class SetBack(datetime.datetime):
 def test_names_stay_unique_when_the_clock_is_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     SetBack.hours = iter([3, 2, 1, 2, 3, 2, 1, 3, 3, 3] * 20)
     tokens = iter([f"{number // 3:04x}" for number in range(1000)])  # each token is drawn three times
-    monkeypatch.setattr(dlcourse.run, "datetime", SetBack)
-    monkeypatch.setattr("dlcourse.run.secrets.token_hex", lambda size: next(tokens))
+    monkeypatch.setattr(dlcourse.runs.folder, "datetime", SetBack)
+    monkeypatch.setattr("dlcourse.runs.folder.secrets.token_hex", lambda size: next(tokens))
     assert len({claim_folder(tmp_path) for _ in range(100)}) == 100
 
 
@@ -177,7 +178,11 @@ def test_a_result_that_cannot_be_printed_is_one_line(tmp_path: Path) -> None:
             RuntimeError("can't start new thread"),
             "out of memory with 108 examples in a batch",
         ),
-        ("dlcourse.train.run", ImportError("libx.so: failed to map segment"), "out of memory (libx.so: failed to map"),
+        (
+            "dlcourse.training.session.run",
+            ImportError("libx.so: failed to map segment"),
+            "out of memory (libx.so: failed to map",
+        ),
     ],
 )
 def test_no_memory_is_a_system_error_wherever_it_is_noticed(

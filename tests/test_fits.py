@@ -8,21 +8,22 @@ import pytest
 import torch
 import yaml
 
-from dlcourse import cli, logger
-from dlcourse.building import build_task
-from dlcourse.commands.fits import announced, fits, trains_on
-from dlcourse.config import RunConfig
+from dlcourse.cli.compatibility import announced, fits, trains_on
+from dlcourse.cli.main import main
+from dlcourse.config.registry import Choice
+from dlcourse.config.run_config import RunConfig
 from dlcourse.console import Console
 from dlcourse.data import DATASETS
 from dlcourse.data.split import TensorSplit
 from dlcourse.device import cpu
 from dlcourse.errors import ConfigError
+from dlcourse.metrics import reference_classifier
 from dlcourse.models import MODELS
-from dlcourse.registry import Choice
+from dlcourse.runs import logger
 from dlcourse.spec import Data, DataSpec
-from dlcourse.tasks import judge
 from dlcourse.tasks.task import usual_task
-from dlcourse.trainer import evaluate
+from dlcourse.training.build import build_task
+from dlcourse.training.trainer import evaluate
 from lab import Lab, composed
 from tiny_data import tiny_data
 
@@ -140,7 +141,7 @@ def try_once(config: RunConfig, spec: DataSpec) -> None:
 def test_a_model_takes_the_kinds_of_data_it_is_said_to_and_refuses_the_others(
     model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judge, "_FEWEST_STEPS", 1)  # it has to be there, not to be good
+    monkeypatch.setattr(reference_classifier, "_FEWEST_STEPS", 1)  # it has to be there, not to be good
     config = composed(f"model={model}", *TINY_MODELS.get(model, []), "trainer.batch_size=16")
     for spec in ONE_OF_EACH_KIND.values():
         try:
@@ -160,7 +161,7 @@ def test_a_model_trains_on_data_that_it_is_said_to_take(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     monkeypatch.setattr(logger, "to_image", lambda picture: np.zeros((2, 2, 3), np.uint8))  # drawing has its own tests
-    monkeypatch.setattr(judge, "_FEWEST_STEPS", 1)
+    monkeypatch.setattr(reference_classifier, "_FEWEST_STEPS", 1)
     certain = [name for name in fits()[model] if len(announced(name)) == 1]
     one_for_each_target = {announced(name)[0].target: name for name in reversed(certain)}
     for data in one_for_each_target.values():
@@ -170,9 +171,9 @@ def test_a_model_trains_on_data_that_it_is_said_to_take(
 
 def test_list_shows_what_fits(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(fits()) == list(MODELS) and all(fits().values())
-    assert cli.main(["list", "fits"]) == 0
+    assert main(["list", "fits"]) == 0
     rows = " ".join(capsys.readouterr().out.split())
     assert "linreg diabetes line curve adding sine csv npz logreg mnist" in rows
     assert all(f" {name} " in rows for name in (*MODELS, *DATASETS))
-    assert cli.main(["list", "model=cnn"]) == 0
+    assert main(["list", "model=cnn"]) == 0
     assert "which data sets a model trains on: dlcourse list fits" in capsys.readouterr().out

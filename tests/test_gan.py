@@ -8,15 +8,15 @@ import torch
 from torch import nn
 
 from dlcourse.data.split import TensorSplit
-from dlcourse.descent import Descent
 from dlcourse.device import cpu
 from dlcourse.errors import ConfigError
 from dlcourse.models.gan import GAN
+from dlcourse.optim.step import Descent
 from dlcourse.plots import ImageGrid, SampledPoints
 from dlcourse.spec import Batch, DataSpec
 from dlcourse.tasks.adversarial import Adversarial
 from dlcourse.tasks.task import SampleRequest
-from dlcourse.trainer import evaluate
+from dlcourse.training.trainer import evaluate
 
 POINTS = DataSpec("toy", (2,), 3, class_names=("a", "b", "c"))
 TINY = {"hidden": (8,), "latent": 4}

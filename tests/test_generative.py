@@ -9,14 +9,14 @@ import scipy.linalg
 import torch
 from scipy.stats import energy_distance as scipy_energy_distance
 
-from dlcourse.data.densities import Ring
+from dlcourse.data.gaussian_mixtures import Ring
+from dlcourse.data.sklearn_data import Digits
 from dlcourse.data.split import TensorSplit
-from dlcourse.data.tabular import Digits
 from dlcourse.device import cpu
+from dlcourse.metrics.generative import SampleScores, energy_distance, frechet_distance
+from dlcourse.metrics.reference_classifier import Judge
 from dlcourse.plots import SampledPoints, to_image
 from dlcourse.spec import Data, DataSpec
-from dlcourse.tasks.generative import SampleScores, energy_distance, frechet_distance
-from dlcourse.tasks.judge import Judge
 
 
 def covariance(size, seed):

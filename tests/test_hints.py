@@ -5,17 +5,16 @@ import re
 import pytest
 from omegaconf import open_dict
 
-from dlcourse import cli
-from dlcourse.building import check_entries
-from dlcourse.commands import front_door, sample
-from dlcourse.commands.config_files import GROUPS, entries
-from dlcourse.commands.overrides import parse
-from dlcourse.config import RunConfig, conf_dir
-from dlcourse.hints import HINTS, hints, plain
-from dlcourse.options import hint, schema
-from dlcourse.yaml_file import read_yaml
+from dlcourse.cli import hydra_guard, main, sample
+from dlcourse.cli.config_files import GROUPS, entries
+from dlcourse.cli.hydra_overrides import parse
+from dlcourse.config.hints import HINTS, hints, plain
+from dlcourse.config.options import hint, schema
+from dlcourse.config.run_config import RunConfig, conf_dir
+from dlcourse.config.yaml_file import read_yaml
+from dlcourse.training.build import check_entries
 
-NAMES = {group: list(entries(group, [conf_dir()])) for group in GROUPS} | {"command": list(cli.VERBS)}
+NAMES = {group: list(entries(group, [conf_dir()])) for group in GROUPS} | {"command": list(main.VERBS)}
 SENTENCES = sorted({hint for table in HINTS.values() for hint in table if " " in hint})
 
 
@@ -25,7 +24,7 @@ def refusal(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def refuse(line: str) -> str:
-        assert cli.main(line.split()) == 2
+        assert main.main(line.split()) == 2
         out, err = capsys.readouterr()
         assert out == "" and err.startswith("dlcourse: error: ") and err.count("\n") == 1
         return err.removeprefix("dlcourse: error: ").rstrip("\n")
@@ -143,7 +142,7 @@ def test_each_hint_for_an_option_is_one_of_some_entry():
     keys = {*GROUPS, *schema(RunConfig), "run.root", "run.name"}
     for group in GROUPS[:-1]:
         for path in entries(group, [conf_dir()]).values():
-            keys |= {f"{group}.{key}" for key in front_door.leaves(read_yaml(path))}
+            keys |= {f"{group}.{key}" for key in hydra_guard.leaves(read_yaml(path))}
             keys |= {f"{group}.{key}" for key in read_yaml(path)}
     assert {text for text in HINTS["option"] if " " not in text} <= keys
 
@@ -154,16 +153,16 @@ def test_what_a_sentence_says_can_be_typed():
             words = re.findall(r"(?<!\S)[a-z_.]+=[^\s)]+", part)
             composed = parse([word for word in words if not word.endswith("=")])
             if words and "train -m" not in part:
-                values = front_door.check(composed, [conf_dir()], sweep=False)
-                check_entries(front_door.run_config(_composed(values)))
+                values = hydra_guard.check(composed, [conf_dir()], sweep=False)
+                check_entries(hydra_guard.run_config(_composed(values)))
         for verb in re.findall(r"dlcourse ([a-z]+)", sentence):
-            assert verb in cli.VERBS, sentence
+            assert verb in main.VERBS, sentence
         for flag in re.findall(r"--[a-z]+ (?=[0-9A-Z])", sentence):
             assert flag in sample.HELP or flag in "--config-dir ", sentence
 
 
 def _composed(words):
-    config = front_door.compose(parse(words), [conf_dir()])
+    config = hydra_guard.compose(parse(words), [conf_dir()])
     with open_dict(config):
         del config["hydra"]
     return config

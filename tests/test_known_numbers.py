@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dlcourse import cli
+from dlcourse.cli.main import main
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +19,7 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_data: Path):
 
     def run(*words: str) -> dict[str, Any]:
         before = set(tmp_path.glob("outputs/*/*/report.json"))
-        assert cli.main(["train", *words]) == 0
+        assert main(["train", *words]) == 0
         (report,) = set(tmp_path.glob("outputs/*/*/report.json")) - before
         return json.loads(report.read_text())
 

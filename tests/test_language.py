@@ -12,19 +12,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dlcourse.config.registry import Choice
 from dlcourse.data import DATASETS
 from dlcourse.data.text import TextSplit
 from dlcourse.device import cpu
 from dlcourse.errors import ConfigError, UserError
+from dlcourse.metrics.ngrams import NGrams, discount_for
 from dlcourse.plots import LossByPosition, to_image
-from dlcourse.registry import Choice
 from dlcourse.spec import Batch, Data, DataSpec, Report
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.language import Language, generate
-from dlcourse.tasks.ngrams import NGrams, discount_for
 from dlcourse.tasks.task import SampleRequest
 from dlcourse.tokens import learn_byte_pairs
-from dlcourse.trainer import evaluate
+from dlcourse.training.trainer import evaluate
 from lab import Lab, only, report
 
 CONTEXT = 8

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from dlcourse import cli
-from dlcourse.commands.config_files import GROUPS
-from dlcourse.commands.entry_files import Option, read_entry
-from dlcourse.config import conf_dir
+from dlcourse.cli.config_files import GROUPS
+from dlcourse.cli.entry_docs import Option, read_entry
+from dlcourse.cli.main import main
+from dlcourse.config.run_config import conf_dir
 
 OWN = """\
 # My own model.
@@ -36,7 +36,7 @@ def own(tmp_path):
 @pytest.fixture
 def run(own, capsys):
     def run(*words):
-        code = cli.main(["list", "--config-dir", str(own), *words])
+        code = main(["list", "--config-dir", str(own), *words])
         return code, *capsys.readouterr()
 
     return run
@@ -161,9 +161,9 @@ def test_a_terminal_gets_bold_unless_no_color(monkeypatch, capsys):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("COLUMNS", "60")
-    cli.main(["list", "optimizer=sgd"])
+    main(["list", "optimizer=sgd"])
     assert "\033[1moptimizer=sgd\033[0m" in capsys.readouterr().out
     monkeypatch.setenv("NO_COLOR", "1")
-    cli.main(["list"])
+    main(["list"])
     out = capsys.readouterr().out
     assert "\033" not in out and max(map(len, out.splitlines())) <= 60

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.checkpoint import Stretch
-from dlcourse.metrics import MetricsLog, read_metrics
+from dlcourse.runs.checkpoints import Stretch
+from dlcourse.runs.metrics_log import MetricsLog, read_metrics
 
 
 def record(step: int) -> dict[str, float]:

@@ -6,13 +6,13 @@ import pytest
 import torch
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
+from dlcourse.config.registry import Choice
 from dlcourse.data import DATASETS
 from dlcourse.errors import ConfigError
-from dlcourse.features import FEATURES
 from dlcourse.models import MODELS
-from dlcourse.registry import Choice
+from dlcourse.models.features import FEATURES
+from dlcourse.models.summary import count_parameters, summarize, table
 from dlcourse.spec import DataSpec
-from dlcourse.summary import count_parameters, summarize, table
 
 MNIST = DataSpec("mnist", (1, 28, 28), 10, "class", tuple("0123456789"))
 LECTURE = DataSpec("mnist", (3, 48, 48), 10, "class", tuple("0123456789"))

@@ -8,7 +8,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from dlcourse import cli
+from dlcourse.cli.main import main
 from lab import Lab, report
 from stand_in import CommandLine, command_line
 
@@ -96,5 +96,5 @@ def test_a_run_from_before_there_were_names_resumes(lab: Lab, named: Path) -> No
     (named / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     shutil.rmtree(named / "checkpoints")
     (named / "run.json").write_text('{"status": "running", "files": {}}')
-    assert cli.main(["resume", str(named)]) == 0
+    assert main(["resume", str(named)]) == 0
     assert lab.capsys.readouterr().out.startswith("dlcourse train   mlp on moons   adam")

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from dlcourse.descent import Descent
+from dlcourse.config.registry import Choice
 from dlcourse.device import cpu
 from dlcourse.errors import ConfigError, DivergedError
-from dlcourse.optim import OPTIMIZERS, SCHEDULERS, Updates
-from dlcourse.registry import Choice
+from dlcourse.optim.optimizers import OPTIMIZERS, SCHEDULERS, Updates
+from dlcourse.optim.step import Descent
 from lab import Lab
 
 EPOCHS, PER_EPOCH = 5, 12

@@ -3,8 +3,8 @@ from typing import Annotated, Literal
 
 import pytest
 
+from dlcourse.config.options import Count, Fraction, Positive, Range, check_options, convert, describe
 from dlcourse.errors import ConfigError
-from dlcourse.options import Count, Fraction, Positive, Range, check_options, convert, describe
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from dlcourse.commands.overrides import parse
+from dlcourse.cli.hydra_overrides import parse
 from dlcourse.errors import ConfigError
 from stand_in import CommandLine, command_line
 

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file
 
 from dlcourse.data.csv_file import CsvFile
+from dlcourse.data.dataset import TableSource
+from dlcourse.data.float_precision import blurred
 from dlcourse.data.npz_file import NpzFile
-from dlcourse.data.precision import blurred
-from dlcourse.data.source import TableSource
 from lab import Lab, report
 
 START = 1_700_000_000

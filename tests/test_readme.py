@@ -12,16 +12,15 @@ from pathlib import Path
 import pytest
 
 from conftest import REPOSITORY
-from dlcourse import cli
-from dlcourse.building import build_data, build_task, check_entries
-from dlcourse.commands import front_door
-from dlcourse.commands.overrides import parse
-from dlcourse.config import RunConfig, conf_dir
+from dlcourse.cli import hydra_guard, main
+from dlcourse.cli.hydra_overrides import parse
+from dlcourse.config.registry import Choice
+from dlcourse.config.run_config import RunConfig, conf_dir
 from dlcourse.console import Console
 from dlcourse.device import cpu
 from dlcourse.errors import UserError
-from dlcourse.registry import Choice
-from dlcourse.summary import count_parameters
+from dlcourse.models.summary import count_parameters
+from dlcourse.training.build import build_data, build_task, check_entries
 from lab import Lab, composed
 from tiny_data import tiny_data
 
@@ -115,7 +114,7 @@ def test_a_command_to_train_is_understood(command: str) -> None:
     words = shlex.split(command)
     is_sweep = "-m" in words
     overrides = parse([word for word in words if word != "-m"])
-    front_door.check(overrides, [conf_dir()], sweep=is_sweep)
+    hydra_guard.check(overrides, [conf_dir()], sweep=is_sweep)
     if not is_sweep:
         check_entries(composed(*words))
 
@@ -123,7 +122,7 @@ def test_a_command_to_train_is_understood(command: str) -> None:
 @pytest.mark.parametrize("command", [*commands("sample"), *commands("resume")])
 def test_a_command_on_a_run_is_understood_up_to_the_run(command: str, lab: Lab) -> None:
     verb = "sample" if command in commands("sample") else "resume"
-    assert cli.main([verb, *shlex.split(command)]) == 2
+    assert main.main([verb, *shlex.split(command)]) == 2
     assert "does not exist" in lab.capsys.readouterr().err
 
 
@@ -163,7 +162,7 @@ def test_a_model_has_the_number_of_parameters_told(command: str, parameters: str
 def test_exit_codes_are_those_of_the_program() -> None:
     (sentence,) = re.findall(r"^Exit codes: (.*?)`--traceback`", README, re.MULTILINE | re.DOTALL)
     told = {int(code): words for code, words in re.findall(r"(\d+) ([^;,.]*)", sentence)}
-    in_help = cli.HELP.partition("Exit codes:")[2]
+    in_help = main.HELP.partition("Exit codes:")[2]
     assert set(told) == {int(code) for code in re.findall(r"\b\d+\b", in_help)} | {129}
     for error in UserError.__subclasses__():
         assert error.exit_code in told

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcourse.resuming import checkpoints
-from dlcourse.run import RunFolder
+from dlcourse.runs.folder import RunFolder
+from dlcourse.runs.resume import checkpoints_of
 from torture import full_disk, real_kill, signals, tensorboard
 from torture.outcome import Outcome
 from torture.processes import IS_POSSIBLE, TRAINING, Process, difference, done, fork, steps_saved, warm_up
@@ -114,7 +114,7 @@ def test_a_defect_leaves_its_traceback_and_the_checkpoint(
     warm: None, running: Callable[..., Process], tmp_path: Path
 ) -> None:
     def have_a_defect() -> None:
-        from dlcourse.trainer import Trainer
+        from dlcourse.training.trainer import Trainer
 
         step = Trainer._train_step
 
@@ -133,7 +133,7 @@ def test_a_defect_leaves_its_traceback_and_the_checkpoint(
     assert (tmp_path / line.rpartition(" is in ")[2]).samefile(run / "error.txt")
     assert "in train_step" in (run / "error.txt").read_text()
     assert json.loads((run / "run.json").read_text())["status"] == "failed"
-    newest, damaged = checkpoints(RunFolder(run)).newest()
+    newest, damaged = checkpoints_of(RunFolder(run)).newest()
     assert (newest.step, damaged) == (2, [])
     assert done(running(["resume", "run"], tmp_path)) == ""
     assert done(running([*words, "run.dir=other"], tmp_path)) == ""

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dlcourse.config.registry import Choice
 from dlcourse.errors import ConfigError
 from dlcourse.models import MODELS
 from dlcourse.models.recurrent import read_image
-from dlcourse.registry import Choice
+from dlcourse.models.summary import summarize
 from dlcourse.spec import DataSpec
-from dlcourse.summary import summarize
 from lab import Lab, report
 
 IMAGES = DataSpec("pictures", (3, 4, 5), 10, "class", tuple("0123456789"))

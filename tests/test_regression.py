@@ -12,16 +12,17 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 from torch import nn
 
-from dlcourse import cli, resuming, saving
+from dlcourse.cli.main import main
+from dlcourse.config.registry import Choice
 from dlcourse.data.csv_file import CsvFile
 from dlcourse.data.split import TensorSplit
 from dlcourse.device import cpu
-from dlcourse.registry import Choice
-from dlcourse.run import RunFolder
+from dlcourse.runs import resume, saver
+from dlcourse.runs.folder import RunFolder
 from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.task import Task
-from dlcourse.trainer import evaluate
+from dlcourse.training.trainer import evaluate
 from lab import Lab, report
 
 CEILING = 0.978
@@ -172,11 +173,11 @@ def test_another_runs_weights_come_without_the_scale_of_its_targets(lab: Lab) ->
 
 def test_a_run_from_before_targets_were_standardized_goes_on_as_it_began(lab: Lab) -> None:
     run = lab.train("data=line", "data.size=60", "model=linreg", "task.standardize=false", "trainer.epochs=2")
-    kept = resuming.checkpoints(RunFolder(run))
+    kept = resume.checkpoints_of(RunFolder(run))
     checkpoint, _ = kept.newest()
-    about = resuming.about(checkpoint)
+    about = resume.about(checkpoint)
     del about["config"]["task"]["standardize"]
-    saving.save_again(checkpoint, kept, about)
-    assert cli.main(["resume", str(run), "trainer.epochs=4"]) == 0
+    saver.save_again(checkpoint, kept, about)
+    assert main(["resume", str(run), "trainer.epochs=4"]) == 0
     assert set(load_file(run / "weights.safetensors")) == {"linear.weight", "linear.bias"}
     assert report(run)["epochs"] == 4

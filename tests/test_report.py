@@ -11,9 +11,9 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from dlcourse import train
 from dlcourse.console import format_seconds
-from dlcourse.train import RunResult
+from dlcourse.training import session
+from dlcourse.training.session import RunResult
 from lab import report
 from torture.warm import TINY, compose
 
@@ -46,14 +46,14 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     """With the first seed whose best epoch is neither the first nor the last."""
     folder = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dlcourse.logger.to_image", lambda picture: np.zeros((4, 4, 3), np.uint8))
+        patch.setattr("dlcourse.runs.logger.to_image", lambda picture: np.zeros((4, 4, 3), np.uint8))
         for seed in range(_SEEDS):
             config = compose(*WORDS, f"seed={seed}", f"run.dir={folder / f'best-{seed}'}")
-            best = train.run(config, [])
+            best = session.run(config, [])
             if 1 < report(best.folder)["best_epoch"] < EPOCHS:
                 trainer = dataclasses.replace(config.trainer, weights="last")
                 run = dataclasses.replace(config.run, dir=str(folder / "last"))
-                return Pair(best, train.run(dataclasses.replace(config, trainer=trainer, run=run), []))
+                return Pair(best, session.run(dataclasses.replace(config, trainer=trainer, run=run), []))
     raise AssertionError(f"none of {_SEEDS} seeds has its best epoch in the middle; choose other words")
 
 

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import nn
 
+from dlcourse.config.registry import Choice
 from dlcourse.errors import ConfigError
 from dlcourse.models import MODELS
 from dlcourse.models.resnet import ResNet, ResNet9
-from dlcourse.registry import Choice
 from dlcourse.spec import DataSpec
 from lab import Lab, report
 

@@ -22,14 +22,15 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from dlcourse import cli, train
-from dlcourse.config import RunConfig
-from dlcourse.descent import Descent
+from dlcourse.cli.main import main
+from dlcourse.config.run_config import RunConfig
 from dlcourse.device import Device
-from dlcourse.resuming import find_same, find_started, look
-from dlcourse.run import RunFolder
-from dlcourse.stopping import StoppedError
-from dlcourse.trainer import Trainer
+from dlcourse.optim.step import Descent
+from dlcourse.runs.folder import RunFolder
+from dlcourse.runs.resume import find_same, find_started, look
+from dlcourse.signals import StoppedError
+from dlcourse.training import session
+from dlcourse.training.trainer import Trainer
 from torture.families import family
 from torture.same import differences
 from torture.warm import TINY, TINY_CNN, compose, last_of_each
@@ -53,7 +54,7 @@ class Bench:
         with self._monkeypatch.context() as patch:
             if stop_at is not None:
                 patch.setattr(Trainer, "_train_step", _stopping(stop_at, getattr(signal, signal_name)))
-            code = cli.main(list(last_of_each([str(word) for word in words])))
+            code = main(list(last_of_each([str(word) for word in words])))
         self.out, self.err = self._capsys.readouterr()
         return code
 
@@ -82,7 +83,7 @@ def _stopping(step: int, number: int) -> Callable[[Trainer, object], None]:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Bench]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("dlcourse.logger.to_image", lambda picture: np.zeros((4, 4, 3), np.uint8))
+    monkeypatch.setattr("dlcourse.runs.logger.to_image", lambda picture: np.zeros((4, 4, 3), np.uint8))
     threads = torch.get_num_threads()
     heeds_ctrl_c = signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background of a shell
     yield Bench(monkeypatch, capsys)
@@ -95,10 +96,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`whole`, a finished run of MLP, and `stopped`, one that was told to stop within step 17; copied, not changed."""
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dlcourse.logger.to_image", lambda picture: np.zeros((4, 4, 3), np.uint8))
-        assert cli.main(["train", *MLP, f"run.dir={folder / 'whole'}"]) == 0
+        patch.setattr("dlcourse.runs.logger.to_image", lambda picture: np.zeros((4, 4, 3), np.uint8))
+        assert main(["train", *MLP, f"run.dir={folder / 'whole'}"]) == 0
         patch.setattr(Trainer, "_train_step", _stopping(17, signal.SIGTERM))
-        assert cli.main(["train", *MLP, f"run.dir={folder / 'stopped'}"]) == 143
+        assert main(["train", *MLP, f"run.dir={folder / 'stopped'}"]) == 143
     return folder
 
 
@@ -200,7 +201,7 @@ _OF_THE_CHECKLIST = {
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run to start from, and data for all families."""
     folder = tmp_path_factory.mktemp("families")
-    train.run(compose(*TINY_CNN, "trainer.epochs=1", f"run.dir={folder / 'run'}"), [])
+    session.run(compose(*TINY_CNN, "trainer.epochs=1", f"run.dir={folder / 'run'}"), [])
     return folder
 
 
@@ -210,10 +211,10 @@ def test_not_lost_on_resume(state: str, bench: Bench, warm: Path, monkeypatch: p
     config = family(name, warm, warm / "run")
     never = dataclasses.replace(config.trainer.checkpoint, steps=None)
     config = dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, checkpoint=never))
-    train.run(at(config, "whole"), [])
+    session.run(at(config, "whole"), [])
     with monkeypatch.context() as patch, pytest.raises(StoppedError):
         patch.setattr(Trainer, "_train_step", _stopping(stops[0], signal.SIGTERM))
-        train.run(at(config, "run"), [])
+        session.run(at(config, "run"), [])
     for step in stops[1:]:
         assert bench("resume", "run", stop_at=step) == 143, bench.err
     assert bench("resume", "run") == 0, bench.err
@@ -259,7 +260,7 @@ def test_evaluating_does_not_shift_the_random_state_of_training(
     config = family(name, warm, warm / "run")
     for eval_every in (1, 3):
         trainer = dataclasses.replace(config.trainer, weights="last", eval_every=eval_every)
-        train.run(at(dataclasses.replace(config, trainer=trainer), f"every-{eval_every}"), [])
+        session.run(at(dataclasses.replace(config, trainer=trainer), f"every-{eval_every}"), [])
     often, seldom = (Path(f"every-{eval_every}") for eval_every in (1, 3))
     assert (often / "weights.safetensors").read_bytes() == (seldom / "weights.safetensors").read_bytes()
     assert [len(evaluated(run)) for run in (often, seldom)] == [3, 1]
@@ -408,7 +409,7 @@ def test_a_run_that_ended_before_its_first_checkpoint_begins_again(
     bench: Bench, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("dlcourse.saving.Saver.save", lambda *_: signal.raise_signal(signal.SIGTERM))
+        patch.setattr("dlcourse.runs.saver.Saver.save", lambda *_: signal.raise_signal(signal.SIGTERM))
         assert bench("train", *MLP, "run.dir=run") == 143
     assert not Path("run/checkpoints").exists()
     assert bench("resume", "run") == 0, bench.err
@@ -641,7 +642,8 @@ def test_changed_data_are_refused(bench: Bench) -> None:
 
 def test_a_run_in_use_is_refused(bench: Bench, runs: Path) -> None:
     run = copied(runs / "stopped")
-    code = "import sys; from dlcourse.run import RunFolder; from pathlib import Path\nwith RunFolder(Path('run')).locked():"
+    imports = "import sys; from pathlib import Path; from dlcourse.runs.folder import RunFolder"
+    code = f"{imports}\nwith RunFolder(Path('run')).locked():"
     other = subprocess.Popen(
         [sys.executable, "-c", f"{code} print(flush=True); sys.stdin.read()"],
         stdin=subprocess.PIPE,
@@ -688,9 +690,9 @@ def test_leftovers_of_killed_writers_are_cleared_away(bench: Bench, runs: Path) 
 def test_the_same_command_twice_is_bit_exact(name: str, bench: Bench, warm: Path) -> None:
     config = family(name, warm, warm / "run")
     torch.manual_seed(1)
-    train.run(at(config, "one"), [])
+    session.run(at(config, "one"), [])
     torch.manual_seed(2)
-    train.run(at(config, "other"), [])
+    session.run(at(config, "other"), [])
     assert differences(Path("one"), Path("other")) == []
 
 
@@ -761,7 +763,7 @@ def test_a_checkpoint_that_may_not_be_read_is_not_taken_for_damaged(
 
 
 def test_an_option_given_twice_is_refused(bench: Bench, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["resume", str(copied(runs / "stopped")), "trainer.epochs=6", "trainer.epochs=7"]) == 2
+    assert main(["resume", str(copied(runs / "stopped")), "trainer.epochs=6", "trainer.epochs=7"]) == 2
     assert "'trainer.epochs' is given twice" in capsys.readouterr().err
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.config import FolderConfig
+from dlcourse.config.run_config import FolderConfig
 from dlcourse.errors import ConfigError, OutputError
-from dlcourse.run import RunFolder, claim_folder, output_errors
+from dlcourse.runs.folder import RunFolder, claim_folder, output_errors
 
 NAME = r"\d{4}-\d\d-\d\d_\d{6}-[0-9a-f]{4}"
 
@@ -30,7 +30,7 @@ def test_thirty_two_callers_at_once_get_folders_of_their_own(tmp_path: Path, mon
         with drawing:
             return next(tokens)
 
-    monkeypatch.setattr("dlcourse.run.secrets.token_hex", draw)
+    monkeypatch.setattr("dlcourse.runs.folder.secrets.token_hex", draw)
 
     def claim(_: int) -> Path:
         together.wait(timeout=10)
@@ -93,7 +93,7 @@ def test_a_write_to_a_file_system_that_fills_up_leaves_the_old_file_and_nothing_
     program = """
 import sys
 from pathlib import Path
-from dlcourse.run import RunFolder
+from dlcourse.runs.folder import RunFolder
 folder = RunFolder(Path(sys.argv[1]))
 folder.write_text("report.txt", "old")
 try:

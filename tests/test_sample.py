@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcourse import cli, sampling
-from dlcourse.commands import error_report
+from dlcourse.cli import error_line
+from dlcourse.cli.main import main
 from dlcourse.errors import UserError
-from dlcourse.finished import find_run
 from dlcourse.plots import Captioned, ConfusionMatrix, to_image, to_png
+from dlcourse.runs.reopen import find_run
 from dlcourse.spec import Report
+from dlcourse.training import sampling
 from lab import Lab, composed
 from torture.processes import IS_POSSIBLE
 from torture.starts import start_together
@@ -26,7 +27,7 @@ PYDOC = ["data=pydoc", "data.context=16", "data.windows=80", "data.val_fraction=
 
 
 def sample(lab: Lab, *words: str) -> int:
-    code = cli.main(["sample", *words])
+    code = main(["sample", *words])
     lab.out, lab.err = lab.capsys.readouterr()
     return code
 
@@ -102,7 +103,7 @@ def written_at_once(run: Path, pictures: list[ConfusionMatrix], out: Path | None
             try:
                 sampling.write(Report({}, pictures={"samples": pictures[number]}), run, config, out)
             except UserError as error:
-                return error_report.report(error)
+                return error_line.report(error)
         return 0
 
     ended = start_together([functools.partial(work, number) for number in range(len(pictures))])
@@ -115,7 +116,7 @@ def test_a_run_without_weights_is_refused_and_what_lies_below_is_left_alone(lab:
     (unfinished / "weights.safetensors").unlink()
     shutil.copytree(vae, unfinished / "older")
     for words in (["sample", "unfinished"], ["train", "data=digits", "model=vae", "init_from=unfinished"]):
-        assert cli.main(words) == 2
+        assert main(words) == 2
         said = lab.capsys.readouterr().err
         assert "unfinished: this run is not finished, it has no weights.safetensors yet; resume it with " in said
         assert said.endswith(" dlcourse resume unfinished\n") and said.count("\n") == 1

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from dlcourse.config import CheckpointConfig
+from dlcourse.config.run_config import CheckpointConfig
 from dlcourse.errors import DivergedError
-from dlcourse.logger import Logger
-from dlcourse.resuming import checkpoints
-from dlcourse.run import RunFolder
-from dlcourse.saving import Saver
+from dlcourse.runs.folder import RunFolder
+from dlcourse.runs.logger import Logger
+from dlcourse.runs.resume import checkpoints_of
+from dlcourse.runs.saver import Saver
 
 STEP_SECONDS = 10
 """A step of the training takes so long."""
@@ -27,7 +27,7 @@ def saved(folder: Path, config: CheckpointConfig, cost: float, steps: int = 60) 
         now += cost
         return writes(*arguments)
 
-    disk = checkpoints(RunFolder(folder))
+    disk = checkpoints_of(RunFolder(folder))
     writes, disk.save = disk.save, slowly  # type: ignore[method-assign]
     with Logger(RunFolder(folder)) as logger:
         saver = Saver(disk, config, logger, folder / "none", {}, clock=lambda: now)
@@ -67,7 +67,7 @@ def test_weights_that_are_not_finite_are_refused(name: str, value: float, tmp_pa
     """As they become by an update from a finite loss and gradient; the checkpoint before stays the newest."""
     model = nn.BatchNorm1d(3)
     with Logger(RunFolder(tmp_path)) as logger:
-        disk = checkpoints(RunFolder(tmp_path))
+        disk = checkpoints_of(RunFolder(tmp_path))
         saver = Saver(disk, CheckpointConfig(), logger, tmp_path / "none", {})
         saver.save(0, model, {})
         with torch.no_grad():

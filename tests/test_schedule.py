@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from dlcourse.building import build_data, build_task, planned_rate
 from dlcourse.console import Console
-from dlcourse.descent import Descent
 from dlcourse.device import cpu
-from dlcourse.optim import SCHEDULERS
-from dlcourse.trainer import steps_per_epoch
+from dlcourse.optim.optimizers import SCHEDULERS
+from dlcourse.optim.step import Descent
+from dlcourse.training.build import build_data, build_task, planned_rate
+from dlcourse.training.trainer import steps_per_epoch
 from torture.warm import TINY, compose
 
 EPOCHS, BATCHES = 3, 9

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from dlcourse.data.rewriting import Copy, Reverse, Sort
 from dlcourse.data.sequences import Adding, Parity, Sine, WordOrder
+from dlcourse.data.string_rewriting import Copy, Reverse, Sort
 from dlcourse.errors import ConfigError
 from dlcourse.tokens import END, PAD, SPECIAL, tokenizer_of
 from lab import Lab, report

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from dlcourse.data.source import ClassSource, Tables
+from dlcourse.data.dataset import ClassSource, Tables
 from dlcourse.data.split import TensorSplit, seeded_generator
 from dlcourse.errors import ConfigError
 from dlcourse.spec import Data
@@ -57,7 +57,7 @@ def test_the_seed_decides_the_split() -> None:
 
 
 def test_the_test_rows_of_a_table_are_the_same_in_every_run() -> None:
-    from dlcourse.data.tabular import Iris
+    from dlcourse.data.sklearn_data import Iris
 
     first, second = (
         Iris(stratify=stratify).build(name="iris", seed=seed).test.inputs for stratify, seed in ((True, 0), (False, 1))
@@ -66,7 +66,7 @@ def test_the_test_rows_of_a_table_are_the_same_in_every_run() -> None:
 
 
 def test_an_empty_test_set_is_refused() -> None:
-    from dlcourse.data.tabular import Iris
+    from dlcourse.data.sklearn_data import Iris
 
     with pytest.raises(ConfigError, match="no example is left in the test set of 'iris'"):
         Iris(test_fraction=0.005, classes=("setosa", "virginica")).build(name="iris", seed=0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dlcourse.errors import DataError
-from dlcourse.state import load_tensors, pack, unpack
+from dlcourse.state_dict import load_tensors, pack, unpack
 
 
 def test_a_state_comes_back_through_json_and_tensors() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.commands.overrides import parse
-from dlcourse.commands.sweep import combinations, job_name
-from dlcourse.commands.sweep_summary import Job, rank, write_summary
+from dlcourse.cli.hydra_overrides import parse
+from dlcourse.cli.sweep_grid import combinations, job_name
+from dlcourse.cli.sweep_summary import Job, rank, write_summary
 from dlcourse.errors import ConfigError, DataError, DivergedError
 from stand_in import CommandLine, Result, command_line
 

@@ -6,7 +6,7 @@ import torch
 from sklearn import datasets
 from sklearn.linear_model import LogisticRegression
 
-from dlcourse.data.tabular import BreastCancer, Diabetes, Digits, Iris, Wine
+from dlcourse.data.sklearn_data import BreastCancer, Diabetes, Digits, Iris, Wine
 
 
 def all_rows(tables):

@@ -6,13 +6,11 @@ from scipy.stats import binomtest
 from sklearn import metrics
 from torch import nn
 
+from dlcourse.config.registry import Choice
 from dlcourse.data.split import TensorSplit
 from dlcourse.device import cpu
 from dlcourse.errors import ConfigError
-from dlcourse.registry import Choice
-from dlcourse.spec import Batch, DataSpec
-from dlcourse.tasks import TASKS
-from dlcourse.tasks.scores import (
+from dlcourse.metrics.predictions import (
     class_scores,
     confident_mistakes,
     confusion_counts,
@@ -20,8 +18,10 @@ from dlcourse.tasks.scores import (
     regression_scores,
     wilson_interval,
 )
+from dlcourse.spec import Batch, DataSpec
+from dlcourse.tasks import TASKS
 from dlcourse.tasks.task import Task
-from dlcourse.trainer import evaluate
+from dlcourse.training.trainer import evaluate
 
 NAMES = ("a", "b", "c", "d")
 CLASSES = DataSpec("four", (3,), 4, "class", NAMES)

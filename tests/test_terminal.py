@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcourse import cli, terminal
+from dlcourse import terminal
+from dlcourse.cli.main import main
 from dlcourse.console import Console
 from lab import Lab
 
@@ -69,15 +70,15 @@ def test_the_header_of_a_table(lab: Lab) -> None:
 
 
 def test_facts_in_a_checkpoint_and_the_words_a_run_began_with(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dlcourse import train
+    from dlcourse.training import session
 
-    facts, original = train.environment(), train.run
+    facts, original = session.environment(), session.run
     with monkeypatch.context() as patches:
-        patches.setattr(train, "environment", lambda: facts | {"python": EVIL})
-        patches.setattr(train, "run", lambda config, words: original(config, [*words, f"tag={EVIL}"]))
+        patches.setattr(session, "environment", lambda: facts | {"python": EVIL})
+        patches.setattr(session, "run", lambda config, words: original(config, [*words, f"tag={EVIL}"]))
         words = table(lab.folder / "t.csv", "a,b,answer", ("x", "y"))
         run = lab.train(*words, "data.target=answer")
-    assert cli.main(["resume", str(run), "trainer.epochs=2"]) == 0
+    assert main(["resume", str(run), "trainer.epochs=2"]) == 0
     assert safe(*lab.capsys.readouterr())
     assert safe((run / "report.txt").read_text(encoding="utf-8"))
 
@@ -102,7 +103,7 @@ def test_sampled_text_keeps_newlines_and_tabs_only(lab: Lab) -> None:
     run = lab.train(*words, "trainer.epochs=2", "optimizer.lr=0.01")
     assert not OBEYED.search(lab.out + (run / "samples.txt").read_text(encoding="utf-8"))
     for out in ([], ["--out", "sampled.txt"]):
-        assert cli.main(["sample", str(run), "--prompt", "ab\tcd\n\x1b[31m", "--length", "60", *out]) == 0
+        assert main(["sample", str(run), "--prompt", "ab\tcd\n\x1b[31m", "--length", "60", *out]) == 0
         shown, _ = lab.capsys.readouterr()
         assert not OBEYED.search(shown) and r"\x1b[31m" in shown and "\tcd\n" in shown
     assert "\x1b[31m" in (lab.folder / "sampled.txt").read_text(encoding="utf-8"), "what is asked for in a file"
@@ -124,7 +125,7 @@ def test_keys_file_names_and_words(lab: Lab, name: str, content: str, words: lis
     path.parent.mkdir(parents=True)
     path.write_text(content, encoding="utf-8")
     place = [] if words[0] == "sample" else ["--config-dir", "own"]
-    cli.main([words[0], *place, *words[1:]])
+    main([words[0], *place, *words[1:]])
     assert safe(*lab.capsys.readouterr())
 
 
@@ -156,7 +157,7 @@ def test_listings_and_errors_show_what_an_encoding_lacks(
     written = io.BytesIO()
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(f"sys.{name}", io.TextIOWrapper(written, "ascii", write_through=True))
-    assert cli.main([words[0], "--config-dir", str(tmp_path), *words[1:]]) in (0, 2)
+    assert main([words[0], "--config-dir", str(tmp_path), *words[1:]]) in (0, 2)
     assert rb"\u03bb" in written.getvalue()
 
 
@@ -165,28 +166,28 @@ def test_listings_and_errors_show_what_an_encoding_lacks(
 
 def test_an_error_is_red_on_a_terminal(screen: Screen) -> None:
     screen.open()
-    assert cli.main(["lst"]) == 2
+    assert main(["lst"]) == 2
     assert screen.text().startswith("dlcourse: \x1b[1m\x1b[31merror:\x1b[0m unknown command 'lst'")
 
 
 @pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
 def test_no_style_where_it_is_not_wanted(screen: Screen, variable: str, value: str) -> None:
     screen.open(**{variable: value})
-    cli.main(["lst"])
-    cli.main(["list", "all"])
+    main(["lst"])
+    main(["list", "all"])
     assert "\x1b" not in screen.text()
 
 
 def test_a_pipe_gets_styles_only_where_they_are_forced(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
-    cli.main(["lst"])
+    main(["lst"])
     assert "\x1b" not in capsys.readouterr().err
     monkeypatch.setenv("FORCE_COLOR", "1")
-    cli.main(["lst"])
+    main(["lst"])
     assert "\x1b[31merror:" in capsys.readouterr().err
     monkeypatch.setenv("NO_COLOR", "1")
-    cli.main(["lst"])
+    main(["lst"])
     assert "\x1b" not in capsys.readouterr().err
 
 
@@ -247,7 +248,7 @@ def test_folding_loses_no_word_and_ends(columns: int) -> None:
 def test_help_fits_the_terminal(capsys, monkeypatch: pytest.MonkeyPatch, words, columns) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setattr(sys, "argv", ["dlcourse"])
-    cli.main(words)
+    main(words)
     out = capsys.readouterr().out
     assert "dlcourse" in out and max(map(len, out.splitlines())) <= columns
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from dlcourse.config.registry import Choice
 from dlcourse.data import DATASETS, text
 from dlcourse.data.text import TextSplit, TinyShakespeare
 from dlcourse.errors import ConfigError, DataError
-from dlcourse.registry import Choice
 from dlcourse.spec import Data
 from dlcourse.tokens import tokenizer_of
 from lab import Lab

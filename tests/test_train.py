@@ -20,12 +20,12 @@ from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import StandardScaler
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dlcourse.config import RunConfig
+from dlcourse.config.registry import Choice
+from dlcourse.config.run_config import RunConfig
 from dlcourse.data import DATASETS
-from dlcourse.features import FEATURES
-from dlcourse.optim import OPTIMIZERS, SCHEDULERS
+from dlcourse.models.features import FEATURES
+from dlcourse.optim.optimizers import OPTIMIZERS, SCHEDULERS
 from dlcourse.plots import Captioned, DecisionBoundary, LearningCurve, to_image
-from dlcourse.registry import Choice
 from lab import Lab, only, report
 
 
@@ -96,7 +96,7 @@ def test_a_row_of_the_console_fits_a_terminal(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, words: list[str], metric: str
 ) -> None:
     clock = count(0.0, 1000.0)  # every epoch takes many minutes
-    monkeypatch.setattr("dlcourse.trainer.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr("dlcourse.training.trainer.time", SimpleNamespace(perf_counter=lambda: next(clock)))
     data = [] if words[0].startswith("data=") else ["data=digits", "data.subset=100"]
     lab.train(*data, *words, "trainer.epochs=2", "optimizer.lr=1.234e-5")
     head, *rows = (line for line in lab.out.splitlines() if re.match("epoch|    [12] ", line))

@@ -5,21 +5,21 @@ import pytest
 import torch
 from torch import nn
 
-from dlcourse.config import TrainerConfig
+from dlcourse.config.run_config import TrainerConfig
 from dlcourse.console import Console, format_metric, format_seconds
 from dlcourse.data.split import TensorSplit
-from dlcourse.descent import Descent
 from dlcourse.device import cpu
 from dlcourse.errors import DivergedError
-from dlcourse.history import History
-from dlcourse.logger import Logger
-from dlcourse.resuming import checkpoints
-from dlcourse.run import RunFolder
-from dlcourse.saving import Saver
+from dlcourse.optim.step import Descent
+from dlcourse.runs.folder import RunFolder
+from dlcourse.runs.logger import Logger
+from dlcourse.runs.resume import checkpoints_of
+from dlcourse.runs.saver import Saver
+from dlcourse.signals import Stop
 from dlcourse.spec import Batch, Data, DataSpec
-from dlcourse.stopping import Stop
 from dlcourse.tasks.classification import Classification
-from dlcourse.trainer import Trainer, evaluate, steps_per_epoch
+from dlcourse.training.history import History
+from dlcourse.training.trainer import Trainer, evaluate, steps_per_epoch
 
 SPEC = DataSpec("toy", (4,), 2, "class", ("no", "yes"))
 
@@ -54,7 +54,7 @@ def fit(
     task = make_task(model, SPEC, cpu(), descend, top_k=1)
     weights = folder / "w.safetensors"
     with Logger(RunFolder(folder)) as logger, Stop() as stop:
-        saver = Saver(checkpoints(RunFolder(folder)), config.checkpoint, logger, weights, {})
+        saver = Saver(checkpoints_of(RunFolder(folder)), config.checkpoint, logger, weights, {})
         trainer = Trainer(task, data or make_data(), config, cpu(), logger, Console(quiet=True), weights, saver, stop)
         return trainer.fit(), model
 

@@ -7,16 +7,16 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from dlcourse import cli
+from dlcourse.cli.main import main
 from dlcourse.data.split import TensorSplit
-from dlcourse.descent import Descent
 from dlcourse.device import cpu
-from dlcourse.finished import read_spec
 from dlcourse.models.cnn import CNN
+from dlcourse.optim.step import Descent
+from dlcourse.runs.reopen import read_spec
 from dlcourse.spec import DataSpec
 from dlcourse.tasks.classification import Classification
-from dlcourse.trainer import evaluate
-from dlcourse.transfer import freeze
+from dlcourse.training.trainer import evaluate
+from dlcourse.training.transfer import freeze
 from lab import Lab
 
 TINY = ["data=digits", "trainer.epochs=1", "trainer.weights=last"]
@@ -117,7 +117,7 @@ def test_a_resumed_run_keeps_its_batch_norm_frozen(lab: Lab) -> None:
     words = [*(word for word in words if word != "trainer.epochs=1"), "scheduler=constant"]
     whole = load_file(lab.train(*words, "trainer.epochs=2") / "weights.safetensors")
     run = lab.train(*words, "trainer.epochs=1")
-    assert cli.main(["resume", str(run), "trainer.epochs=2"]) == 0
+    assert main(["resume", str(run), "trainer.epochs=2"]) == 0
     resumed = load_file(run / "weights.safetensors")
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
     before = load_file(source / "weights.safetensors")

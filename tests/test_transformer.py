@@ -8,13 +8,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from dlcourse.config.registry import Choice
 from dlcourse.errors import ConfigError
 from dlcourse.models import MODELS
 from dlcourse.models.attention import CrossAttention, Rotary, SelfAttention, record_attention
+from dlcourse.models.summary import count_parameters
 from dlcourse.models.transformer import Transformer
-from dlcourse.registry import Choice
 from dlcourse.spec import DataSpec
-from dlcourse.summary import count_parameters
 from dlcourse.tokens import PAD, SPECIAL, START
 
 SYMBOLS = tuple("abcdefghij")

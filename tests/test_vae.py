@@ -7,19 +7,19 @@ from sklearn.decomposition import PCA
 from torch import nn
 from torch.distributions import Bernoulli, Normal
 
+from dlcourse.config.registry import Choice
 from dlcourse.data.split import TensorSplit
 from dlcourse.device import cpu
 from dlcourse.errors import ConfigError
 from dlcourse.models import MODELS
 from dlcourse.models.autoencoder import VAE, Autoencoder
 from dlcourse.plots import ImageSheet, KLPerDimension, LatentScatter, to_image
-from dlcourse.registry import Choice
 from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tasks import TASKS
-from dlcourse.tasks.latent import principal_plane
+from dlcourse.tasks.latent_codes import principal_plane
 from dlcourse.tasks.task import SampleRequest
 from dlcourse.tasks.variational import Variational, kl_per_dimension
-from dlcourse.trainer import evaluate
+from dlcourse.training.trainer import evaluate
 from lab import Lab, report
 
 IMAGES = DataSpec("grey", (1, 6, 5), 2, class_names=("a", "b"), pixel_mean=(0.25,), pixel_std=(0.5,))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from dlcourse.errors import DataError
-from dlcourse.weights import from_bytes, load_weights, read_tensors, save_weights, to_bytes
+from dlcourse.runs.weights import from_bytes, load_weights, read_tensors, save_weights, to_bytes
 
 
 def network(width: int = 5, seed: int = 0) -> nn.Module:

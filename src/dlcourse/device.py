@@ -13,10 +13,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from dlcourse.config.options import Count, Whole
+from dlcourse.config.registry import Registry
 from dlcourse.errors import ConfigError
-from dlcourse.options import Count, Whole
-from dlcourse.registry import Registry
-from dlcourse.state import State
+from dlcourse.state_dict import State
 
 Precision = Literal["float32", "bfloat16", "float16"]
 

@@ -11,17 +11,17 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from omegaconf import open_dict
 
-from dlcourse.commands import front_door
-from dlcourse.commands.error_report import report
-from dlcourse.commands.hydra_app import load_train
-from dlcourse.commands.plain_errors import hydra_errors_as_one_line
-from dlcourse.commands.sweep import OnlyRunFailedError, SweepFailedError, combinations, job_name
-from dlcourse.commands.sweep_summary import Job, write_summary
-from dlcourse.config import FolderConfig
+from dlcourse.cli import hydra_guard
+from dlcourse.cli.error_line import report
+from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
+from dlcourse.cli.sweep_grid import OnlyRunFailedError, SweepFailedError, combinations, job_name
+from dlcourse.cli.sweep_summary import Job, write_summary
+from dlcourse.cli.train import load_train
+from dlcourse.config.options import user_path
+from dlcourse.config.run_config import FolderConfig
 from dlcourse.errors import ConfigError
-from dlcourse.options import user_path
-from dlcourse.run import claim_folder
-from dlcourse.stopping import Stop, StoppedError
+from dlcourse.runs.folder import claim_folder
+from dlcourse.signals import Stop, StoppedError
 
 
 class Sweeper(BasicSweeper):
@@ -74,7 +74,7 @@ class Sweeper(BasicSweeper):
                     config = self.hydra_context.config_loader.load_sweep_config(self.config, run)
                 with open_dict(config):
                     del config["hydra"]
-                train.check_entries(front_door.run_config(config))
+                train.check_entries(hydra_guard.run_config(config))
             except ConfigError as error:
                 which = f" (in the run with {' '.join(job.overrides)})" if job.overrides else ""
                 raise ConfigError(f"{error}{which}") from error

@@ -28,8 +28,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dlcourse import cli
-from dlcourse.weights import to_bytes
+from dlcourse.cli.main import main
+from dlcourse.runs.weights import to_bytes
 from torture.outcome import Outcome
 from torture.processes import in_copy
 from torture.watching import Seen, watched
@@ -861,7 +861,7 @@ def _reseal_run(run: Path) -> None:
         (run / "run.json").write_text(json.dumps(status))
 
 
-def try_attack(attack: Attack, folder: Path, templates: Path, main: Callable[[list[str]], int] = cli.main) -> str:
+def try_attack(attack: Attack, folder: Path, templates: Path, main: Callable[[list[str]], int] = main) -> str:
     """What went wrong when the program is `main`, or nothing."""
     scene = _scene(folder, templates)
     before = _snapshot(scene.victim)
@@ -906,9 +906,9 @@ def make_templates(folder: Path) -> None:
 
     def make() -> int:
         return (
-            cli.main(["train", "data=blobs", "model=mlp", "run.dir=trained", *words])
-            or cli.main(["train", "data=moons", "model=gan", "run.dir=maker", *words])
-            or cli.main(["sample", "maker"])
+            main(["train", "data=blobs", "model=mlp", "run.dir=trained", *words])
+            or main(["train", "data=moons", "model=gan", "run.dir=maker", *words])
+            or main(["sample", "maker"])
         )
 
     seen = watched(make, folder / "work", seconds=60)
@@ -922,8 +922,8 @@ def warm_up() -> None:
     import torch._dynamo
     import torch.utils.tensorboard
 
-    import dlcourse.sampling
-    import dlcourse.train  # noqa: F401
+    import dlcourse.training.sampling
+    import dlcourse.training.session  # noqa: F401
     import hydra_plugins.dlcourse_sweep  # noqa: F401
 
     platform.processor()  # asks the program `uname`, once

@@ -21,8 +21,8 @@ from unittest import mock
 
 import torch
 
-from dlcourse import cli
-from dlcourse.run import RunFolder
+from dlcourse.cli.main import main
+from dlcourse.runs.folder import RunFolder
 from tiny_data import tiny_data
 from torture.outcome import Outcome
 
@@ -467,7 +467,7 @@ CASES = [
     ),
     Case(
         75,
-        _raising("dlcourse.commands.hydra_app.load_train", ImportError("libx.so: failed to map segment"), _TRAIN, at=1),
+        _raising("dlcourse.cli.train.load_train", ImportError("libx.so: failed to map segment"), _TRAIN, at=1),
         "out of memory (libx.so: failed to map segment); close other programs, or raise the limit",
         3,
     ),
@@ -569,7 +569,9 @@ def run(count: int, seed: int, folder: Path) -> Outcome:
         found = problem(CASES[index], runs, folder / f"case-{index}")
         outcome.count(not found, found)
     outcome.controls = [
-        _control("options not checked", "dlcourse.options.Range.__contains__", lambda self, value: True, runs, folder)
+        _control(
+            "options not checked", "dlcourse.config.options.Range.__contains__", lambda self, value: True, runs, folder
+        )
     ]
     outcome.seconds = time.monotonic() - started
     return outcome
@@ -593,7 +595,7 @@ def _run(words: Sequence[str]) -> tuple[int, str, str]:
     """Exit code and output of the command, in this process."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = cli.main(list(words))
+        code = main(list(words))
     return code, out.getvalue(), err.getvalue()
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dlcourse.config import RunConfig
+from dlcourse.config.run_config import RunConfig
 from tiny_data import tiny_data
 from torture.warm import TINY, compose
 

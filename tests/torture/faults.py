@@ -18,15 +18,15 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
-from dlcourse import checkpoint as checkpoint_module
-from dlcourse.checkpoint import MANIFEST, Checkpoint, Checkpoints, Stretch
-from dlcourse.config import CheckpointConfig
+from dlcourse.config.run_config import CheckpointConfig
 from dlcourse.files import create_file, sync_folder
-from dlcourse.metrics import METRICS, MetricsLog
-from dlcourse.resuming import checkpoints
-from dlcourse.run import WEIGHTS, RunFolder
-from dlcourse.saving import Saver
-from dlcourse.weights import read_tensors, save_weights
+from dlcourse.runs import checkpoints as checkpoint_module
+from dlcourse.runs.checkpoints import MANIFEST, Checkpoint, Checkpoints, Stretch
+from dlcourse.runs.folder import WEIGHTS, RunFolder
+from dlcourse.runs.metrics_log import METRICS, MetricsLog
+from dlcourse.runs.resume import checkpoints_of
+from dlcourse.runs.saver import Saver
+from dlcourse.runs.weights import read_tensors, save_weights
 from torture.outcome import Outcome
 from torture.warm import in_child, wait
 
@@ -43,7 +43,7 @@ class Training:
 
     def __init__(self, folder: Path, keep: int = KEEP, kind: Callable[..., Checkpoints] | None = None) -> None:
         run = RunFolder(folder)
-        self.checkpoints = checkpoints(run, keep)
+        self.checkpoints = checkpoints_of(run, keep)
         if kind is not None:
             self.checkpoints = kind(self.checkpoints.folder, keep)
         self.weights = run / WEIGHTS
@@ -201,7 +201,7 @@ class Bench:
         return ""
 
     def _look(self) -> tuple[int, Any]:
-        found, _ = checkpoints(RunFolder(self._case)).newest()
+        found, _ = checkpoints_of(RunFolder(self._case)).newest()
         return (found.step, contents(found)) if found else (0, None)
 
 
@@ -212,7 +212,7 @@ def contents(checkpoint: Checkpoint) -> tuple[dict[str, bytes], Stretch, bool]:
 
 
 def read(folder: Path) -> tuple[dict[str, bytes], Stretch, bool]:
-    found, _ = checkpoints(RunFolder(folder)).newest()
+    found, _ = checkpoints_of(RunFolder(folder)).newest()
     assert found is not None
     return contents(found)
 

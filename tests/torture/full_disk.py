@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from dlcourse.resuming import checkpoints
-from dlcourse.run import RunFolder
+from dlcourse.runs.folder import RunFolder
+from dlcourse.runs.resume import checkpoints_of
 from torture.outcome import Outcome
 from torture.processes import STEPS, TRAINING, difference, done, fork, numbered, warm_up
 
@@ -81,7 +81,7 @@ def _case(case: Path, reference: Path) -> tuple[str, str]:
     """How much was there when the disk was full, and what was wrong."""
     run, process = case / "disk" / "run", fork(_WORDS, case, pictures=True)
     problem = _told_well(process.wait(), process.err)
-    checkpoint, damaged = checkpoints(RunFolder(run)).newest() if run.is_dir() else (None, [])
+    checkpoint, damaged = checkpoints_of(RunFolder(run)).newest() if run.is_dir() else (None, [])
     if process.poll() == 0:
         kind = _ONLY_BOARD
     elif checkpoint:

@@ -1,6 +1,6 @@
 """Goal S2: command lines and config files of any shape are accepted or refused in one line, quickly, and nothing else.
 
-Everything runs in process up to where training would start; a stand-in takes the place of `dlcourse.train`.
+Everything runs in process up to where training would start; a stand-in takes the place of `dlcourse.training.session`.
 """
 
 import contextlib
@@ -23,10 +23,10 @@ import yaml
 from omegaconf import open_dict
 
 import dlcourse
-from dlcourse import cli
-from dlcourse.commands import front_door, hydra_app
-from dlcourse.commands.overrides import parse
-from dlcourse.config import RunConfig, conf_dir
+from dlcourse.cli import hydra_guard, train
+from dlcourse.cli.hydra_overrides import parse
+from dlcourse.cli.main import main
+from dlcourse.config.run_config import RunConfig, conf_dir
 from dlcourse.errors import ConfigError
 from torture.outcome import Outcome
 from torture.watching import Watch
@@ -34,7 +34,7 @@ from torture.watching import Watch
 Main = Callable[[list[str]], int]
 
 _SECONDS, _WAITING = 5, 12
-_run_hydra = hydra_app._run_hydra
+_run_hydra = train._run_hydra
 _MOST_LINES = 3
 _ENOUGH = 100
 """Of so many cases, some must have been accepted."""
@@ -250,24 +250,29 @@ class _Result:
 
 @contextlib.contextmanager
 def _stand_in() -> Iterator[None]:
-    module = types.ModuleType("dlcourse.train")
+    module = types.ModuleType("dlcourse.training.session")
     module.check_entries = check_entries  # type: ignore[attr-defined]
     module.run = lambda config, overrides: _Result()  # type: ignore[attr-defined]
     module.resume = lambda paused, config, overrides: _Result()  # type: ignore[attr-defined]
-    before = sys.modules.get("dlcourse.train"), getattr(dlcourse, "train", None), list(sys.argv), dict(os.environ)
-    sys.modules["dlcourse.train"] = module
-    dlcourse.train = module  # type: ignore[attr-defined]
+    before = (
+        sys.modules.get("dlcourse.training.session"),
+        getattr(dlcourse, "train", None),
+        list(sys.argv),
+        dict(os.environ),
+    )
+    sys.modules["dlcourse.training.session"] = module
+    dlcourse.training.session = module  # type: ignore[attr-defined]
     os.environ.update(DLCOURSE_TRACEBACK="0", COLUMNS="100")
     try:
         yield
     finally:
-        del sys.modules["dlcourse.train"]
+        del sys.modules["dlcourse.training.session"]
         if before[0] is not None:
-            sys.modules["dlcourse.train"] = before[0]
+            sys.modules["dlcourse.training.session"] = before[0]
         if before[1] is None:
-            del dlcourse.train  # type: ignore[attr-defined]
+            del dlcourse.training.session  # type: ignore[attr-defined]
         else:
-            dlcourse.train = before[1]  # type: ignore[attr-defined]
+            dlcourse.training.session = before[1]  # type: ignore[attr-defined]
         sys.argv = before[2]
         os.environ.clear()
         os.environ.update(before[3])
@@ -285,14 +290,14 @@ def _compose_once(arguments: list[str]) -> None:
     """What `hydra_app` has Hydra do twice more, once: the whole composition, its types, and the stand-in."""
     if any(word.startswith("-") for word in arguments):
         return _run_hydra(arguments)
-    config = front_door.compose(parse(arguments), [conf_dir()])
+    config = hydra_guard.compose(parse(arguments), [conf_dir()])
     with open_dict(config):
         del config["hydra"]
-    check_entries(front_door.run_config(config))
+    check_entries(hydra_guard.run_config(config))
     return None
 
 
-def try_words(words: list[str], main: Main = cli.main) -> tuple[str, int | None]:
+def try_words(words: list[str], main: Main = main) -> tuple[str, int | None]:
     """What is wrong with how a command line was answered, or nothing, and the exit code."""
     out, err = io.StringIO(), io.StringIO()
     problem, code, watch = "", None, _watch()
@@ -344,7 +349,7 @@ def _shown(words: list[str]) -> str:
 @contextlib.contextmanager
 def _prepared(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
-    hydra_app._run_hydra = _compose_once
+    train._run_hydra = _compose_once
     here = Path.cwd()
     handlers = {number: signal.signal(number, _alarm) for number in (signal.SIGALRM, signal.SIGPROF)}
     os.chdir(folder)
@@ -353,7 +358,7 @@ def _prepared(folder: Path) -> Iterator[None]:
         with _stand_in(), mock.patch.object(sys, "dont_write_bytecode", True):
             yield
     finally:
-        hydra_app._run_hydra = _run_hydra
+        train._run_hydra = _run_hydra
         for number, handler in handlers.items():
             signal.signal(number, handler)
         os.chdir(here)
@@ -382,7 +387,7 @@ def run(count: int, seed: int, folder: Path) -> Outcome:
     return outcome
 
 
-def try_file(generator: Generator, folder: Path, main: Main = cli.main) -> tuple[str, int | None]:
+def try_file(generator: Generator, folder: Path, main: Main = main) -> tuple[str, int | None]:
     """Offer a random file as an entry of a group; what is wrong with the answer, or nothing, and the exit code."""
     own = folder / "own"
     shutil.rmtree(own, ignore_errors=True)

@@ -20,15 +20,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dlcourse import train, trainer
-from dlcourse.commands import resume
-from dlcourse.config import RunConfig
-from dlcourse.descent import Descent
+from dlcourse.cli import resume
+from dlcourse.config.run_config import RunConfig
 from dlcourse.errors import ConfigError
-from dlcourse.resuming import find_started
-from dlcourse.tasks.averaging import MovingAverage
+from dlcourse.optim.ema import MovingAverage
+from dlcourse.optim.step import Descent
+from dlcourse.runs.resume import find_started
 from dlcourse.tasks.variational import Variational
-from dlcourse.trainer import Trainer
+from dlcourse.training import session, trainer
+from dlcourse.training.trainer import Trainer
 from torture.families import NAMES, family
 from torture.outcome import Outcome
 from torture.same import differences
@@ -69,7 +69,7 @@ class Reference:
 
 def start(config: RunConfig, folder: Path) -> None:
     """What `dlcourse train ... run.dir=FOLDER resume=auto` does: begin, or go on."""
-    train.run(dataclasses.replace(config, run=dataclasses.replace(config.run, dir=str(folder)), resume="auto"), WORDS)
+    session.run(dataclasses.replace(config, run=dataclasses.replace(config.run, dir=str(folder)), resume="auto"), WORDS)
 
 
 def go_on(config: RunConfig, folder: Path) -> int:

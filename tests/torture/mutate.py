@@ -21,16 +21,17 @@ import torch
 import yaml
 from safetensors import SafetensorError
 
-from dlcourse import cli, resuming, saving, weights
-from dlcourse.checkpoint import FORMAT, MANIFEST, Checkpoint, Stretch
-from dlcourse.config import RunConfig
+from dlcourse.cli.main import main
+from dlcourse.config.run_config import RunConfig
+from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import DataError, UserError
-from dlcourse.finished import check_weights, read_checked, read_spec
-from dlcourse.metrics import METRICS, MetricsLog
-from dlcourse.resuming import Paused, look, status
-from dlcourse.run import CONFIG, SPEC, STATUS, WEIGHTS, RunFolder, output_errors
-from dlcourse.saving import Saver
-from dlcourse.yaml_file import read_yaml
+from dlcourse.runs import resume, saver, weights
+from dlcourse.runs.checkpoints import FORMAT, MANIFEST, Checkpoint, Stretch
+from dlcourse.runs.folder import CONFIG, SPEC, STATUS, WEIGHTS, RunFolder, output_errors
+from dlcourse.runs.metrics_log import METRICS, MetricsLog
+from dlcourse.runs.reopen import check_weights, read_checked, read_spec
+from dlcourse.runs.resume import Paused, look, read_status
+from dlcourse.runs.saver import Saver
 from torture.outcome import Outcome
 
 _MOST_SECONDS, _MOST_MEBIBYTES = 5.0, 300
@@ -86,14 +87,14 @@ def read_back(folder: Path) -> ReadBack:
         paused = look(RunFolder(folder))
         checkpoint = paused.checkpoint
         assert checkpoint is not None
-        model, state = saving.read(checkpoint)
-        kept = checkpoint.contents.get(saving.KEPT)
+        model, state = saver.read(checkpoint)
+        kept = checkpoint.contents.get(saver.KEPT)
         resumed = (checkpoint.step, paused.about, _plain(model), _plain(state), kept)
         damaged, log = paused.damaged, _log(folder, checkpoint)
     except UserError as error:
         resumed, damaged, log = error, (), None
     others = (_told(_config, folder), _told(read_spec, folder), _told(_weights, folder))
-    return ReadBack(resumed, log, damaged, status(folder), *others)
+    return ReadBack(resumed, log, damaged, read_status(folder), *others)
 
 
 def _log(folder: Path, checkpoint: Checkpoint) -> LogBack:
@@ -453,7 +454,7 @@ _OF_CONTENT = tuple(DAMAGES)[:8]
 def make_runs(folder: Path) -> list[Path]:
     """A finished run and one that a signal has stopped."""
     words = ["train", *_MODEL, "trainer.checkpoint.steps=7"]
-    assert cli.main([*words, f"run.dir={folder / 'finished'}"]) == 0
+    assert main([*words, f"run.dir={folder / 'finished'}"]) == 0
     is_due = Saver.is_due
 
     def stopping(saver: Saver, step: int) -> bool:
@@ -464,7 +465,7 @@ def make_runs(folder: Path) -> list[Path]:
 
     Saver.is_due = stopping  # type: ignore[method-assign]
     try:
-        assert cli.main([*words, f"run.dir={folder / 'paused'}"]) == 143
+        assert main([*words, f"run.dir={folder / 'paused'}"]) == 143
     finally:
         Saver.is_due = is_due  # type: ignore[method-assign]
     return [folder / "finished", folder / "paused"]
@@ -533,7 +534,7 @@ def _refuses_unnoticed(patient: Patient, changed: list[Path]) -> bool:
 
 def _vouching(folder: RunFolder) -> Paused:
     """A defect: checkpoints are not taken if the log does not begin as it did."""
-    paused = resuming.look(folder)
+    paused = resume.look(folder)
     log, start = folder / METRICS, paused.checkpoint.log if paused.checkpoint else Stretch.of(b"")
     if not _is_regular(log) or Stretch.of(log.read_bytes()[: start.size]) != start:
         raise DataError("the log is another one")
@@ -549,7 +550,7 @@ def _log_controls(rng: random.Random, patients: list[Patient]) -> Iterator[tuple
     """How often a defect in what becomes of a damaged log is not noticed."""
     defects = {
         "checkpoints that need their log": (f"{__name__}.look", _vouching),
-        "a log that is believed": ("dlcourse.metrics._restore", _believing),
+        "a log that is believed": ("dlcourse.runs.metrics_log._restore", _believing),
     }
     for name, (replaced, defect) in defects.items():
         passed = []

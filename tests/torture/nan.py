@@ -14,11 +14,11 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from dlcourse import cli
-from dlcourse.checkpoint import Checkpoints
-from dlcourse.descent import Descent
-from dlcourse.trainer import Trainer
-from dlcourse.weights import from_bytes, read_tensors, to_bytes
+from dlcourse.cli.main import main
+from dlcourse.optim.step import Descent
+from dlcourse.runs.checkpoints import Checkpoints
+from dlcourse.runs.weights import from_bytes, read_tensors, to_bytes
+from dlcourse.training.trainer import Trainer
 from tiny_data import tiny_data
 from torture.outcome import Outcome
 
@@ -111,7 +111,7 @@ def train(words: list[str], folder: Path, poison: Poison | None = None) -> Watch
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
-        watched.code = cli.main(["train", *words, *_EPOCHS, f"run.dir={folder}", "trainer.checkpoint.keep=1000"])
+        watched.code = main(["train", *words, *_EPOCHS, f"run.dir={folder}", "trainer.checkpoint.keep=1000"])
     watched.err = err.getvalue()
     return watched
 
@@ -172,7 +172,10 @@ def run(count: int, seed: int, folder: Path) -> Outcome:
         found = problem(words, folder / task, clean[task], folder / f"{number}-{task}", poison)
         outcome.count(not found, f"{task}, {poison}: {found}")
         if number < controls:
-            with mock.patch("dlcourse.descent.require_finite"), mock.patch("dlcourse.trainer.require_finite"):
+            with (
+                mock.patch("dlcourse.optim.step.require_finite"),
+                mock.patch("dlcourse.training.trainer.require_finite"),
+            ):
                 blind += not problem(words, folder / task, clean[task], folder / f"{number}-{task}-unchecked", poison)
     outcome.controls = [("not checked for finite numbers", blind, controls)]
     outcome.seconds = time.monotonic() - started

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Union
 
-from dlcourse.config import FolderConfig
+from dlcourse.config.run_config import FolderConfig
 from dlcourse.errors import DataError
-from dlcourse.finished import read_checked
-from dlcourse.resuming import checkpoints, status
-from dlcourse.run import CONFIG, SPEC, WEIGHTS, RunFolder
-from dlcourse.weights import read_tensors
+from dlcourse.runs.folder import CONFIG, SPEC, WEIGHTS, RunFolder
+from dlcourse.runs.reopen import read_checked
+from dlcourse.runs.resume import checkpoints_of, read_status
+from dlcourse.runs.weights import read_tensors
 from torture.faults import CALLS, Training, contents, quick, trained
 from torture.outcome import Outcome
 
@@ -299,7 +299,7 @@ class Judge:
         )
 
     def _wrong_checkpoint(self, run: RunFolder, promise: Promise) -> str:
-        found, _ = checkpoints(run).newest()
+        found, _ = checkpoints_of(run).newest()
         if found is None:
             return "no usable checkpoint" if promise.saved else ""
         if found.step < promise.saved:
@@ -319,7 +319,7 @@ class Judge:
         )
 
     def _wrong_files(self, run: RunFolder, promise: Promise) -> str:
-        word = status(run.path)
+        word = read_status(run.path)
         if promise.done and word != "done":
             return f"status '{word}' of a run that was done"
         try:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dlcourse import cli
-from dlcourse.resuming import checkpoints, epochs_done
-from dlcourse.run import RunFolder
+from dlcourse.cli import main
+from dlcourse.runs.folder import RunFolder
+from dlcourse.runs.resume import checkpoints_of, epochs_done
 from torture.same import differences
 
 TRAINING = (
@@ -137,7 +137,7 @@ def start(words: Sequence[str], folder: Path, before: str = "") -> Process:
     """The real command `dlcourse WORDS` in a folder; or `before`, lines of Python, then the command."""
     command = [str(Path(sys.executable).parent / "dlcourse"), *words]
     if before or not Path(command[0]).is_file():
-        program = f"{before}\nfrom dlcourse.cli import command\ncommand()"
+        program = f"{before}\nfrom dlcourse.cli.main import command\ncommand()"
         command = [sys.executable, "-c", program, *words]
     streams = _streams(folder)
     with streams.with_suffix(".out").open("wb") as out, streams.with_suffix(".err").open("wb") as err:
@@ -187,7 +187,7 @@ def warm_up(folder: Path) -> None:
     keys = {change.partition("=")[0] for change in changes}
     words = [*(word for word in TRAINING if word.partition("=")[0] not in keys), *changes]
     with (folder / "warm_up.out").open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-        code = cli.main(words)
+        code = main.main(words)
     if code != 0:
         raise RuntimeError(f"the first run of all ended with {code}")
 
@@ -206,7 +206,7 @@ def steps_saved(run: Path) -> int:
 
 def epoch_saved(run: Path) -> int:
     """The whole epochs behind the newest good checkpoint."""
-    checkpoint, _ = checkpoints(RunFolder(run)).newest()
+    checkpoint, _ = checkpoints_of(RunFolder(run)).newest()
     assert checkpoint is not None
     return epochs_done(checkpoint)
 
@@ -252,14 +252,14 @@ def _become_dlcourse(words: Sequence[str], folder: Path, streams: Path, defects:
     sys.argv = ["dlcourse", *words]
     for defect in defects:
         defect()
-    cli.command()
+    main.command()
     raise AssertionError("the command returned instead of ending its process")
 
 
 def _leave_pictures_blank() -> None:
     import numpy as np
 
-    from dlcourse import logger
+    from dlcourse.runs import logger
 
     logger.to_image = lambda picture: np.zeros((4, 4, 3), np.uint8)
 

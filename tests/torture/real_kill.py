@@ -29,7 +29,7 @@ _GO_ON = ("resume", "run")
 _LAST_TARGET = STEPS - 6
 _MOMENT = 0.02
 """In seconds."""
-_FORGETS_RANDOM_STATE = "import dlcourse.trainer as trainer; trainer.set_random_state = lambda *_: None"
+_FORGETS_RANDOM_STATE = "import dlcourse.training.trainer as trainer; trainer.set_random_state = lambda *_: None"
 
 
 def run(count: int, seed: int, folder: Path) -> Outcome:

@@ -5,11 +5,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from dlcourse import resuming
-from dlcourse.checkpoint import FOLDER
-from dlcourse.metrics import METRICS
-from dlcourse.run import CONFIG, LOCK, STATE, WEIGHTS, RunFolder
-from dlcourse.yaml_file import read_yaml
+from dlcourse.config.yaml_file import read_yaml
+from dlcourse.runs import resume
+from dlcourse.runs.checkpoints import FOLDER
+from dlcourse.runs.folder import CONFIG, LOCK, STATE, WEIGHTS, RunFolder
+from dlcourse.runs.metrics_log import METRICS
 
 TIMES = ("epoch_seconds", "train_seconds", "samples_per_second")
 _OF_THE_PROCESS = ("run.json", "report.txt", "environment.json", "error.txt")
@@ -40,11 +40,11 @@ def contents(run: Path) -> dict[str, Any]:
         if path.parent == run / FOLDER and not path.name.startswith("step-"):
             found[name] = "left over"
     assert WEIGHTS in found, f"no weights in {run}"
-    checkpoint, damaged = resuming.checkpoints(RunFolder(run)).newest()
+    checkpoint, damaged = resume.checkpoints_of(RunFolder(run)).newest()
     assert checkpoint is not None and not damaged, f"no good checkpoint in {run}"
     found |= {f"checkpoint: {name}": content for name, content in checkpoint.contents.items() if name != STATE}
     found[f"checkpoint: {STATE}"] = _timeless_state(checkpoint.json(STATE))
-    found["status"] = resuming.status(run)
+    found["status"] = resume.read_status(run)
     found[METRICS] = [_timeless_record(json.loads(line)) for line in found[METRICS].splitlines()]
     found[CONFIG] = _placeless_config(read_yaml(run / CONFIG))
     found[_REPORT] = _without_times(json.loads(found[_REPORT]), _TIMES_OF_REPORT)

@@ -230,9 +230,10 @@ def _watched(sight: Sight, lasting: int = _TRAINING, after: int = 0) -> None:
 
     Unless the signal ends it, it is over then, and the phase is training again.
     """
-    from dlcourse import stopping, trainer
-    from dlcourse.checkpoint import Checkpoints
+    from dlcourse import signals
+    from dlcourse.runs.checkpoints import Checkpoints
     from dlcourse.tasks.task import Task
+    from dlcourse.training import trainer
 
     def wrap(owner: Any, name: str, before: Callable[[], None]) -> None:
         original = getattr(owner, name)
@@ -252,7 +253,7 @@ def _watched(sight: Sight, lasting: int = _TRAINING, after: int = 0) -> None:
             sight.enter(_TRAINING)
 
     wrap(trainer.Trainer, "_train_step", sight.begin_step)
-    wrap(stopping.Stop, "_handle", sight.hear)
+    wrap(signals.Stop, "_handle", sight.hear)
     places = {_EVALUATING: (trainer, "evaluate"), _PREPARING: (Task, "prepare"), _SAVING: (Checkpoints, "save")}
     if lasting in places:
         wrap(*places[lasting], last)
@@ -260,7 +261,7 @@ def _watched(sight: Sight, lasting: int = _TRAINING, after: int = 0) -> None:
 
 def _not_saving() -> None:
     """The defect of the control: what a signal asks for is not done."""
-    from dlcourse.saving import Saver
+    from dlcourse.runs.saver import Saver
 
     original = Saver.save
 
@@ -273,6 +274,6 @@ def _not_saving() -> None:
 
 def _not_at_once() -> None:
     """The defect of the control: what can be thrown away is finished first."""
-    from dlcourse.stopping import Stop
+    from dlcourse.signals import Stop
 
     Stop.at_once = Stop.deferred  # type: ignore[method-assign]

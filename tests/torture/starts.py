@@ -12,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
-from dlcourse import cli
-from dlcourse import run as run_module
-from dlcourse.config import FolderConfig
+from dlcourse.cli.main import main
+from dlcourse.config.run_config import FolderConfig
 from dlcourse.errors import UserError
-from dlcourse.logger import Logger
-from dlcourse.metrics import METRICS, read_metrics
-from dlcourse.run import RunFolder
+from dlcourse.runs import folder as run_module
+from dlcourse.runs.folder import RunFolder
+from dlcourse.runs.logger import Logger
+from dlcourse.runs.metrics_log import METRICS, read_metrics
 from torture.outcome import Outcome
 from torture.processes import in_copy
 
@@ -48,7 +48,7 @@ def command(words: list[str], err: Path) -> Callable[[], int]:
     def work() -> int:
         said = io.StringIO()
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
-            code = cli.main(words)
+            code = main(words)
         err.write_text(said.getvalue())
         return code
 
@@ -128,7 +128,7 @@ def run(count: int, seed: int, folder: Path) -> Outcome:
     generator = random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.redirect_stdout(io.StringIO()):
-        warm = cli.main(["train", *TINY, f"run.dir={folder / 'run'}"])  # children start with everything imported
+        warm = main(["train", *TINY, f"run.dir={folder / 'run'}"])  # children start with everything imported
     assert warm == 0
     wrong = without_names(folder, count, max(1, count // 10))
     outcome.total += count

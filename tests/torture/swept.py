@@ -17,10 +17,10 @@ from unittest import mock
 
 import yaml
 
-from dlcourse import cli
-from dlcourse.commands import config_files
-from dlcourse.commands.config_files import GROUPS
-from dlcourse.config import conf_dir
+from dlcourse.cli import config_files
+from dlcourse.cli.config_files import GROUPS
+from dlcourse.cli.main import main
+from dlcourse.config.run_config import conf_dir
 from dlcourse.errors import ConfigError
 from torture.attacks import _BOMB, _EXPERIMENTS, _FILES, Attack, Scene, has_acted, try_attack, warm_up
 from torture.outcome import Outcome
@@ -197,20 +197,20 @@ def _prepare(vector: Vector, form: str) -> Callable[[Scene], list[str]]:
 def _with_second_fence(words: list[str]) -> int:
     """`dlcourse`, which does not read the folder first."""
     with mock.patch.object(config_files, "_check_folder"):
-        return cli.main(words)
+        return main(words)
 
 
 def _without_fences(words: list[str]) -> int:
     """`dlcourse`, which neither reads the folder nor looks at what was composed; Hydra acts before a run would begin."""
-    from dlcourse import train
-    from dlcourse.commands import hydra_node
+    from dlcourse.cli import hydra_node
+    from dlcourse.training import session
 
-    not_trained = mock.patch.object(train, "run", side_effect=ConfigError("not trained"))
+    not_trained = mock.patch.object(session, "run", side_effect=ConfigError("not trained"))
     with mock.patch.object(hydra_node, "check_hydra_node"), not_trained:
         return _with_second_fence(words)
 
 
-_MAINS = {"": cli.main, ", composed": _with_second_fence}
+_MAINS = {"": main, ", composed": _with_second_fence}
 Case = tuple[Vector, str, str]
 
 

@@ -18,8 +18,8 @@ from tensorboard.backend.event_processing import directory_watcher, event_file_l
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from dlcourse.board import Board
-from dlcourse.metrics import METRICS, read_metrics
+from dlcourse.runs.metrics_log import METRICS, read_metrics
+from dlcourse.runs.tensorboard import Board
 from torture.outcome import Outcome
 from torture.processes import STEPS, TRAINING, done, fork, in_time, numbered, warm_up
 

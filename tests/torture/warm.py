@@ -18,10 +18,11 @@ import sklearn.datasets
 import torch
 from omegaconf import open_dict
 
-from dlcourse import logger, train
-from dlcourse.commands import front_door
-from dlcourse.commands.overrides import parse
-from dlcourse.config import RunConfig, conf_dir
+from dlcourse.cli import hydra_guard
+from dlcourse.cli.hydra_overrides import parse
+from dlcourse.config.run_config import RunConfig, conf_dir
+from dlcourse.runs import logger
+from dlcourse.training import session
 
 TINY = (
     *("device=cpu", "device.threads=1", "trainer.epochs=3", "trainer.batch_size=16", "trainer.log_every=5"),
@@ -42,10 +43,10 @@ _LONGEST = 60.0
 
 def compose(*words: str) -> RunConfig:
     """The config that `dlcourse train` makes of these words, of which later ones win."""
-    config = front_door.compose(parse(last_of_each(words)), [conf_dir()])
+    config = hydra_guard.compose(parse(last_of_each(words)), [conf_dir()])
     with open_dict(config):
         del config["hydra"]
-    return front_door.run_config(config)
+    return hydra_guard.run_config(config)
 
 
 def last_of_each(words: Iterable[str]) -> list[str]:
@@ -66,7 +67,7 @@ def warm_up(folder: Path) -> Path:
     run = folder / "warm"
     assert wait(in_child(lambda: None, folder / "warm.log")) == 0
     with _output_to(folder / "warm.log"):
-        train.run(compose(*TINY_CNN, "trainer.epochs=1", f"run.dir={run}"), [])
+        session.run(compose(*TINY_CNN, "trainer.epochs=1", f"run.dir={run}"), [])
     return run
 
 

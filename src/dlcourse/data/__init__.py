@@ -1,20 +1,20 @@
 """The data sets there are: a table from the names a config may use to the sources behind them."""
 
+from dlcourse.config.registry import Registry
 from dlcourse.data.cifar import CIFAR10
 from dlcourse.data.csv_file import CsvFile
-from dlcourse.data.densities import Grid, Ring
+from dlcourse.data.dataset import DataSet
+from dlcourse.data.gaussian_mixtures import Grid, Ring
 from dlcourse.data.glyphs import Glyphs
 from dlcourse.data.image_folder import ImageFolder
 from dlcourse.data.mnist import KMNIST, MNIST, FashionMNIST
 from dlcourse.data.npz_file import NpzFile
-from dlcourse.data.rewriting import Copy, Reverse, Sort
 from dlcourse.data.sequences import Adding, Parity, Sine, WordOrder
 from dlcourse.data.shapes import Shapes
-from dlcourse.data.source import DataSet
+from dlcourse.data.sklearn_data import BreastCancer, Diabetes, Digits, Iris, Wine
+from dlcourse.data.string_rewriting import Copy, Reverse, Sort
 from dlcourse.data.synthetic import XOR, Blobs, Circles, Curve, Line, Moons, Spirals
-from dlcourse.data.tabular import BreastCancer, Diabetes, Digits, Iris, Wine
 from dlcourse.data.text import Pydoc, Text, TinyShakespeare
-from dlcourse.registry import Registry
 
 DATASETS: Registry[DataSet] = Registry(
     "data",

@@ -18,12 +18,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dlcourse.config.options import path_to_read, suggestion
 from dlcourse.data import announced
-from dlcourse.data.precision import as_floats
-from dlcourse.data.source import ClassSource, Tables, TableSource
+from dlcourse.data.dataset import ClassSource, Tables, TableSource
+from dlcourse.data.float_precision import as_floats
 from dlcourse.data.text_file import decode
 from dlcourse.errors import ConfigError, DataError
-from dlcourse.options import path_to_read, suggestion
 
 MAX_CLASSES_OF_NUMBERS = 20
 """Whole numbers with more different values than this are taken as numbers to predict, not as names of classes."""

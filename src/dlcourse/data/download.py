@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
+from dlcourse.config.options import path_to_read
 from dlcourse.errors import DataError
 from dlcourse.files import whole_file
-from dlcourse.options import path_to_read
 from dlcourse.terminal import unguarded
 
 _CHUNK = 1 << 18  # bytes

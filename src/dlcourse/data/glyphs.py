@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from dlcourse.data import announced
-from dlcourse.data.drawn import DrawnImages, to_bytes, uniform
+from dlcourse.data.rendered_images import DrawnImages, to_bytes, uniform
 
 SIDE = 28
 BOX = 20  # as in MNIST, a digit fills a box of this side in the middle of the image

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from dlcourse.data.dataset import ImageSource
 from dlcourse.data.download import DataFiles
-from dlcourse.data.source import ImageSource
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from dlcourse.config.options import Count, Whole, path_to_read, suggestion
 from dlcourse.data import announced
+from dlcourse.data.dataset import ClassSource, Tables, TableSource
 from dlcourse.data.image_decoding import Decoder, read_size
-from dlcourse.data.source import ClassSource, Tables, TableSource
 from dlcourse.data.split import checksum, chunks, seeded_generator
 from dlcourse.data.transforms import WHITE, Augment, ImageTransform
 from dlcourse.errors import ConfigError, DataError
-from dlcourse.options import Count, Whole, path_to_read, suggestion
+from dlcourse.signals import making_processes
 from dlcourse.spec import Batch, DataSpec
-from dlcourse.stopping import making_processes
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
 PARTS = ("train", "val", "test")

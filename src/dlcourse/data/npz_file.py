@@ -18,12 +18,12 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dlcourse.config.options import path_to_read
 from dlcourse.data import announced
-from dlcourse.data.precision import as_floats
-from dlcourse.data.source import ImageSource, Tables, TableSource
+from dlcourse.data.dataset import ImageSource, Tables, TableSource
+from dlcourse.data.float_precision import as_floats
 from dlcourse.data.transforms import Augment, ImageTransform
 from dlcourse.errors import ConfigError, DataError
-from dlcourse.options import path_to_read
 
 MAX_BYTES = 4 << 30
 """Of all arrays together, unpacked: a small damaged or malicious file must not fill the memory."""

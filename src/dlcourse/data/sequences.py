@@ -10,10 +10,10 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from dlcourse.config.options import Count, NonNegative, Range, Whole
 from dlcourse.data import announced
-from dlcourse.data.source import ClassSource, Source, Tables, TableSource
+from dlcourse.data.dataset import ClassSource, Source, Tables, TableSource
 from dlcourse.data.split import seeded_generator
-from dlcourse.options import Count, NonNegative, Range, Whole
 
 Size = Annotated[int, Range(ge=20)]
 AtLeastTwo = Annotated[int, Range(ge=2)]

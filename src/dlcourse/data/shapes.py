@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dlcourse.data import announced
-from dlcourse.data.drawn import DrawnImages, to_bytes, uniform
+from dlcourse.data.rendered_images import DrawnImages, to_bytes, uniform
 
 SIDE = 32
 Distance = Callable[[Tensor], Tensor]  # (B, P, 2) -> (B, P)

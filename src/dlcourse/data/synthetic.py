@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dlcourse.config.options import NonNegative, Positive, Range, Whole
 from dlcourse.data import announced
-from dlcourse.data.source import ClassSource, Source, Tables, TableSource
-from dlcourse.options import NonNegative, Positive, Range, Whole
+from dlcourse.data.dataset import ClassSource, Source, Tables, TableSource
 
 Size = Annotated[int, Range(ge=20)]
 FewClasses = Annotated[int, Range(ge=2, le=10)]

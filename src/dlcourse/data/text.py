@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlcourse.config.options import Count, ProperFraction, Range, user_path
 from dlcourse.data import announced
+from dlcourse.data.dataset import DataSet
 from dlcourse.data.download import DataFiles, check_file, fetch, lies_there
-from dlcourse.data.source import DataSet
 from dlcourse.data.split import checksum, chunks, seeded_generator
 from dlcourse.data.text_file import decode
 from dlcourse.errors import ConfigError, DataError
-from dlcourse.options import Count, ProperFraction, Range, user_path
 from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tokens import learn_byte_pairs, tokenizer_of
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dlcourse.options import NonNegative, Range, Whole
+from dlcourse.config.options import NonNegative, Range, Whole
 
 WHITE = 255.0
 LUMA = (0.2989, 0.587, 0.114)  # ITU-R BT.601 weights of red, green and blue, rounded as torchvision has them

@@ -2,17 +2,17 @@
 
 from torch import nn
 
+from dlcourse.config.registry import Registry
 from dlcourse.models.autoencoder import VAE, Autoencoder
-from dlcourse.models.bag import BagOfWords
+from dlcourse.models.bag_of_words import BagOfWords
 from dlcourse.models.cnn import CNN
-from dlcourse.models.diffusion import Denoiser
+from dlcourse.models.denoiser import Denoiser
 from dlcourse.models.gan import GAN
 from dlcourse.models.linear import LinearRegression, LogisticRegression, SoftmaxRegression
 from dlcourse.models.mlp import MLP
 from dlcourse.models.recurrent import gru, lstm, rnn
 from dlcourse.models.resnet import ResNet, ResNet9
 from dlcourse.models.transformer import Transformer
-from dlcourse.registry import Registry
 
 MODELS: Registry[nn.Module] = Registry(
     "model",

@@ -11,9 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from dlcourse.config.options import Count
 from dlcourse.errors import ConfigError
 from dlcourse.models.layers import image_advice
-from dlcourse.options import Count
 from dlcourse.spec import DataSpec
 
 Arch = Literal["mlp", "conv"]

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
+from dlcourse.config.options import Count, Fraction, Range
 from dlcourse.errors import ConfigError
 from dlcourse.models.layers import Activation, activation_layer, image_advice, side_option
-from dlcourse.options import Count, Fraction, Range
 from dlcourse.spec import DataSpec
 
 OddSize = Annotated[int, Range(ge=1, le=31)]

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from dlcourse.config.options import Count
 from dlcourse.errors import ConfigError
 from dlcourse.models.layers import image_advice
-from dlcourse.options import Count
 from dlcourse.spec import DataSpec
 
 _LARGEST_START = 7  # pixels; images are halved until they have no longer side

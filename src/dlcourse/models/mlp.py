@@ -7,8 +7,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from dlcourse.config.options import Count, Fraction
 from dlcourse.models.layers import Activation, activation_layer, require_numbers
-from dlcourse.options import Count, Fraction
 from dlcourse.spec import DataSpec
 
 

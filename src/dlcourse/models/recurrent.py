@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from dlcourse.config.options import Count, Fraction
 from dlcourse.errors import ConfigError
-from dlcourse.options import Count, Fraction
 from dlcourse.spec import DataSpec
 
 Cell = Literal["rnn", "gru", "lstm"]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dlcourse.config.options import Count
 from dlcourse.errors import ConfigError
 from dlcourse.models.layers import image_advice, side_option
-from dlcourse.options import Count
 from dlcourse.spec import DataSpec
 
 Depth = Literal[20, 32, 44, 56, 110]

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dlcourse.config.options import Count, Fraction
 from dlcourse.errors import ConfigError
 from dlcourse.models.attention import CrossAttention, SelfAttention
-from dlcourse.options import Count, Fraction
 from dlcourse.spec import DataSpec
 from dlcourse.tokens import PAD, SPECIAL, START
 

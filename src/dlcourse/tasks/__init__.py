@@ -2,9 +2,9 @@
 
 from torch import nn
 
-from dlcourse.descent import DescentMaker
+from dlcourse.config.registry import Choice, Registry
 from dlcourse.device import Device
-from dlcourse.registry import Choice, Registry
+from dlcourse.optim.step import DescentMaker
 from dlcourse.spec import DataSpec
 from dlcourse.tasks.adversarial import Adversarial
 from dlcourse.tasks.classification import Classification

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlcourse.descent import DescentMaker
+from dlcourse.config.options import Count, Fraction, NonNegative, Range
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
+from dlcourse.metrics.generative import SampleScores
 from dlcourse.models.gan import GAN
-from dlcourse.options import Count, Fraction, NonNegative, Range
+from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import ImageGrid, Picture, SampledPoints
 from dlcourse.spec import Batch, DataSpec, Report, Split
-from dlcourse.state import State
-from dlcourse.tasks.generative import SampleScores
-from dlcourse.tasks.making import MakingTask
+from dlcourse.state_dict import State
+from dlcourse.tasks.generative_task import MakingTask
 from dlcourse.tasks.task import SampleRequest, Scalars
 
 AdversarialLoss = Literal["nonsaturating", "wasserstein"]

@@ -9,20 +9,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlcourse.descent import DescentMaker
+from dlcourse.config.options import Count, Fraction
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
-from dlcourse.models.linear import SoftmaxRegression
-from dlcourse.options import Count, Fraction
-from dlcourse.plots import ConfusionMatrix, DecisionBoundary, ImageGrid, Picture, WeightImages
-from dlcourse.spec import Batch, DataSpec, Report, Split
-from dlcourse.tasks.scores import (
+from dlcourse.metrics.predictions import (
     class_scores,
     confident_mistakes,
     confusion_counts,
     most_confused,
     wilson_interval,
 )
+from dlcourse.models.linear import SoftmaxRegression
+from dlcourse.optim.step import DescentMaker
+from dlcourse.plots import ConfusionMatrix, DecisionBoundary, ImageGrid, Picture, WeightImages
+from dlcourse.spec import Batch, DataSpec, Report, Split
 from dlcourse.tasks.task import LossTask, Scalars, other_task, output_shape, target_words
 
 _NUM_MISTAKES = 25

@@ -12,18 +12,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dlcourse.descent import DescentMaker
+from dlcourse.config.options import Count, Fraction, NonNegative, Probability, Range
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
-from dlcourse.models.diffusion import Denoiser
-from dlcourse.options import Count, Fraction, NonNegative, Probability, Range
+from dlcourse.metrics.generative import SampleScores
+from dlcourse.models.denoiser import Denoiser
+from dlcourse.optim.ema import MovingAverage
+from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import ImageGrid, Picture, PointStrip, SampledPoints
 from dlcourse.spec import Batch, DataSpec, Report, Split
-from dlcourse.state import State, load_tensors
-from dlcourse.tasks.averaging import MovingAverage
-from dlcourse.tasks.generative import SampleScores
-from dlcourse.tasks.making import MakingTask
-from dlcourse.tasks.noising import Noising, Sampler, Schedule
+from dlcourse.state_dict import State, load_tensors
+from dlcourse.tasks.generative_task import MakingTask
+from dlcourse.tasks.noise_schedule import Noising, Sampler, Schedule
 from dlcourse.tasks.task import SampleRequest, Scalars
 
 Several = Annotated[int, Range(ge=2)]

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from dlcourse.descent import DescentMaker
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.models.autoencoder import Autoencoder
+from dlcourse.optim.step import DescentMaker
 from dlcourse.spec import Batch, Data, DataSpec, Report, Split
-from dlcourse.tasks.latent import PAIRS, View, code_picture, pair_picture
+from dlcourse.tasks.latent_codes import PAIRS, View, code_picture, pair_picture
 from dlcourse.tasks.task import LossTask, SampleRequest, Scalars
 
 

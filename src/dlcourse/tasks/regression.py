@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlcourse.descent import DescentMaker
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
+from dlcourse.metrics.predictions import regression_scores
 from dlcourse.models.linear import LinearRegression
+from dlcourse.models.target_scale import TargetScale
+from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import FittedCurve, Forecast, PredictedVsTrue
 from dlcourse.spec import Batch, Data, DataSpec, Report, Split
-from dlcourse.targets import TargetScale
-from dlcourse.tasks.scores import regression_scores
 from dlcourse.tasks.task import LossTask, Scalars, other_task, output_shape, target_words
 
 _LOSSES: dict[str, tuple[Callable[..., Tensor], int]] = {

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlcourse.descent import DescentMaker
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.models.attention import CrossAttention, record_attention
+from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import AccuracyByLength, AttentionMap
 from dlcourse.spec import Batch, DataSpec, Report, Split
 from dlcourse.tasks.task import LossTask, SampleRequest, Scalars, output_shape, target_words, usual_task

@@ -7,11 +7,11 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from dlcourse.descent import Descent, DescentMaker
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
+from dlcourse.optim.step import Descent, DescentMaker
 from dlcourse.spec import Batch, Data, DataSpec, Report, Split, Target
-from dlcourse.state import State
+from dlcourse.state_dict import State
 
 Scalars = dict[str, Tensor]
 

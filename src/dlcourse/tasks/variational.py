@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlcourse.descent import DescentMaker
+from dlcourse.config.options import Count, NonNegative, Whole
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.models.autoencoder import VAE
-from dlcourse.options import Count, NonNegative, Whole
+from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import ImageSheet, KLPerDimension, SampledPoints
 from dlcourse.spec import Batch, Data, DataSpec, Report, Split
-from dlcourse.state import State
-from dlcourse.tasks.latent import PAIRS, View, code_picture, pair_picture
+from dlcourse.state_dict import State
+from dlcourse.tasks.latent_codes import PAIRS, View, code_picture, pair_picture
 from dlcourse.tasks.task import LossTask, SampleRequest, Scalars
 
 ACTIVE_VARIANCE = 0.01

@@ -1,0 +1,64 @@
+"""Which model trains on which data set, found by asking: every model is built for what every data set announces."""
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlcourse.config.registry import Choice
+from dlcourse.config.run_config import conf_dir
+from dlcourse.config.yaml_file import read_yaml
+from dlcourse.data import DATASETS
+from dlcourse.device import Device
+from dlcourse.errors import ConfigError
+from dlcourse.models import MODELS
+from dlcourse.optim.step import Descent
+from dlcourse.spec import DataSpec
+from dlcourse.tasks import TASKS
+from dlcourse.tasks.task import usual_task
+from dlcourse.training.build import MISFITS
+
+_DEVICE = Device(torch.device("cpu"))
+
+
+def fits() -> dict[str, list[str]]:
+    """The data sets that each model trains on, default options on both sides; where a file decides, those that it may."""
+    return {
+        model: [name for name in DATASETS if any(trains_on(model, spec) for spec in announced(name))]
+        for model in MODELS
+    }
+
+
+def announced(data: str) -> tuple[DataSpec, ...]:
+    """What the data set of this name says of its examples before it is built."""
+    data_set: Any = DATASETS[data]
+    specs: tuple[DataSpec, ...] = data_set.SPECS
+    return specs
+
+
+@cache
+def trains_on(model: str, spec: DataSpec) -> bool:
+    """Whether the model can be built for such data, and its task takes what comes out of it."""
+    try:
+        built = MODELS.build(Choice(model), spec=spec)
+        task = Choice(_own_task(model) or usual_task(spec))
+        TASKS.build(task, model=built, spec=spec, device=_DEVICE, descend=_descend)
+    except (ConfigError, *MISFITS):
+        return False
+    return True
+
+
+@cache
+def _own_task(model: str) -> str | None:
+    """The task that the model's file asks for, whatever the data."""
+    for choice in read_yaml(conf_dir() / "model" / f"{model}.yaml").get("defaults", ()):
+        for group, name in choice.items():
+            if group.startswith("override /task"):
+                return str(name)
+    return None
+
+
+def _descend(module: nn.Module, *, every: int = 1) -> Descent:
+    """An optimizer that no step is taken with."""
+    return Descent(torch.optim.SGD(module.parameters(), lr=1.0), lambda update: 1.0, _DEVICE)

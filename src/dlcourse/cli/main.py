@@ -1,0 +1,179 @@
+"""The `dlcourse` command: its verbs, and errors turned into one line and an exit code.
+
+Nothing heavy is imported before the verb is known, so that help, listings and completion answer at once.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from dlcourse import terminal
+from dlcourse.cli.error_line import TRACEBACK_VARIABLE, report
+from dlcourse.config.options import suggestion
+from dlcourse.errors import ConfigError
+from dlcourse.signals import end_quietly
+
+HELP = """\
+dlcourse: a command-line lab bench for learning deep learning
+
+  dlcourse train [GROUP=NAME ...]   train a model, measure it on held-out data;
+                 [OPTION=VALUE ...] the options are in dlcourse list
+  dlcourse resume RUN               continue a run that was stopped or cut short
+  dlcourse sample RUN               images or text from a generative model
+  dlcourse count [NAME]             count the parameters of GPT-1, GPT-2, ...
+  dlcourse list [GROUP | NAME]      the models, data sets, ... and their options
+
+Examples:
+  dlcourse train                    a small network on digits
+  dlcourse train model=cnn data=mnist trainer.epochs=3
+  dlcourse train -m model=mlp,cnn optimizer.lr=0.1,0.01
+  dlcourse list optimizers
+
+Flags:
+  --help        also behind a verb
+  --version
+  --traceback   the whole traceback with an error
+
+Tab completion: eval "$(dlcourse train -sc install=bash)"
+Exit codes:
+  0    done
+  1    a run failed
+  2    bad input, nothing was done
+  3    disk, permission or memory
+  4    some runs of a sweep failed
+  130  Ctrl-C, 143 SIGTERM: saved; dlcourse resume continues
+"""
+
+_COMPLETION_FLAGS = ("-sc", "--shell-completion")
+
+
+def command() -> NoReturn:
+    """The program: run its command line and end at once.
+
+    All files are closed by now, and Python would take a second more to take torch's modules apart.
+    """
+    end_quietly()
+    _open_standard_streams()
+    _leave_removed_folder()
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # closed by whoever read it
+            stream.flush()
+    os._exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Streams that whoever started this has closed, so that no file of ours takes their place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
+
+
+def _leave_removed_folder() -> None:
+    """Where the working folder was removed, which Hydra and MKL fail over, go where nothing is written by mistake."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        os.chdir("/proc" if Path("/proc").is_dir() else "/")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command line, by default the program's own, and return its exit code."""
+    with terminal.guarded():
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(words: list[str]) -> int:
+    if "--traceback" in words:
+        os.environ[TRACEBACK_VARIABLE] = "1"
+    try:
+        code = _dispatch([word for word in words if word != "--traceback"])
+        sys.stdout.flush()
+    except SystemExit as stop:  # argparse and Hydra end their help and listings this way
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough; Python must not flush to it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return report(error)
+    return code
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words:
+        terminal.print_help(HELP, sys.stderr)
+        return 2
+    first, *rest = words
+    if first in ("--help", "-h", "help"):
+        terminal.print_help(HELP)
+        return 0
+    if first == "--version":
+        from dlcourse import __version__
+
+        print(f"dlcourse {__version__}")
+        return 0
+    if first in _COMPLETION_FLAGS:
+        return _complete(rest)
+    if first not in VERBS:
+        raise ConfigError(f"unknown command '{first}'{_meant(first)}")
+    return VERBS[first](rest)
+
+
+def _meant(word: str) -> str:
+    """The verb that was meant, or that `train` was left out before a choice or the name of an entry."""
+    from dlcourse.cli.config_files import as_choice
+
+    choice = word if "=" in word else as_choice(word)
+    return f"; write dlcourse train {choice} ..." if choice else suggestion(word, VERBS, kind="command")
+
+
+def _train(words: list[str]) -> int:
+    from dlcourse.cli import train
+
+    train.main(words)
+    return 0
+
+
+def _resume(words: list[str]) -> int:
+    from dlcourse.cli import resume
+
+    return resume.main(words)
+
+
+def _sample(words: list[str]) -> int:
+    from dlcourse.cli import sample
+
+    return sample.main(words)
+
+
+def _count(words: list[str]) -> int:
+    from dlcourse.cli import count
+
+    return count.main(words)
+
+
+def _list(words: list[str]) -> int:
+    from dlcourse.cli import list_entries
+
+    return list_entries.main(words)
+
+
+def _complete(words: list[str]) -> int:
+    from dlcourse.cli import completion
+
+    return completion.main(words, list(VERBS))
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "train": _train,
+    "resume": _resume,
+    "sample": _sample,
+    "count": _count,
+    "list": _list,
+}
+"""What each verb runs with the words behind it."""

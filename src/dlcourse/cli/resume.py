@@ -1,0 +1,131 @@
+"""`dlcourse resume RUN`: go on with a run that was stopped, killed or cut short, or train a finished one for longer."""
+
+import contextlib
+import json
+from typing import Any
+
+from dlcourse.cli import config_files, hydra_guard
+from dlcourse.cli.hydra_overrides import parse
+from dlcourse.config.options import suggestion
+from dlcourse.config.run_config import RunConfig, conf_dir
+from dlcourse.config.yaml_file import read_yaml
+from dlcourse.errors import ConfigError, DataError
+from dlcourse.files import read_regular
+from dlcourse.runs.checkpoints import FOLDER
+from dlcourse.runs.folder import CONFIG, OVERRIDES, RunFolder
+from dlcourse.runs.reopen import read_checked, stated_sums
+from dlcourse.runs.resume import Paused, find_started, look
+from dlcourse.terminal import print_help
+
+HELP = """\
+dlcourse resume RUN [OPTION=VALUE ...]   go on with a run: its folder, or one above (the newest run in it)
+
+It goes on at its newest good checkpoint, in the middle of an epoch too, and ends as if it had never been interrupted: with
+the same number of threads on the same machine, bit for bit. A finished run is left as it is.
+
+Only these may be given:
+  trainer.epochs=N          more epochs than before; the learning rate follows the schedule of N epochs from there on
+  trainer.patience=N        another patience
+  trainer.checkpoint.*      when to save
+  device=NAME, device.*     another device or number of threads: the last digits of the numbers may then differ
+"""
+
+_NO_PART_OF_A_RUN = ("run", "resume", "trainer", "device")
+"""Sections that may differ between the beginning of a run and a checkpoint of it."""
+
+_MAX_OVERRIDES_BYTES = 2**20
+
+_MAY_CHANGE = ("trainer.epochs", "trainer.patience", "trainer.checkpoint.", "device.")
+
+
+def main(words: list[str]) -> int:
+    """Resume as the words behind `resume` say; raises UserError."""
+    if not words or "--help" in words or "-h" in words:
+        print_help(HELP)
+        return 0 if words else 2
+    for word in words:
+        if word.startswith("-"):
+            raise ConfigError(f"unknown flag '{word}'; expected RUN and options, such as trainer.epochs=20")
+    run, *changes = words
+    if "=" in run and not changes:
+        raise ConfigError(f"'{run}' is no run; write dlcourse resume RUN {run}")
+    folder = find_started(run)
+    with RunFolder(folder).locked() as run_folder:
+        paused = look(run_folder)
+        config = RunConfig.from_mapping(changed(_saved_config(paused), changes))
+
+        from dlcourse.cli.train import load_train
+
+        load_train().resume(paused, config, _words(paused, changes))
+    return 0
+
+
+def _saved_config(paused: Paused) -> dict[str, Any]:
+    """The config of the checkpoint, or of a run that has none yet that of its file."""
+    if paused.about:
+        _require_same_run(paused)
+        return dict(paused.about["config"])
+    if CONFIG in stated_sums(paused.folder.path):  # not yet where the run was killed as it began
+        read_checked(paused.folder.path, CONFIG)
+    return read_yaml(paused.folder / CONFIG)
+
+
+def _require_same_run(paused: Paused) -> None:
+    """Raise DataError for a checkpoint that another run has left, as far as the run's own config can still be trusted."""
+    try:
+        read_checked(paused.folder.path, CONFIG)
+        written = read_yaml(paused.folder / CONFIG)
+    except (DataError, ConfigError):
+        return
+    saved = paused.about["config"]
+    different = [key for key in saved if key not in _NO_PART_OF_A_RUN and saved[key] != written.get(key)]
+    if different:
+        assert paused.checkpoint is not None
+        raise DataError(
+            f"no usable checkpoint in {paused.folder / FOLDER}: {paused.checkpoint.path.name} is of another run, its "
+            f"'{different[0]}' differs from that in {CONFIG}; remove what does not belong there"
+        )
+
+
+def changed(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
+    """The config with the options that these words give; raises ConfigError for those that a run cannot change."""
+    overrides = parse(changes)
+    hydra_guard.check_given_once(overrides)
+    overrides.sort(key=lambda override: str(override.key_or_group) != "device")  # first the device, then its options
+    for override in overrides:
+        key, value = override.key_or_group, override.value()
+        if key == "device":
+            known = config_files.entries("device", [conf_dir()])
+            if str(value) not in known:
+                raise ConfigError(f"unknown device '{value}'{suggestion(str(value), known, kind='device')}")
+            config = config | {"device": read_yaml(known[str(value)])}
+            continue
+        if not key.startswith(_MAY_CHANGE) or override.is_sweep_override():
+            raise ConfigError(
+                f"resume cannot change '{key}': a run goes on as it began. It may change trainer.epochs, trainer.patience, "
+                "trainer.checkpoint.* and device; for anything else start a new run, with init_from=RUN from its weights"
+            )
+        config = _with(config, key.split("."), value)
+    return config
+
+
+def _with(section: Any, path: list[str], value: Any) -> dict[str, Any]:
+    first, *rest = path
+    if not isinstance(section, dict):
+        raise ConfigError(f"'{first}' is no option of a section")
+    return section | {first: _with(section.get(first), rest, value) if rest else value}
+
+
+def _words(paused: Paused, changes: list[str]) -> list[str]:
+    """The words of the command that would do the whole run: those it began with, less what was changed since."""
+    before = [str(word) for word in paused.about["overrides"]] if paused.about else _first_words(paused.folder)
+    keys = {change.partition("=")[0] for change in changes}
+    return [word for word in before if word.partition("=")[0] not in keys] + changes
+
+
+def _first_words(folder: RunFolder) -> list[str]:
+    """The words in the file of a run that has no checkpoint yet, as far as they can be read."""
+    with contextlib.suppress(DataError, ValueError):
+        lines = read_regular(folder / OVERRIDES, _MAX_OVERRIDES_BYTES).decode().splitlines()
+        return [str(json.loads(line.removeprefix("- "))) for line in lines if line.startswith("- ")]
+    return []

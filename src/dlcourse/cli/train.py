@@ -1,0 +1,212 @@
+"""The Hydra application behind `dlcourse train`: its flags, the checks before it starts, and the function it runs."""
+
+import argparse
+import contextlib
+import dataclasses
+import importlib
+import io
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import hydra
+from hydra._internal import hydra as hydra_program
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from dlcourse.cli import config_files, hydra_guard
+from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
+from dlcourse.cli.hydra_node import VERSION_BASE, CheckedLoader
+from dlcourse.cli.hydra_overrides import parse
+from dlcourse.cli.sweep_grid import OnlyRunFailedError
+from dlcourse.config.hints import hints, plain
+from dlcourse.config.options import suggestion
+from dlcourse.config.run_config import RunConfig, conf_dir
+from dlcourse.config.yaml_file import read_yaml
+from dlcourse.errors import ConfigError
+from dlcourse.terminal import folded_output
+
+if TYPE_CHECKING:
+    from dlcourse.training.session import RunResult
+
+_RESOLVERS = ("oc.env", "oc.create", "oc.decode", "oc.deprecated", "oc.select", "oc.dict.keys", "oc.dict.values")
+"""Taken from configs: a stranger's must not copy secrets into a run folder, nor make sections that nobody has read."""
+_INFO_TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+
+
+def main(words: list[str]) -> None:
+    """Run `dlcourse train` with the words behind it. Raises UserError, or SystemExit where Hydra ends the program."""
+    flags = _parse_flags(words)
+    places = config_files.folders(flags.config_dir)
+    for name in _RESOLVERS:
+        OmegaConf.clear_resolver(name)
+    if flags.shell_completion:
+        overrides = flags.overrides
+        if "install=zsh" in overrides:  # Hydra prints its script for bash, which zsh reads after this
+            print("autoload -U +X bashcompinit && bashcompinit")
+    else:
+        # Hydra knows no way to take an entry away again; none is what the defaults list says.
+        parsed = parse([word for word in flags.overrides if word != "experiment=null"])
+        overrides = hydra_guard.check(parsed, places, sweep=flags.multirun)
+    shows_help = flags.help or flags.hydra_help
+    with _missing_package_as_one_line(flags), folded_output() if shows_help else contextlib.nullcontext():
+        _run_hydra([*_flags_for_hydra(flags, places), *overrides])
+
+
+@contextlib.contextmanager
+def _missing_package_as_one_line(flags: argparse.Namespace) -> Iterator[None]:
+    """Raise ConfigError for a `--package` that is not in the config, of which Hydra has a line and exit code of its own."""
+    if flags.package is None:
+        yield
+        return
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    except SystemExit as stop:
+        if stop.code:
+            raise ConfigError(
+                f"--package {flags.package}: no such section in --cfg {flags.cfg}; expected one such as model or trainer"
+            ) from None
+        raise
+
+
+def _run_hydra(arguments: list[str]) -> None:
+    outcomes: list[RunResult | Exception] = []
+
+    @hydra.main(version_base=VERSION_BASE, config_path=str(conf_dir()), config_name="config")
+    def application(config: DictConfig) -> "RunResult | Exception":
+        outcomes.append(attempt(config))
+        return outcomes[-1]
+
+    hydra_program.ConfigLoaderImpl = CheckedLoader  # type: ignore[attr-defined]  # hydra.main cannot be told of another
+    sys.argv = ["dlcourse", *arguments]  # Hydra looks for its arguments and for the command's name there
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing them
+    try:
+        with hydra_errors_as_one_line():
+            application()
+    except OnlyRunFailedError as only:
+        raise only.error from None
+    for outcome in outcomes:  # our own sweeper has raised an error of its own; Hydra's says nothing of a failed run
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+def attempt(config: DictConfig) -> "RunResult | Exception":
+    """Train as the composed config says. An error is returned: Hydra would print lines of its own around a raised one."""
+    try:
+        checked = _named(hydra_guard.run_config(config), HydraConfig.get().runtime.choices)
+        train = load_train()
+        words: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)  # as they were typed
+        overrides = [str(word) for word in words]
+        result: RunResult = train.run(checked, [word for word in overrides if not word.startswith("run.dir=")])
+    except Exception as error:
+        return error
+    return result
+
+
+def _named(config: RunConfig, choices: Mapping[str, str | None]) -> RunConfig:
+    """The config with a name for the run, from those that the user chose: the files behind them may be of other names."""
+    if config.run.name is not None:
+        return config
+    name = choices.get("experiment") or f"{choices['data']}-{choices['model']}"
+    return dataclasses.replace(config, run=dataclasses.replace(config.run, name=name))
+
+
+def load_train() -> ModuleType:
+    """`dlcourse.training.session`, which imports torch: Ctrl-C in the middle of that would end in torch's own errors.
+
+    Nothing has been written yet, so the process just ends. A process told to ignore Ctrl-C, as by nohup, goes on doing so.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    try:
+        return importlib.import_module("dlcourse.training.session")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _parse_flags(words: list[str]) -> argparse.Namespace:
+    """Hydra's flags, before, between or behind the overrides; raises ConfigError."""
+    parser = get_args_parser()
+    parser.error = _refuse  # type: ignore[method-assign]
+    for position, word in enumerate(words):
+        if word.startswith("-") and word.partition("=")[0] not in parser._option_string_actions:
+            raise ConfigError(_unknown_flag(word, words[position + 1 :], list(parser._option_string_actions)))
+    flags = parser.parse_intermixed_args(list(_with_info_topic(words)))
+    for name in ("config_path", "config_name", "experimental_rerun"):
+        if getattr(flags, name) is not None:
+            raise ConfigError(f"--{name.replace('_', '-')} cannot be used; --config-dir DIR adds your own config files")
+    _check_together(flags)
+    return flags
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ConfigError(f"{message}; try dlcourse train --help")
+
+
+def _with_info_topic(words: list[str]) -> list[str]:
+    """`--info` takes a topic or none; without this Hydra would take an override behind it for one."""
+    spelled = []
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        spelled.append("--info=all" if word in ("--info", "-i") and following not in _INFO_TOPICS else word)
+    return spelled
+
+
+def _unknown_flag(word: str, following: list[str], known: list[str]) -> str:
+    name, _, value = word.lstrip("-").partition("=")
+    value = value or next((item for item in following[:1] if "=" not in item and not item.startswith("-")), "VALUE")
+    keys = list(_option_names())
+    same = [key for key in keys if plain(name) in (plain(key), plain(key.rpartition(".")[2]))]
+    key = next((key for key in [*same, *hints("option", name)] if key in keys), None)
+    return f"options are written key=value: {key}={value}" if key else f"unknown flag '{word}'{suggestion(word, known)}"
+
+
+def _option_names() -> Iterator[str]:
+    """The dotted names of our own options, those of the trainer first, and the groups."""
+    yield from ("seed", "run.root", "run.name", "run.dir", "init_from", "freeze", *config_files.GROUPS)
+    for group in ("trainer", *config_files.GROUPS):
+        for path in config_files.entries(group, [conf_dir()]).values():
+            yield from (f"{group}.{option}" for option in read_yaml(path) if option != "name")
+
+
+def _check_together(flags: argparse.Namespace) -> None:
+    commands = {
+        "--run": flags.run,
+        "--multirun": flags.multirun,
+        "--cfg": flags.cfg is not None,
+        "--info": flags.info is not None,
+        "-sc": flags.shell_completion,
+    }
+    given = [name for name, is_given in commands.items() if is_given]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} do not go together; give one of them")
+    if (flags.resolve or flags.package) and flags.cfg is None:
+        raise ConfigError(f"{'--resolve' if flags.resolve else '--package'} needs --cfg job, hydra or all")
+
+
+def _flags_for_hydra(flags: argparse.Namespace, places: list[Path]) -> list[str]:
+    """The flags again, in front of all overrides: Hydra refuses overrides on both sides of a flag."""
+    switches = {
+        "--help": flags.help,
+        "--hydra-help": flags.hydra_help,
+        "--resolve": flags.resolve,
+        "--run": flags.run,
+        "--multirun": flags.multirun,
+        "--shell-completion": flags.shell_completion,
+    }
+    values = {
+        "--cfg": flags.cfg,
+        "--package": flags.package,
+        "--info": flags.info,
+        "--config-dir": str(places[-1]) if flags.config_dir is not None else None,
+    }
+    return [
+        *(name for name, is_given in switches.items() if is_given),
+        *(f"{name}={value}" for name, value in values.items() if value is not None),
+    ]

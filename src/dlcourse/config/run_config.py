@@ -1,0 +1,155 @@
+"""RunConfig and TrainerConfig: the typed shape of a whole run, and where the config files lie."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dlcourse.config.options import Count, Positive, Range, convert, suggestion
+from dlcourse.config.registry import Choice
+from dlcourse.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """When the whole state of a training is saved, besides at its start, its end and when it is told to stop.
+
+    After so many `steps`, and after so many `seconds`, which are stretched where saving would take more than 3 % of the
+    time. The newest `keep` are kept.
+    """
+
+    steps: Count | None = None
+    seconds: Positive | None = 60.0
+    keep: Count = 2
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """How the loop goes round: lengths in epochs, sizes in examples, intervals in epochs (evaluation) or steps (log).
+
+    `batch_size=full` takes the whole training set in each step: gradient descent; no batch is larger than that.
+    `accumulate` averages the gradients of that many batches for a step, `clip_norm` scales gradients down to this norm,
+    and `patience` stops after that many evaluations without improvement. `weights` says which are tested and kept: the
+    best on validation, or the last.
+    """
+
+    epochs: Count = 5
+    batch_size: Count | Literal["full"] = 64
+    eval_batch_size: Count = 250
+    eval_every: Count = 1
+    log_every: Count = 50
+    accumulate: Count = 1
+    clip_norm: Positive | None = None
+    patience: Count | None = None
+    weights: Literal["best", "last"] = "best"
+    log_graph: bool = False
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+
+
+_MOST_BYTES = 255
+
+
+@dataclass(frozen=True)
+class FolderConfig:
+    """Where results go: a new folder `<root>/<name>/<time>`, or exactly `dir` if that is given.
+
+    A `name` of null stands for the names of data set and model. Raises ConfigError for a name that no folder should have.
+    """
+
+    root: str = "outputs"
+    name: str | None = None
+    dir: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.name is not None and not _is_folder_name(self.name):
+            raise ConfigError(
+                f"run.name must be a plain folder name, such as first_try (no '/', no '.' at the start, at most "
+                f"{_MOST_BYTES} bytes), got {self.name[:80]!r}; write run.name=NAME"
+            )
+
+
+def _is_folder_name(name: str) -> bool:
+    """Whether it names one folder, which is not hidden, on any system, and can be printed as it is."""
+    plain = name.isprintable() and not name.startswith(".") and not set(name) & set("/\\")
+    return plain and 0 < len(name.encode()) <= _MOST_BYTES
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that decides a run. A `Choice` names a registry entry, whose options its registry checks."""
+
+    data: Choice
+    features: Choice
+    model: Choice
+    task: Choice
+    optimizer: Choice
+    scheduler: Choice
+    device: Choice
+    trainer: TrainerConfig
+    run: FolderConfig
+    init_from: str | None = None
+    """The folder of a run whose weights the model starts from."""
+    init_skip: tuple[str, ...] = ()
+    """Patterns of the names of tensors that keep their first random weights all the same."""
+    freeze: tuple[str, ...] = ()
+    """Patterns of the names of parameters that training leaves as they are."""
+    seed: Annotated[int, Range(ge=0, le=2**32 - 1)] = 0
+    resume: Literal["auto"] | None = None
+    """`auto` goes on with an unfinished run of the same config, where there is one."""
+
+    @property
+    def name(self) -> str:
+        """What the run is called: the name of its folder under `run.root`."""
+        return self.run.name or f"{self.data.name}-{self.model.name}"
+
+    @classmethod
+    def from_mapping(cls, config: Mapping[str, Any]) -> "RunConfig":
+        """The checked config of plain dicts, lists and numbers; raises ConfigError."""
+        known = {field.name: field.type for field in fields(cls)}
+        for name in config:
+            if name not in known:
+                raise ConfigError(f"unknown section '{name}'{suggestion(str(name), known, kind='option')}")
+        values: dict[str, Any] = {
+            name: _choice(value, name) if annotation is Choice else convert(value, annotation, name)
+            for name, annotation in known.items()
+            for value in [config.get(name, () if name in ("init_skip", "freeze") else None)]
+        }
+        return cls(**values)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The whole config as plain dicts, lists and numbers that `from_mapping` reads back to the same."""
+        sections: dict[str, Any] = {}
+        for section in fields(self):
+            value = getattr(self, section.name)
+            if isinstance(value, Choice):
+                value = {"name": value.name, **value.options}
+            elif is_dataclass(value) and not isinstance(value, type):
+                value = asdict(value)
+            sections[section.name] = _plain(value)
+        return sections
+
+    def to_yaml(self) -> str:
+        """The same as YAML."""
+        import yaml
+
+        return yaml.safe_dump(self.to_mapping(), sort_keys=False, allow_unicode=True)
+
+
+def _plain(value: Any) -> Any:
+    """Lists for tuples, however deep: what JSON and YAML give back."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _choice(section: Any, name: str) -> Choice:
+    if not isinstance(section, Mapping) or not isinstance(section.get("name"), str):
+        raise ConfigError(f"section '{name}' must have a 'name' and options, got {section!r}")
+    return Choice(section["name"], {key: value for key, value in section.items() if key != "name"})
+
+
+def conf_dir() -> Path:
+    """The folder of config files: inside the installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parents[1] / "conf"

@@ -1,0 +1,1 @@
+"""Numbers about outputs: no model, no file, no drawing."""

@@ -1,0 +1,135 @@
+"""Feature maps in front of a model: standardisation and polynomial terms, measured once on the training inputs.
+
+A feature map belongs to the model that stands behind it: it is saved with the weights, and a decision boundary is drawn
+in the space of the raw inputs. N is a number of examples, D the number of raw features, P of polynomial terms.
+"""
+
+from abc import ABC, abstractmethod
+from itertools import chain, combinations, combinations_with_replacement, islice
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from dlcourse.config.options import Range
+from dlcourse.config.registry import Registry
+from dlcourse.errors import ConfigError
+from dlcourse.models.target_scale import moments
+from dlcourse.spec import DataSpec
+
+MAX_TERMS = 10_000
+
+
+class FeatureMap(nn.Module, ABC):
+    """Abstract: a fixed map of inputs `(B, D)` to features `(B, P)`, scaled by what `fit` measures."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, names: tuple[str, ...], standardize: bool) -> None:
+        super().__init__()
+        self.names = names
+        self.standardize = standardize
+        self.register_buffer("mean", torch.zeros(len(names)))
+        self.register_buffer("std", torch.ones(len(names)))
+
+    @abstractmethod
+    def expand(self, inputs: Tensor) -> Tensor:
+        """The unscaled features `(B, P)` of inputs `(B, D)`."""
+
+    def fit(self, inputs: Tensor) -> None:
+        """Measure mean and standard deviation of each feature on the training inputs `(N, D)`."""
+        if self.standardize:
+            self.mean, self.std = moments(self.expand(inputs))
+
+    def spec(self, spec: DataSpec) -> DataSpec:
+        """What the model behind this map sees instead of `spec`."""
+        return DataSpec(spec.name, (len(self.names),), spec.num_outputs, spec.target, spec.class_names, self.names)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Float32 features, also of inputs that are float64 as float32 would blur them."""
+        return ((self.expand(inputs) - self.mean) / self.std).float()
+
+
+class Standardize(FeatureMap):
+    """Each feature less its mean, divided by its standard deviation on the training set."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        require_table(spec, "standard")
+        super().__init__(spec.feature_labels, standardize=True)
+
+    def expand(self, inputs: Tensor) -> Tensor:
+        return inputs
+
+
+class Polynomial(FeatureMap):
+    """All products of the features up to `degree`, without the constant (a model's bias is that), standardised.
+
+    `interaction_only` leaves out powers: x1 x2 stays, x1^2 goes.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        degree: Annotated[int, Range(ge=1, le=20)] = 3,
+        interaction_only: bool = False,
+        standardize: bool = True,
+    ) -> None:
+        require_table(spec, "polynomial")
+        terms = _terms(spec.num_features, degree, interaction_only)
+        if len(terms) > MAX_TERMS:
+            raise ConfigError(
+                f"features.degree={degree} of {spec.num_features} features gives more than {MAX_TERMS:,} terms; "
+                "use a lower degree"
+            )
+        names = spec.feature_labels
+        super().__init__(tuple(_term_name(term, names) for term in terms), standardize)
+        place = {term: index for index, term in enumerate(terms)}
+        for order in range(2, degree + 1):
+            of_order = [term for term in terms if len(term) == order]
+            first = next((index for index, term in enumerate(terms) if len(term) == order - 1), 0)
+            parents = torch.tensor([place[term[:-1]] - first for term in of_order], dtype=torch.long)
+            lasts = torch.tensor([term[-1] for term in of_order], dtype=torch.long)
+            self.register_buffer(f"_parents{order}", parents, persistent=False)
+            self.register_buffer(f"_lasts{order}", lasts, persistent=False)
+        self._degree = degree
+
+    def expand(self, inputs: Tensor) -> Tensor:
+        """Each term of an order is a term of the order below times one more feature."""
+        orders = [inputs]
+        for order in range(2, self._degree + 1):
+            parents, lasts = self.get_buffer(f"_parents{order}"), self.get_buffer(f"_lasts{order}")
+            orders.append(orders[-1][:, parents] * inputs[:, lasts])  # (B, terms of this order)
+        return torch.cat(orders, dim=1)  # (B, P)
+
+
+def _terms(num_features: int, degree: int, interaction_only: bool) -> list[tuple[int, ...]]:
+    """The features that each term multiplies, by rising order; a little more than MAX_TERMS where there are too many."""
+    choose = combinations if interaction_only else combinations_with_replacement
+    orders = (choose(range(num_features), order) for order in range(1, degree + 1))
+    return list(islice(chain.from_iterable(orders), MAX_TERMS + 1))
+
+
+def no_features(spec: DataSpec) -> None:
+    """The inputs as they are."""
+
+
+FEATURES: Registry[FeatureMap | None] = Registry(
+    "features",
+    {"none": no_features, "standard": Standardize, "polynomial": Polynomial},
+    run_time=("spec",),
+)
+
+
+def require_table(spec: DataSpec, features: str) -> None:
+    """Raise ConfigError unless one example is a plain row of numbers."""
+    if len(spec.input_shape) != 1:
+        raise ConfigError(
+            f"features '{features}' needs rows of numbers, and an example of data '{spec.name}' has shape "
+            f"{spec.input_shape}; use features=none"
+        )
+
+
+def _term_name(term: tuple[int, ...], names: tuple[str, ...]) -> str:
+    powers = {index: term.count(index) for index in term}
+    return " ".join(names[index] + (f"^{power}" if power > 1 else "") for index, power in powers.items())

@@ -1,0 +1,191 @@
+"""The run folder: how it is made, what lies where, and how files get there whole."""
+
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import os
+import platform
+import secrets
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
+
+from dlcourse.config.options import path_to_read, user_path
+from dlcourse.config.run_config import FolderConfig
+from dlcourse.errors import ConfigError, OutputError
+from dlcourse.files import make_folders, sync_folder, whole_file, write_durably
+
+WEIGHTS, SPEC, CONFIG = "weights.safetensors", "spec.json", "config.yaml"
+STATUS, STATE, OVERRIDES = "run.json", "state.json", "overrides.yaml"
+LOCK, ERROR = ".lock", "error.txt"
+_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)  # no link out of a stranger's folder
+_VOUCHED_FOR = (CONFIG, SPEC)
+"""The files from which a run is opened again, whose sha256 run.json holds."""
+
+
+class RunFolder:
+    """A folder that belongs to one run alone.
+
+    config.yaml, overrides.yaml, environment.json: how to do it again. run.json: how it went. metrics.jsonl: every number
+    logged. weights.safetensors: the kept weights. checkpoints/: what a resumed run goes on from. spec.json: what the data
+    set announced. report.txt, report.json and pictures: what it reached. progress/: pictures and texts of each evaluation.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._sums: dict[str, str] = {}
+        self._owner = ""  # what the lock says while it is ours: no other says the same
+
+    @classmethod
+    def create(cls, where: FolderConfig, name: str) -> "RunFolder":
+        """A new folder, never one that is there already: `<root>/<name>/<time>-<4 hex>`, or exactly `dir`.
+
+        Raises ConfigError where `dir` exists, OutputError where the system refuses.
+        """
+        if where.dir is not None:
+            path = user_path(where.dir, "run.dir")
+            with output_errors(path):
+                make_folders(path.parent)
+                try:
+                    path.mkdir()
+                    sync_folder(path.parent)
+                except FileExistsError:
+                    raise ConfigError(f"run.dir={where.dir} exists already; name a folder that does not") from None
+            return cls(path)
+        return cls(claim_folder(user_path(where.root, "run.root") / name))
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator["RunFolder"]:
+        """Be the only one to write in this folder, which it gives; raises ConfigError where another process already is.
+
+        The kernel frees the lock when the process ends, however it ends. What the file says is for people.
+        """
+        self.refuse_what_is_not_ours()
+        with contextlib.ExitStack() as stack:
+            with output_errors(self.path):
+                file = stack.enter_context(os.fdopen(os.open(self / LOCK, _APPEND, 0o666), "a+", encoding="utf-8"))
+                self._lock(file)
+            try:
+                yield self
+            finally:
+                self._owner = ""
+
+    def _lock(self, file: IO[str]) -> None:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                owner = " ".join(file.read(200).split()) or "another process"
+                raise ConfigError(f"{self.path} is in use by {owner}; wait for it, or stop it first") from None
+        file.truncate(0)
+        self._owner = f"process {os.getpid()} on {platform.node()} since {datetime.now():%Y-%m-%d %H:%M:%S.%f}\n"
+        file.write(self._owner)
+        file.flush()
+
+    def tidy(self) -> None:
+        """Remove what writers left that were killed in the middle of a file, and what an earlier defect had to say."""
+        for unfinished in (*self.path.glob(".*.part"), *self.path.glob("progress/.*.part")):
+            unfinished.unlink()
+        (self / ERROR).unlink(missing_ok=True)
+
+    def refuse_what_is_not_ours(self) -> None:
+        """Raise ConfigError if a folder that may be a stranger's holds what leads elsewhere, or what a reader waits for."""
+        with output_errors(self.path):
+            for entry in self.path.iterdir():
+                if entry.is_symlink():
+                    raise ConfigError(f"{entry} is a link, which dlcourse does not make; put there what it leads to")
+                if entry.exists() and not entry.is_file() and not entry.is_dir():
+                    raise ConfigError(f"{entry} is a pipe or a device, which dlcourse does not make; remove it")
+
+    def require_in_place(self) -> None:
+        """Raise OutputError if the locked folder is gone, or another one has its name: nothing may be written there."""
+        try:
+            owner = (self / LOCK).read_text(encoding="utf-8") if self._owner else ""
+        except (OSError, ValueError):
+            owner = None  # gone, or another's
+        if owner != self._owner:
+            raise OutputError(
+                f"the run folder {self.path} was removed, moved or replaced while this run was using it; if it was moved, "
+                "resume it with dlcourse resume NEW_PLACE"
+            )
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def write_status(self, status: str, **facts: str) -> None:
+        """Write run.json: how it goes, and what the files from which it is opened again must be.
+
+        The weights are among them once they do not change any more.
+        """
+        sums = {name: self._sums[name] for name in _VOUCHED_FOR if name in self._sums}
+        if status != "running" and (self / WEIGHTS).is_file():
+            sums[WEIGHTS] = hashlib.sha256((self / WEIGHTS).read_bytes()).hexdigest()
+        self.write_json(STATUS, {"status": status, **facts, "files": sums})
+
+    def write_json(self, name: str, content: object) -> None:
+        """Write a JSON file, whole or not at all."""
+        self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file, whole or not at all; what the run is opened by again, down to the disk."""
+        self.require_in_place()
+        content = text.encode()
+        if name in (STATUS, *_VOUCHED_FOR):
+            write_durably(self / name, content)
+            self._sums[name] = hashlib.sha256(content).hexdigest()
+        else:
+            with whole_file(self / name) as unfinished:
+                unfinished.write_bytes(content)
+
+    def write_table(self, name: str, rows: list[list[object]]) -> None:
+        """Write a CSV file, whole or not at all."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        self.write_text(name, text.getvalue())
+
+
+def folder_of_runs(text: str, option: str) -> Path:
+    """The folder that `text` names: of a run, or one above; raises ConfigError where there is none."""
+    path = path_to_read(text, option)
+    if not path.is_dir():
+        problem = "is not a folder" if path.exists() else "does not exist"
+        raise ConfigError(f"{option}={text} {problem}; expected the folder of a run, such as outputs/mnist-cnn")
+    return path
+
+
+def claim_folder(parent: Path) -> Path:
+    """A new folder in `parent`, named after the time: `2026-11-21_101500-3f2a`; no two callers get the same.
+
+    Raises OutputError where the system refuses.
+    """
+    with output_errors(parent):
+        make_folders(parent)
+        while True:
+            path = parent / f"{datetime.now():%Y-%m-%d_%H%M%S}-{secrets.token_hex(2)}"
+            with contextlib.suppress(FileExistsError):
+                path.mkdir()
+                sync_folder(parent)
+                return path
+
+
+@contextlib.contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turn what the system refuses when writing at `path` into OutputError."""
+    try:
+        yield
+    except BrokenPipeError:  # nothing is wrong with the folder: the reader of the console has gone
+        raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(
+            f"cannot write in {path}: {reason}; free space, or choose another place with run.root= or run.dir="
+        ) from error

@@ -1,0 +1,99 @@
+"""metrics.jsonl: every number logged, a JSON object a line, appended only, and cut back where a run resumes."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dlcourse.errors import OutputError
+from dlcourse.files import set_aside, write_all, write_durably
+from dlcourse.runs.checkpoints import Stretch
+
+METRICS = "metrics.jsonl"
+
+_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+
+class MetricsLog:
+    """The file of a run, open for appending. What lies behind `start`, where that is given, is cut off first.
+
+    `lost` is empty, or says why what `start` vouches for is not there any more: then the log begins empty.
+    """
+
+    def __init__(self, path: Path, start: Stretch | None = None) -> None:
+        self._path = path
+        content, self.lost = (b"", "") if start is None else _restore(path, start)
+        self._descriptor = os.open(path, _APPEND, 0o666)
+        os.ftruncate(self._descriptor, len(content))
+        self._size = len(content)
+        self._digest = hashlib.sha256(content)
+
+    def append(self, record: Mapping[str, object]) -> None:
+        """Write one line; raises OSError, after which part of a line may stand at the end."""
+        line = (json.dumps(record, ensure_ascii=False) + "\n").encode()
+        write_all(self._descriptor, line)
+        self._size += len(line)
+        self._digest.update(line)
+
+    def sync(self) -> Stretch:
+        """Make all lines durable; returns how far that is."""
+        os.fsync(self._descriptor)
+        return Stretch(self._size, self._digest.hexdigest())
+
+    def require_intact(self) -> None:
+        """Raise OutputError if somebody else has removed, replaced, cut or continued the file."""
+        if not self._path.is_file() or self._path.stat().st_size != self._size:
+            raise OutputError(f"{self._path} was removed, replaced or changed while the run was writing to it")
+
+    def close(self) -> None:
+        """Close the file; a second time does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _restore(path: Path, start: Stretch) -> tuple[bytes, str]:
+    """Make the file begin with what `start` vouches for; returns that, or nothing and why it is lost.
+
+    Other line ends, which editors and copying make, are put right. A file of which some bytes are others is set aside
+    whole: nothing says which of its numbers are still right.
+    """
+    found = path.read_bytes() if path.is_file() else b""
+    if Stretch.of(found[: start.size]) == start:
+        return found[: start.size], ""
+    with_our_line_ends = found.replace(b"\r\n", b"\n")[: start.size]
+    if Stretch.of(with_our_line_ends) == start:
+        write_durably(path, with_our_line_ends)
+        return with_our_line_ends, ""
+    if not os.path.lexists(path):
+        return b"", f"{path.name} is gone"
+    return b"", f"{path.name} is not as this run wrote it, and was renamed to {set_aside(path).name}"
+
+
+def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a log, as far as they are whole: the last line of a run that was killed may be torn."""
+    for line in path.read_bytes().splitlines():
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            return
+        if isinstance(record, dict) and _is_ours(record):
+            yield record
+
+
+def _is_ours(record: dict[str, Any]) -> bool:
+    """Whether a record has the shape that `Logger` gives it: the log of a stranger's run may hold anything."""
+    words = {name: value for name, value in record.items() if name in ("text", "picture", "file")}
+    numbers = {name: value for name, value in record.items() if name not in words}
+    return (
+        type(record.get("step")) is int
+        and type(record.get("epoch")) is int
+        and type(record.get("time")) is float
+        and len(words) in (0, 2)
+        and all(isinstance(word, str) for word in words.values())
+        and all(
+            isinstance(number, float) or (type(number) is int and abs(number) < 2**63) for number in numbers.values()
+        )
+    )

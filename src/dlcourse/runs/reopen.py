@@ -1,0 +1,83 @@
+"""A run that is there already: found, and read back far enough to build its model and task again."""
+
+import dataclasses
+import hashlib
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from dlcourse.config.options import check_options
+from dlcourse.errors import ConfigError, DataError
+from dlcourse.files import read_regular
+from dlcourse.runs.folder import SPEC, STATUS, WEIGHTS, RunFolder, folder_of_runs
+from dlcourse.spec import DataSpec
+
+_MAX_BYTES = 64 * 2**20  # the byte-pair encodings of a spec take a few MiB
+
+
+def find_run(text: str, option: str) -> Path:
+    """The run folder that `text` names: itself, or the newest run with weights below it. Raises ConfigError.
+
+    A run that has no weights yet is not looked into: what lies below it belongs to other runs.
+    """
+    path = folder_of_runs(text, option)
+    if (path / WEIGHTS).is_file():
+        return path
+    if (path / STATUS).is_file() or any(path.glob("checkpoints/step-*")):
+        raise ConfigError(
+            f"{option}={text}: this run is not finished, it has no {WEIGHTS} yet; resume it with "
+            f"dlcourse resume {shlex.quote(text)}"
+        )
+    runs = sorted(path.glob(f"*/{WEIGHTS}")) + sorted(path.glob(f"*/*/{WEIGHTS}"))
+    if not runs:
+        raise ConfigError(f"{option}={text}: no {WEIGHTS} there; expected the folder of a finished run")
+    return max(runs, key=lambda weights: weights.stat().st_mtime_ns).parent
+
+
+def write_spec(folder: RunFolder, spec: DataSpec) -> None:
+    """Keep what the data set announced, so that the model can be built again without the data."""
+    folder.write_json(SPEC, dataclasses.asdict(spec))
+
+
+def read_spec(folder: Path) -> DataSpec:
+    """What the data set of a run announced; raises DataError."""
+    path = folder / SPEC
+    try:
+        content: Any = json.loads(read_checked(folder, SPEC))
+        options = check_options(DataSpec, {"centers": [], **content} | {"centers": []}, where="")
+        centers = tuple(tuple(float(value) for value in center) for center in content["centers"])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError) as error:
+        raise DataError(f"cannot read {path}: {error}; the run cannot be opened") from None
+    return DataSpec(**options | {"centers": centers})
+
+
+def read_checked(folder: Path, name: str) -> bytes:
+    """A file of a run, which must be as run.json says it was written; raises DataError."""
+    content = read_regular(folder / name, _MAX_BYTES)
+    stated = stated_sums(folder).get(name)
+    if stated is None:
+        raise DataError(
+            f"{folder / STATUS} does not say what {name} must be: go on with the run by dlcourse resume {folder}"
+        )
+    if stated != hashlib.sha256(content).hexdigest():
+        raise DataError(f"{folder / name} is damaged or was changed: its sha256 is not that in {STATUS}")
+    return content
+
+
+def check_weights(folder: Path) -> None:
+    """Raise DataError where the kept weights are not those with which the run ended."""
+    if not (folder / STATUS).exists():  # the weights alone, as they were copied somewhere: they carry a checksum too
+        return
+    stated = stated_sums(folder).get(WEIGHTS)
+    if stated is not None and stated != hashlib.sha256(read_regular(folder / WEIGHTS, sys.maxsize)).hexdigest():
+        raise DataError(f"{folder / WEIGHTS} is damaged or was changed: its sha256 is not that in {STATUS}")
+
+
+def stated_sums(folder: Path) -> dict[str, Any]:
+    """The sha256 of files by name, as run.json says; raises DataError."""
+    try:
+        return dict(json.loads(read_regular(folder / STATUS, _MAX_BYTES))["files"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise DataError(f"{folder / STATUS} is damaged, it cannot be read") from None

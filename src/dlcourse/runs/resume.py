@@ -1,0 +1,158 @@
+"""Runs that ended before their time, as their folders tell: found, read, and compared with what is here now.
+
+Nothing here needs torch, so that a command which cannot go on says so at once.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcourse.config.options import user_path
+from dlcourse.config.run_config import RunConfig
+from dlcourse.config.yaml_file import read_yaml
+from dlcourse.errors import ConfigError, DataError
+from dlcourse.files import read_regular
+from dlcourse.runs.checkpoints import FOLDER, Checkpoint, Checkpoints
+from dlcourse.runs.folder import CONFIG, LOCK, OVERRIDES, STATE, STATUS, RunFolder, folder_of_runs
+
+_MAX_STATUS_BYTES = 2**20
+_PLACES = ("run", "resume")
+"""Sections that say where results go, and so are not part of what a run is."""
+
+_MOST_THREADS = 1025
+_BEFORE: dict[str, dict[str, Any]] = {"regression": {"standardize": False}}
+"""What an option of a task was before there was such an option, for checkpoints of that time."""
+
+
+@dataclass(frozen=True)
+class Paused:
+    """A run that can go on: from its newest good checkpoint, or from its beginning where it has none yet.
+
+    `about` is what the checkpoint says about the run: its config, the words of its command line, the machine and the data.
+    """
+
+    folder: RunFolder
+    checkpoint: Checkpoint | None
+    about: Mapping[str, Any]
+    damaged: tuple[str, ...] = ()
+
+
+def find_started(text: str) -> Path:
+    """The run folder that `text` names: itself, or the newest run below it. Raises ConfigError."""
+    path = folder_of_runs(text, "RUN")
+    if _is_run(path):
+        return path
+    runs = [folder for pattern in ("*", "*/*") for folder in path.glob(pattern) if _is_run(folder)]
+    if not runs:
+        raise ConfigError(f"'{text}' is not the folder of a run of dlcourse: it has no {CONFIG} and no {FOLDER}")
+    return max(runs, key=lambda run: run.stat().st_mtime_ns)
+
+
+def look(folder: RunFolder) -> Paused:
+    """What there is of a run, which must be locked. Raises DataError where all its checkpoints are damaged."""
+    checkpoint, damaged = checkpoints_of(folder).newest()
+    if checkpoint is None and damaged:
+        what = damaged[0] if len(damaged) == 1 else f"{len(damaged)} are damaged, the newest: {damaged[0]}"
+        raise DataError(f"no usable checkpoint in {folder / FOLDER}: {what}")
+    return Paused(folder, checkpoint, about(checkpoint) if checkpoint else {}, tuple(damaged))
+
+
+def checkpoints_of(folder: RunFolder, keep: int = 2) -> Checkpoints:
+    """Those of a run folder."""
+    return Checkpoints(folder / FOLDER, keep)
+
+
+def about(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What the checkpoint says about its run, its config checked and whole; raises DataError and ConfigError."""
+    content = checkpoint.json(STATE).get("about")
+    if not (
+        isinstance(content, dict)
+        and isinstance(content.get("config"), dict)
+        and isinstance(content.get("overrides"), list)
+        and isinstance(content.get("data"), list)
+        and isinstance(content.get("environment"), dict)
+        and content["environment"].get("threads") in range(1, _MOST_THREADS)
+    ):
+        raise DataError(f"{checkpoint.path / STATE} does not say which run it is of")
+    config = RunConfig.from_mapping(content["config"]).to_mapping()
+    for option, before in _BEFORE.get(config["task"]["name"], {}).items():
+        config["task"].setdefault(option, before)
+    return content | {"config": config}
+
+
+def epochs_done(checkpoint: Checkpoint) -> int:
+    """The whole epochs behind a checkpoint; raises DataError."""
+    try:
+        return int(checkpoint.json(STATE)["state"]["epoch"]) - 1
+    except (KeyError, TypeError, ValueError):
+        raise DataError(f"{checkpoint.path / STATE} does not say how far the run was") from None
+
+
+def read_status(folder: Path) -> str:
+    """`running`, `done`, `stopped` or `failed`, as run.json says; empty where it cannot be read."""
+    try:
+        word = json.loads(read_regular(folder / STATUS, _MAX_STATUS_BYTES))["status"]
+    except (DataError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return word if word in ("running", "done", "stopped", "failed") else ""
+
+
+def find_same(config: RunConfig, name: str) -> Path | None:
+    """The folder that `resume=auto` goes on with: `run.dir` where there is a run, else the newest unfinished one alike.
+
+    Raises ConfigError where `run.dir` holds a run with another config.
+    """
+    if config.run.dir is not None:
+        folder = user_path(config.run.dir, "run.dir")
+        if not _is_run(folder) and not _is_hardly_begun(folder):
+            return None
+        saved = {} if _is_hardly_begun(folder) else _config_of(folder)
+        different = _differences(config, saved)
+        if different:
+            raise ConfigError(
+                f"run.dir={config.run.dir} holds another run: its {different[0]} differs; name another folder, "
+                f"or go on with that one by dlcourse resume {folder}"
+            )
+        return folder
+    root = user_path(config.run.root, "run.root") / name
+    for folder in sorted((path for path in root.glob("*") if _is_run(path)), reverse=True):
+        with contextlib.suppress(ConfigError, DataError):  # what cannot be read is none of ours to go on with
+            if read_status(folder) != "done" and not _differences(config, _config_of(folder)):
+                return folder
+    return None
+
+
+def environment_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each fact of the machine that differs, which the last digits of the numbers may show."""
+    for key, before in then.items():
+        if now.get(key) != before:
+            yield f"{key}: {now.get(key)} here, {before} when the run began; the numbers may differ in their last digits"
+
+
+def _is_run(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / CONFIG).is_file() or checkpoints_of(RunFolder(folder)).exist())
+
+
+def _is_hardly_begun(folder: Path) -> bool:
+    """Whether a run was killed here before it wrote its config: there is nothing in the folder that could be lost."""
+    return folder.is_dir() and all(
+        entry.name in (LOCK, STATUS, OVERRIDES) or entry.name.endswith(".part") for entry in folder.iterdir()
+    )
+
+
+def _config_of(folder: Path) -> Mapping[str, Any]:
+    """The config in the newest good checkpoint, or in its file; raises ConfigError where there is neither."""
+    checkpoint, _ = checkpoints_of(RunFolder(folder)).newest()
+    if checkpoint is not None:
+        config: Mapping[str, Any] = about(checkpoint)["config"]
+        return config
+    return read_yaml(folder / CONFIG)
+
+
+def _differences(config: RunConfig, other: Mapping[str, Any]) -> list[str]:
+    """The sections in which a saved config differs from this one."""
+    ours = config.to_mapping()
+    return [key for key, value in other.items() if key not in _PLACES and ours.get(key) != value]

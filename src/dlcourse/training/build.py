@@ -1,0 +1,179 @@
+"""From a checked config to what a run is made of: the data, the model and the task, tried before anything is written."""
+
+import copy
+import itertools
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlcourse.config.registry import Choice, Registry
+from dlcourse.config.run_config import RunConfig, TrainerConfig
+from dlcourse.console import Console
+from dlcourse.data import DATASETS
+from dlcourse.data.float_precision import narrow_inputs, narrow_targets
+from dlcourse.device import DEVICES, Device
+from dlcourse.errors import WORKER_LOST, ConfigError, ResourceError, UserError, is_out_of_memory, is_worker_lost
+from dlcourse.models import MODELS
+from dlcourse.models.features import FEATURES
+from dlcourse.optim.optimizers import OPTIMIZERS, SCHEDULERS, Updates
+from dlcourse.optim.step import Descent
+from dlcourse.spec import Batch, Data, Split
+from dlcourse.tasks import TASKS
+from dlcourse.tasks.task import Task
+from dlcourse.training.trainer import batch_size, evaluate, steps_per_epoch
+from dlcourse.training.transfer import freeze, start_from
+
+MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)
+"""What torch and NumPy raise for shapes that do not fit and sizes that no memory holds."""
+
+
+def check_entries(config: RunConfig) -> None:
+    """Check every name and option of the config against the registries; raises ConfigError."""
+    entries: list[tuple[Registry[Any], Choice]] = [
+        (DEVICES, config.device),
+        (DATASETS, config.data),
+        (FEATURES, config.features),
+        (MODELS, config.model),
+        (TASKS, config.task),
+        (OPTIMIZERS, config.optimizer),
+        (SCHEDULERS, config.scheduler),
+    ]
+    for registry, choice in entries:
+        registry.check(choice)
+    task: Any = TASKS[config.task.name]
+    if config.features.name != "none" and config.task.name != "auto" and not task.takes_features:
+        raise ConfigError(
+            f"features={config.features.name} does not go with task '{config.task.name}'; use features=none, "
+            "or a model for task classification or regression"
+        )
+
+
+def batch_notes(config: TrainerConfig, data: Data) -> list[str]:
+    """A line where the training set does not fill one batch, which is then as large as the training set."""
+    size = batch_size(config, data)
+    if config.batch_size in ("full", size):
+        return []
+    return [
+        f"trainer.batch_size={config.batch_size} is larger than the training set: each batch holds all {size:,} examples"
+    ]
+
+
+def fingerprint(data: Data) -> list[str]:
+    """A checksum of each split, by which a run that goes on knows its data."""
+    return [split.fingerprint() for split in (data.train, data.val, data.test)]
+
+
+def planned_rate(config: RunConfig, data: Data, step: int) -> float:
+    """The learning rate of the optimizer's next update after so many steps; 1 for an optimizer without one."""
+    schedule = SCHEDULERS.build(config.scheduler)(_updates(config.trainer, data))
+    return float(config.optimizer.options.get("lr", 1.0)) * schedule(step // config.trainer.accumulate)
+
+
+def _updates(config: TrainerConfig, data: Data, every: int = 1) -> Updates:
+    return Updates(config.epochs, steps_per_epoch(config, data), config.accumulate, every)
+
+
+def build_task(config: RunConfig, data: Data, device: Device, console: Console) -> Task:
+    """The task with its model and optimizer, tried on a first batch of validation data."""
+    make_optimizer = OPTIMIZERS.build(config.optimizer)
+    accumulate, batches = config.trainer.accumulate, config.trainer.epochs * steps_per_epoch(config.trainer, data)
+    if accumulate > batches:
+        raise ConfigError(f"trainer.accumulate={accumulate} is more than the {batches} batches of this training")
+    make_schedule = SCHEDULERS.build(config.scheduler)
+
+    def descend(module: nn.Module, *, every: int = 1) -> Descent:
+        schedule = make_schedule(_updates(config.trainer, data, every))
+        optimizer = make_optimizer(module)
+        return Descent(optimizer, schedule, device, accumulate=accumulate, clip_norm=config.trainer.clip_norm)
+
+    try:
+        model = _build_model(config, data, device)
+        if config.init_skip and config.init_from is None:
+            raise ConfigError(f"init_skip={list(config.init_skip)} needs init_from=RUN")
+        if config.init_from is not None:
+            console.say("start", start_from(model, config.init_from, config.init_skip))
+        if config.freeze:
+            console.say("freeze", freeze(model, config.freeze))
+        task = TASKS.build(config.task, model=model, spec=data.spec, device=device, descend=descend)
+        evaluate(task, _FirstBatch(data.val), config.trainer.eval_batch_size, device)
+        _try_training_mode(model, data, min(2, batch_size(config.trainer, data)), device)
+    except MISFITS as error:
+        misfit = (
+            f"model '{config.model.name}' with task '{config.task.name}' cannot take data '{config.data.name}' "
+            f"(examples of shape {data.spec.input_shape})"
+        )
+        raise _told(error, misfit, f"model '{config.model.name}'", "a smaller model") from error
+    return task
+
+
+def _try_training_mode(model: nn.Module, data: Data, size: int, device: Device) -> None:
+    """Run a small training batch through a copy of the model: batch norm, for one, cannot average over one example."""
+    with torch.no_grad(), device.forked_random_state():
+        copy.deepcopy(model).train()(next(data.train.batches(size, epoch=1)).inputs)
+
+
+def build_data(config: RunConfig, device: Device) -> Data:
+    """The data set, on the device; raises ConfigError, DataError."""
+    try:
+        data = DATASETS.build(config.data).build(name=config.data.name, seed=config.seed)
+    except MISFITS as error:
+        what = f"data '{config.data.name}'"
+        raise _told(error, f"{what} cannot be made with these options", what, "less data") from error
+    return _narrowed(data, config, device).to(device.torch_device)
+
+
+def _narrowed(data: Data, config: RunConfig, device: Device) -> Data:
+    """The data in float32, but for tables of higher precision that are standardized before a model sees them."""
+    if device.torch_device.type == "mps":  # which has no float64
+        return narrow_targets(narrow_inputs(data, "device=cpu keeps all"), "device=cpu keeps all")
+    if config.features.name == "none" or config.features.options.get("standardize") is False:
+        is_table = len(data.spec.input_shape) == 1
+        data = narrow_inputs(data, "features=standard keeps all" if is_table else "subtract a constant from them")
+    if config.task.options.get("standardize") is False:
+        data = narrow_targets(data, "task.standardize=true keeps all")
+    return data
+
+
+def _told(error: Exception, misfit: str, what: str, less: str) -> UserError:
+    """One of MISFITS as the user is told: options that do not fit, or what the system lacked for what was being built."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    if is_worker_lost(error):
+        return ResourceError(WORKER_LOST)
+    if is_out_of_memory(error):
+        return ResourceError(f"out of memory while building {what}: {reason}; close other programs, or use {less}")
+    return ConfigError(f"{misfit}: {reason}")
+
+
+def _build_model(config: RunConfig, data: Data, device: Device) -> nn.Module:
+    """The model, behind its feature map where there is one."""
+    features = FEATURES.build(config.features, spec=data.spec)
+    if features is None:
+        return MODELS.build(config.model, spec=data.spec).to(device.torch_device)
+    features.fit(torch.cat([batch.inputs for batch in data.train.batches(len(data.train))]).cpu())
+    model = MODELS.build(config.model, spec=features.spec(data.spec))
+    return nn.Sequential(OrderedDict(features=features, model=model)).to(device.torch_device)
+
+
+class _FirstBatch:
+    """A split cut down to its first batch."""
+
+    def __init__(self, split: Split) -> None:
+        self._split = split
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def batches(self, batch_size: int, *, epoch: int | None = None, start: int = 0) -> Iterator[Batch]:
+        return itertools.islice(self._split.batches(batch_size, epoch=epoch, start=start), 1)
+
+    def fingerprint(self) -> str:
+        return self._split.fingerprint()
+
+    def to(self, device: torch.device) -> "_FirstBatch":
+        return _FirstBatch(self._split.to(device))
+
+    def pictures(self, indices: torch.Tensor) -> torch.Tensor | None:
+        return self._split.pictures(indices)

@@ -1,0 +1,182 @@
+"""What is said and written about a run: console lines, the files of its beginning, and its report."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from dlcourse import __version__
+from dlcourse.config.run_config import RunConfig
+from dlcourse.console import Console, format_metric, format_seconds
+from dlcourse.device import Device, environment
+from dlcourse.models.summary import count_parameters, summarize, table
+from dlcourse.runs.folder import CONFIG, OVERRIDES, RunFolder
+from dlcourse.spec import Data, Report
+from dlcourse.tasks.task import Task
+from dlcourse.terminal import escaped
+from dlcourse.training.history import History
+from dlcourse.training.trainer import SELECTED, batch_size
+
+CURVE = "learning_curve"
+"""The picture of the whole training; it is of no split."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A run that is ready to start; `overrides` are the words of its command line."""
+
+    config: RunConfig
+    overrides: list[str]
+    data: Data
+    task: Task
+    device: Device
+
+    @property
+    def command(self) -> str:
+        return shlex.join(["dlcourse", "train", *self.overrides])
+
+    @property
+    def parameters(self) -> int:
+        return count_parameters(self.task.model)
+
+    @cached_property
+    def layers(self) -> list[str]:
+        """The model's layers, a line each."""
+        return table(summarize(self.task.model, self.data.spec.zeros(1, self.device.torch_device)))
+
+
+def headline(config: RunConfig, device: Device) -> str:
+    """The first line of a run: its name, what is trained, on what, how, where."""
+    features = "" if config.features.name == "none" else f" with {config.features.name} features"
+    rate = config.optimizer.options.get("lr")
+    optimizer = config.optimizer.name if rate is None else f"{config.optimizer.name} lr {rate:g}"
+    if config.scheduler.name != "constant":
+        optimizer += f" {config.scheduler.name}"
+    what = f"{config.model.name} on {config.data.name}{features}"
+    if config.name != f"{config.data.name}-{config.model.name}":
+        what = f"{config.name} ({what})"
+    return "   ".join(["dlcourse train", what, optimizer, str(device), f"seed {config.seed}"])
+
+
+def describe_data(data: Data) -> str:
+    """Sizes of the splits, shape of an example and number of targets, in words."""
+    spec = data.spec
+    sizes = f"{len(data.train):,} train / {len(data.val):,} val / {len(data.test):,} test"
+    if spec.is_tokens:
+        shape = f"{_plural(spec.input_shape[0], 'token')} of {len(spec.vocabulary):,}"
+    elif len(spec.input_shape) > 1:
+        shape = "x".join(map(str, spec.input_shape))
+    else:
+        shape = _plural(spec.num_features, "feature")
+    target = {
+        "class": f"{spec.num_outputs} classes",
+        "value": _plural(spec.num_outputs, "target value"),
+        "next": "the next token",
+        "sequence": f"sequences of up to {_plural(spec.output_length, 'token')}",
+    }[spec.target]
+    return f"{sizes}   {shape}   {target}"
+
+
+def write_beginning(folder: RunFolder, setup: Setup, *, is_new: bool) -> None:
+    """The files that say how to do the run again. One that goes on keeps the facts of the machine it began on."""
+    words = (f"- {json.dumps(word, ensure_ascii=False)}\n" for word in setup.overrides)
+    folder.write_text(OVERRIDES, "".join(words) or "[]\n")
+    folder.write_text(CONFIG, setup.config.to_yaml())  # from here on it can be resumed
+    folder.write_text("model.txt", "\n".join([*setup.layers, f"{setup.parameters:,} parameters"]) + "\n")
+    if not is_new:
+        return
+    facts = {"dlcourse": __version__, "command": setup.command, "device": str(setup.device)}
+    folder.write_json("environment.json", facts | environment())
+
+
+def hyperparameters(setup: Setup) -> dict[str, str | float]:
+    """What TensorBoard's HParams compares: the same keys with the same types in every run."""
+    config = setup.config
+    return {
+        "run": config.name,
+        "data": config.data.name,
+        "features": config.features.name,
+        "model": config.model.name,
+        "model_options": json.dumps(config.model.options, ensure_ascii=False),
+        "optimizer": config.optimizer.name,
+        "scheduler": config.scheduler.name,
+        "lr": float(config.optimizer.options.get("lr", 0.0)),
+        "weight_decay": float(config.optimizer.options.get("weight_decay", 0.0)),
+        "batch_size": float(batch_size(config.trainer, setup.data)),
+        "epochs": float(config.trainer.epochs),
+        "parameters": float(setup.parameters),
+        "seed": float(config.seed),
+    }
+
+
+def results(task: Task) -> list[str]:
+    """The tags of the numbers beside the hyperparameters: the kept weights' on validation, and the test's."""
+    return [f"{split}/{name}" for split in (SELECTED, "test") for name in ("loss", task.main_metric)]
+
+
+def write_report(folder: RunFolder, setup: Setup, history: History, test: Report, seconds: float) -> None:
+    """report.json for programs, report.txt for people: the numbers of all splits are of the epoch whose weights are kept."""
+    data = setup.data
+    folder.write_json(
+        "report.json",
+        {
+            "run": setup.config.name,
+            "command": setup.command,
+            "data": {
+                "name": data.spec.name,
+                "train": len(data.train),
+                "val": len(data.val),
+                "test": len(data.test),
+                "notes": list(data.notes),
+            },
+            "model": {"name": setup.config.model.name, "parameters": setup.parameters},
+            "monitor": f"val/{setup.task.monitor}",
+            "epochs": history.epochs[-1],
+            "steps": history.steps,
+            "best_epoch": history.best_epoch,
+            "kept_epoch": history.kept_epoch,
+            "seconds": round(seconds, 2),
+            "samples_per_second": round(history.samples_per_second, 1),
+            "train": history.numbers("train", history.kept_epoch),
+            "val": history.kept,
+            "test": test.scalars,
+            **test.details,
+        },
+    )
+    lines = [
+        setup.command,
+        "",
+        f"data   {data.spec.name}   {describe_data(data)}",
+        *(f"note   {note}" for note in data.notes),
+        f"model  {setup.config.model.name}   {setup.parameters:,} parameters",
+        f"ran    {_plural(history.epochs[-1], 'epoch')}, {history.steps:,} steps, {format_seconds(history.train_seconds)}",
+        f"train  {_listed(history.numbers('train', history.kept_epoch))}   (while training in epoch {history.kept_epoch})",
+        f"val    {_listed(history.kept)}   ({_kept(setup, history)})",
+        f"test   {test.headline}",
+        *(f"       {line}" for line in test.highlights),
+        "",
+        *test.lines,
+    ]
+    folder.write_text("report.txt", escaped("\n".join(lines)).rstrip() + "\n")
+
+
+def say_end(console: Console, folder: RunFolder, setup: Setup, history: History, test: Report) -> None:
+    """The last lines on the console: what was reached, where it lies, and the command that opens it."""
+    console.say("test", f"{test.headline}   {_kept(setup, history)}", *test.highlights)
+    texts, pictures = [f"{name}.txt" for name in test.texts], [f"{name}.png" for name in (*test.pictures, CURVE)]
+    console.say("saved", "  ".join(["report.txt", *texts, *pictures, "metrics.jsonl"]))
+    place = folder.path if setup.config.run.dir else folder.path.parent
+    console.show("look", f"tensorboard --logdir {shlex.quote(str(place))}")
+
+
+def _kept(setup: Setup, history: History) -> str:
+    return f"{setup.config.trainer.weights} epoch {history.kept_epoch}"
+
+
+def _listed(numbers: Mapping[str, float]) -> str:
+    return "   ".join(f"{name} {format_metric(name, value)}" for name, value in numbers.items())
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,124 @@
+"""Samples of a finished run: its model and task built again from the run folder alone, without the data."""
+
+import contextlib
+import itertools
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from dlcourse.config.registry import Choice
+from dlcourse.config.run_config import RunConfig
+from dlcourse.device import DEVICES, Device, seed_everything
+from dlcourse.errors import ConfigError, DataError, is_out_of_memory
+from dlcourse.files import write_new
+from dlcourse.models import MODELS
+from dlcourse.optim.optimizers import OPTIMIZERS
+from dlcourse.optim.step import Descent
+from dlcourse.plots import Captioned, to_image, to_png
+from dlcourse.runs.folder import WEIGHTS, RunFolder, output_errors
+from dlcourse.runs.reopen import check_weights, read_spec
+from dlcourse.runs.weights import load_weights
+from dlcourse.spec import Report
+from dlcourse.tasks import TASKS
+from dlcourse.tasks.task import SampleRequest, Task
+from dlcourse.training.build import MISFITS
+
+
+def sample(folder: Path, config: RunConfig, request: SampleRequest, seed: int) -> Report:
+    """What the run's kept weights make up; the same seed gives the same. Raises UserError."""
+    task = _open_task(folder, config)
+    task.model.eval()
+    seed_everything(seed)
+    with torch.no_grad():
+        return task.sample(request)
+
+
+def check_out(out: Path) -> None:
+    """Raise ConfigError if the file that `--out` names cannot be made, as far as that shows before there is anything."""
+    if not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: the folder {out.parent} does not exist; make it first, or name another")
+    if out.exists():
+        raise _taken(out)
+
+
+def write(report: Report, folder: Path, config: RunConfig, out: Path | None) -> list[Path]:
+    """Write the pictures, and the texts where a file is named, never over a file that is there; returns the files.
+
+    Without `out` the files are numbered: `samples/samples_0001.png` in the run folder; of several processes that sample
+    at once each gets numbers of its own. Raises ConfigError, OutputError.
+    """
+    texts = "\n".join(report.texts.values())
+    caption = f"{config.model.name} on {config.data.name}"
+    if out is None:
+        return _write_numbered(report, folder, caption)
+    if len(report.pictures) + bool(texts) > 1:
+        raise ConfigError(f"--out {out} names one file, and there is more than one; leave it out")
+    contents = [to_png(to_image(Captioned(picture, caption))) for picture in report.pictures.values()]
+    content = contents[0] if contents else f"{texts}\n".encode()
+    with output_errors(out):
+        try:
+            write_new(out, content)
+        except FileExistsError:
+            raise _taken(out) from None
+    return [out]
+
+
+def _taken(out: Path) -> ConfigError:
+    return ConfigError(f"--out {out} exists already; name a file that does not")
+
+
+def _write_numbered(report: Report, folder: Path, caption: str) -> list[Path]:
+    if not report.pictures:
+        return []
+    RunFolder(folder).refuse_what_is_not_ours()
+    place = folder / "samples"
+    with output_errors(place):
+        place.mkdir(exist_ok=True)
+        return [
+            _write_under_next(place, name, to_png(to_image(Captioned(p, caption))))
+            for name, p in report.pictures.items()
+        ]
+
+
+def _write_under_next(place: Path, name: str, content: bytes) -> Path:
+    """Write under the first number that nobody has, nor takes at this moment."""
+    for number in itertools.count(1):
+        path = place / f"{name}_{number:04d}.png"
+        if not path.exists():
+            with contextlib.suppress(FileExistsError):
+                write_new(path, content)
+                return path
+    raise AssertionError("numbers never end")
+
+
+def _device(config: RunConfig) -> Device:
+    """The run's device, or the best there is where the run was made on a machine with another one."""
+    try:
+        return DEVICES.build(config.device)
+    except ConfigError:
+        return DEVICES.build(Choice("auto"))
+
+
+def _open_task(folder: Path, config: RunConfig) -> Task:
+    """The run's task with its kept weights. Features are left out: no task that samples takes them."""
+    device = _device(config)
+    spec = read_spec(folder)
+    if config.features.name != "none":
+        raise ConfigError(f"the model of {folder} predicts, it makes nothing up")
+    make_optimizer = OPTIMIZERS.build(config.optimizer)
+
+    def descend(module: nn.Module, *, every: int = 1) -> Descent:
+        return Descent(make_optimizer(module), lambda update: 1.0, device)
+
+    try:
+        model = MODELS.build(config.model, spec=spec).to(device.torch_device)
+        task = TASKS.build(config.task, model=model, spec=spec, device=device, descend=descend)
+    except MISFITS as error:
+        if is_out_of_memory(error):
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"cannot build the model of {folder} as its config and spec.json say: {reason}") from error
+    check_weights(folder)
+    load_weights(task.model, folder / WEIGHTS)
+    return task
