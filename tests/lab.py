@@ -11,7 +11,8 @@ from omegaconf import open_dict
 from dlcourse.cli import hydra_guard
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.main import main
-from dlcourse.config.run_config import RunConfig, conf_dir
+from dlcourse.config.paths import conf_dir
+from dlcourse.config.run_config import RunConfig
 
 
 @dataclass

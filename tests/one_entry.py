@@ -11,7 +11,8 @@ from dlcourse.data import DATASETS
 from dlcourse.device import DEVICES
 from dlcourse.models import MODELS
 from dlcourse.models.features import FEATURES
-from dlcourse.optim.optimizers import OPTIMIZERS, SCHEDULERS
+from dlcourse.optim.optimizers import OPTIMIZERS
+from dlcourse.optim.schedules import SCHEDULERS
 from dlcourse.tasks import TASKS
 
 TABLES = (DATASETS, DEVICES, FEATURES, MODELS, OPTIMIZERS, SCHEDULERS, TASKS)

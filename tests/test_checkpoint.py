@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from dlcourse.errors import DataError
-from dlcourse.runs.checkpoints import MANIFEST, Checkpoint, Checkpoints, Stretch, UnknownFormatError
+from dlcourse.files import FilePrefix
+from dlcourse.runs.checkpoints import MANIFEST, Checkpoint, Checkpoints, UnknownFormatError
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def saves(tmp_path: Path) -> Checkpoints:
 
 def save(saves: Checkpoints, step: int, content: bytes | None = None, **links: Path) -> None:
     """Save one file that says which step it is."""
-    saves.save(step, {"state.json": content or b'{"step": %d}' % step}, Stretch.of(b"%d\n" % step), links)
+    saves.save(step, {"state.json": content or b'{"step": %d}' % step}, FilePrefix.of(b"%d\n" % step), links)
 
 
 def found(saves: Checkpoints) -> Checkpoint:
@@ -40,7 +41,7 @@ def test_what_was_saved_comes_back(saves: Checkpoints) -> None:
     checkpoint = found(saves)
     assert (checkpoint.step, dict(checkpoint.contents)) == (3, {"state.json": b'{"step": 3}'})
     assert checkpoint.json("state.json") == {"step": 3}
-    assert checkpoint.log == Stretch.of(b"3\n")
+    assert checkpoint.log == FilePrefix.of(b"3\n")
 
 
 def test_there_is_none_before_the_first(saves: Checkpoints) -> None:

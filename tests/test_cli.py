@@ -11,7 +11,7 @@ import pytest
 
 from dlcourse import __version__
 from dlcourse.cli.config_files import entries
-from dlcourse.config.run_config import conf_dir
+from dlcourse.config.paths import conf_dir
 from dlcourse.errors import DivergedError
 from dlcourse.models.layers import Activation
 from stand_in import CommandLine, command_line
@@ -314,7 +314,9 @@ def test_help_of_train_shows_the_choices(train):
 )
 def test_nothing_heavy_is_imported(train, words, forbidden):
     words = [words[0], "--config-dir", str(train.folder), *words[1:]] if words[0] == "train" else words
-    code = "import sys; from dlcourse.cli.main import main; print('|', main(sys.argv[1:]), *sys.modules, file=sys.stderr)"
+    code = (
+        "import sys; from dlcourse.cli.main import main; print('|', main(sys.argv[1:]), *sys.modules, file=sys.stderr)"
+    )
     environment = {**os.environ, "COMP_LINE": "dlcourse train mod"}
     done = subprocess.run(
         [sys.executable, "-c", code, *words], capture_output=True, text=True, env=environment, timeout=60, check=True

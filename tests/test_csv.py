@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from dlcourse.cli.main import main
-from dlcourse.config.run_config import conf_dir
+from dlcourse.config.paths import conf_dir
 from dlcourse.data.csv_file import CsvFile
 from dlcourse.data.dataset import Tables
 from dlcourse.errors import UserError

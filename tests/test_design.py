@@ -11,13 +11,15 @@ import pytest
 import yaml
 
 from dlcourse.config.options import Schema, check_options, describe, schema
+from dlcourse.config.paths import conf_dir
 from dlcourse.config.registry import Choice, Registry
-from dlcourse.config.run_config import TrainerConfig, conf_dir
+from dlcourse.config.run_config import TrainerConfig
 from dlcourse.data import DATASETS
 from dlcourse.device import DEVICES
 from dlcourse.models import MODELS
 from dlcourse.models.features import FEATURES
-from dlcourse.optim.optimizers import OPTIMIZERS, SCHEDULERS
+from dlcourse.optim.optimizers import OPTIMIZERS
+from dlcourse.optim.schedules import SCHEDULERS
 from dlcourse.tasks import TASKS
 
 REGISTRIES: dict[str, Registry] = {
@@ -76,7 +78,7 @@ LAYERS = (
     "console files",
     "state_dict config",
     "plots device",
-    "optim spec",
+    "rng optim spec",
     "tokens metrics",
     "runs",
     "data models",

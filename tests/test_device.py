@@ -6,11 +6,12 @@ from torch import nn
 
 from dlcourse.config.registry import Choice
 from dlcourse.data.split import TensorSplit
-from dlcourse.device import DEVICES, Device, cpu, environment, keep_freed_memory, seed_everything
+from dlcourse.device import DEVICES, Device, cpu, environment, keep_freed_memory
 from dlcourse.optim.step import Descent
+from dlcourse.rng import seed_everything
 from dlcourse.spec import Batch, DataSpec
 from dlcourse.tasks.classification import Classification
-from dlcourse.training.trainer import evaluate
+from dlcourse.training.evaluate import evaluate
 from lab import Lab
 
 SPEC = DataSpec("toy", (8,), 2, "class", ("no", "yes"))

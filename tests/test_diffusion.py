@@ -23,7 +23,7 @@ from dlcourse.tasks import TASKS
 from dlcourse.tasks.diffusion import Diffusion
 from dlcourse.tasks.noise_schedule import Noising
 from dlcourse.tasks.task import SampleRequest
-from dlcourse.training.trainer import evaluate
+from dlcourse.training.evaluate import evaluate
 from lab import Lab, report
 
 POINTS = DataSpec("clouds", (2,), 2, class_names=("left", "right"))

@@ -23,7 +23,7 @@ from dlcourse.runs import logger
 from dlcourse.spec import Data, DataSpec
 from dlcourse.tasks.task import usual_task
 from dlcourse.training.build import build_task
-from dlcourse.training.trainer import evaluate
+from dlcourse.training.evaluate import evaluate
 from lab import Lab, composed
 from tiny_data import tiny_data
 

@@ -16,7 +16,7 @@ from dlcourse.plots import ImageGrid, SampledPoints
 from dlcourse.spec import Batch, DataSpec
 from dlcourse.tasks.adversarial import Adversarial
 from dlcourse.tasks.task import SampleRequest
-from dlcourse.training.trainer import evaluate
+from dlcourse.training.evaluate import evaluate
 
 POINTS = DataSpec("toy", (2,), 3, class_names=("a", "b", "c"))
 TINY = {"hidden": (8,), "latent": 4}

@@ -10,7 +10,8 @@ from dlcourse.cli.config_files import GROUPS, entries
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.config.hints import HINTS, hints, plain
 from dlcourse.config.options import hint, schema
-from dlcourse.config.run_config import RunConfig, conf_dir
+from dlcourse.config.paths import conf_dir
+from dlcourse.config.run_config import RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.training.build import check_entries
 

@@ -18,13 +18,14 @@ from dlcourse.data.text import TextSplit
 from dlcourse.device import cpu
 from dlcourse.errors import ConfigError, UserError
 from dlcourse.metrics.ngrams import NGrams, discount_for
+from dlcourse.metrics.report import Report
 from dlcourse.plots import LossByPosition, to_image
-from dlcourse.spec import Batch, Data, DataSpec, Report
+from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.language import Language, generate
 from dlcourse.tasks.task import SampleRequest
 from dlcourse.tokens import learn_byte_pairs
-from dlcourse.training.trainer import evaluate
+from dlcourse.training.evaluate import evaluate
 from lab import Lab, only, report
 
 CONTEXT = 8

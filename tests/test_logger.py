@@ -16,10 +16,10 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
+from dlcourse.metrics.report import Report
 from dlcourse.plots import Captioned, ConfusionMatrix, to_image
 from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.logger import Logger
-from dlcourse.spec import Report
 
 WARNING = "dlcourse: warning: TensorBoard's file cannot be written: No space left on device\n"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.runs.checkpoints import Stretch
+from dlcourse.files import FilePrefix
 from dlcourse.runs.metrics_log import MetricsLog, read_metrics
 
 
@@ -14,9 +14,9 @@ def record(step: int) -> dict[str, float]:
 
 def test_what_is_synced_is_the_whole_file(tmp_path: Path) -> None:
     log = MetricsLog(tmp_path / "log")
-    assert log.sync() == Stretch.of(b"")
+    assert log.sync() == FilePrefix.of(b"")
     log.append(record(1))
-    assert log.sync() == Stretch.of((tmp_path / "log").read_bytes())
+    assert log.sync() == FilePrefix.of((tmp_path / "log").read_bytes())
     assert list(read_metrics(tmp_path / "log")) == [record(1)]
     log.close()
     log.close()
@@ -30,7 +30,7 @@ def test_what_came_after_the_start_is_cut_off(tmp_path: Path) -> None:
     log.close()
     again = MetricsLog(tmp_path / "log", start)
     again.append(record(3))
-    assert again.sync() == Stretch.of((tmp_path / "log").read_bytes())
+    assert again.sync() == FilePrefix.of((tmp_path / "log").read_bytes())
     again.close()
     assert list(read_metrics(tmp_path / "log")) == [record(1), record(3)]
 
@@ -48,11 +48,11 @@ def test_a_log_that_nobody_touched_is_not_lost(tmp_path: Path) -> None:
 
 
 def test_what_is_set_aside_takes_no_name_that_is_there(tmp_path: Path) -> None:
-    start = Stretch.of(b"the log as it was\n")
+    start = FilePrefix.of(b"the log as it was\n")
     for content in ("one", "two", "three"):
         (tmp_path / "log").write_text(content)
         log = MetricsLog(tmp_path / "log", start)
-        assert log.lost and log.sync() == Stretch.of(b"")
+        assert log.lost and log.sync() == FilePrefix.of(b"")
         log.close()
     names = ("damaged-log", "damaged-log-2", "damaged-log-3")
     assert [(tmp_path / name).read_text() for name in names] == ["one", "two", "three"]

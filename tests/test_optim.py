@@ -8,7 +8,8 @@ from torch import nn
 from dlcourse.config.registry import Choice
 from dlcourse.device import cpu
 from dlcourse.errors import ConfigError, DivergedError
-from dlcourse.optim.optimizers import OPTIMIZERS, SCHEDULERS, Updates
+from dlcourse.optim.optimizers import OPTIMIZERS
+from dlcourse.optim.schedules import SCHEDULERS, Updates
 from dlcourse.optim.step import Descent
 from lab import Lab
 

@@ -14,8 +14,9 @@ import pytest
 from conftest import REPOSITORY
 from dlcourse.cli import hydra_guard, main
 from dlcourse.cli.hydra_overrides import parse
+from dlcourse.config.paths import conf_dir
 from dlcourse.config.registry import Choice
-from dlcourse.config.run_config import RunConfig, conf_dir
+from dlcourse.config.run_config import RunConfig
 from dlcourse.console import Console
 from dlcourse.device import cpu
 from dlcourse.errors import UserError

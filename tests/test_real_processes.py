@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import RunFolder
-from dlcourse.runs.resume import checkpoints_of
 from torture import full_disk, real_kill, signals, tensorboard
 from torture.outcome import Outcome
 from torture.processes import IS_POSSIBLE, TRAINING, Process, difference, done, fork, steps_saved, warm_up

@@ -18,11 +18,12 @@ from dlcourse.data.csv_file import CsvFile
 from dlcourse.data.split import TensorSplit
 from dlcourse.device import cpu
 from dlcourse.runs import resume, saver
+from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import RunFolder
 from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.task import Task
-from dlcourse.training.trainer import evaluate
+from dlcourse.training.evaluate import evaluate
 from lab import Lab, report
 
 CEILING = 0.978
@@ -173,7 +174,7 @@ def test_another_runs_weights_come_without_the_scale_of_its_targets(lab: Lab) ->
 
 def test_a_run_from_before_targets_were_standardized_goes_on_as_it_began(lab: Lab) -> None:
     run = lab.train("data=line", "data.size=60", "model=linreg", "task.standardize=false", "trainer.epochs=2")
-    kept = resume.checkpoints_of(RunFolder(run))
+    kept = checkpoints_of(RunFolder(run))
     checkpoint, _ = kept.newest()
     about = resume.about(checkpoint)
     del about["config"]["task"]["standardize"]

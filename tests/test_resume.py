@@ -26,8 +26,9 @@ from dlcourse.cli.main import main
 from dlcourse.config.run_config import RunConfig
 from dlcourse.device import Device
 from dlcourse.optim.step import Descent
+from dlcourse.runs.find import find_started
 from dlcourse.runs.folder import RunFolder
-from dlcourse.runs.resume import find_same, find_started, look
+from dlcourse.runs.resume import find_same, look
 from dlcourse.signals import StoppedError
 from dlcourse.training import session
 from dlcourse.training.trainer import Trainer

@@ -15,9 +15,9 @@ from PIL import Image
 from dlcourse.cli import error_line
 from dlcourse.cli.main import main
 from dlcourse.errors import UserError
+from dlcourse.metrics.report import Report
 from dlcourse.plots import Captioned, ConfusionMatrix, to_image, to_png
-from dlcourse.runs.reopen import find_run
-from dlcourse.spec import Report
+from dlcourse.runs.find import find_run
 from dlcourse.training import sampling
 from lab import Lab, composed
 from torture.processes import IS_POSSIBLE

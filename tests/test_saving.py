@@ -9,9 +9,9 @@ from torch import nn
 
 from dlcourse.config.run_config import CheckpointConfig
 from dlcourse.errors import DivergedError
+from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.logger import Logger
-from dlcourse.runs.resume import checkpoints_of
 from dlcourse.runs.saver import Saver
 
 STEP_SECONDS = 10

@@ -9,10 +9,10 @@ from torch import nn
 
 from dlcourse.console import Console
 from dlcourse.device import cpu
-from dlcourse.optim.optimizers import SCHEDULERS
+from dlcourse.optim.schedules import SCHEDULERS
 from dlcourse.optim.step import Descent
 from dlcourse.training.build import build_data, build_task, planned_rate
-from dlcourse.training.trainer import steps_per_epoch
+from dlcourse.training.evaluate import steps_per_epoch
 from torture.warm import TINY, compose
 
 EPOCHS, BATCHES = 3, 9

@@ -21,7 +21,7 @@ from dlcourse.metrics.predictions import (
 from dlcourse.spec import Batch, DataSpec
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.task import Task
-from dlcourse.training.trainer import evaluate
+from dlcourse.training.evaluate import evaluate
 
 NAMES = ("a", "b", "c", "d")
 CLASSES = DataSpec("four", (3,), 4, "class", NAMES)

@@ -24,7 +24,8 @@ from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import RunConfig
 from dlcourse.data import DATASETS
 from dlcourse.models.features import FEATURES
-from dlcourse.optim.optimizers import OPTIMIZERS, SCHEDULERS
+from dlcourse.optim.optimizers import OPTIMIZERS
+from dlcourse.optim.schedules import SCHEDULERS
 from dlcourse.plots import Captioned, DecisionBoundary, LearningCurve, to_image
 from lab import Lab, only, report
 

@@ -11,15 +11,16 @@ from dlcourse.data.split import TensorSplit
 from dlcourse.device import cpu
 from dlcourse.errors import DivergedError
 from dlcourse.optim.step import Descent
+from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.logger import Logger
-from dlcourse.runs.resume import checkpoints_of
 from dlcourse.runs.saver import Saver
 from dlcourse.signals import Stop
 from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tasks.classification import Classification
+from dlcourse.training.evaluate import evaluate, steps_per_epoch
 from dlcourse.training.history import History
-from dlcourse.training.trainer import Trainer, evaluate, steps_per_epoch
+from dlcourse.training.trainer import Trainer
 
 SPEC = DataSpec("toy", (4,), 2, "class", ("no", "yes"))
 

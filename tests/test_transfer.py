@@ -15,7 +15,7 @@ from dlcourse.optim.step import Descent
 from dlcourse.runs.reopen import read_spec
 from dlcourse.spec import DataSpec
 from dlcourse.tasks.classification import Classification
-from dlcourse.training.trainer import evaluate
+from dlcourse.training.evaluate import evaluate
 from dlcourse.training.transfer import freeze
 from lab import Lab
 

@@ -19,7 +19,7 @@ from dlcourse.tasks import TASKS
 from dlcourse.tasks.latent_codes import principal_plane
 from dlcourse.tasks.task import SampleRequest
 from dlcourse.tasks.variational import Variational, kl_per_dimension
-from dlcourse.training.trainer import evaluate
+from dlcourse.training.evaluate import evaluate
 from lab import Lab, report
 
 IMAGES = DataSpec("grey", (1, 6, 5), 2, class_names=("a", "b"), pixel_mean=(0.25,), pixel_std=(0.5,))

@@ -4,19 +4,16 @@ import contextlib
 import ctypes
 import os
 import platform
-import random
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 import torch
 
 from dlcourse.config.options import Count, Whole
 from dlcourse.config.registry import Registry
 from dlcourse.errors import ConfigError
-from dlcourse.state_dict import State
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
@@ -128,13 +125,6 @@ def _set_deterministic(deterministic: bool) -> None:
     torch.use_deterministic_algorithms(deterministic)
 
 
-def seed_everything(seed: int) -> None:
-    """Seed the global random states of Python, NumPy and torch."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-
-
 def use_threads(count: int) -> None:
     """Let the processor work with so many threads, on which the last digits of its sums depend."""
     if count > _MOST_THREADS:  # torch would try to start them
@@ -150,36 +140,6 @@ def thread_notes() -> list[str]:
     if count <= cores:
         return []
     return [f"{count} threads share {cores} processor{'' if cores == 1 else 's'}; device.threads={cores} uses them all"]
-
-
-def random_state(device: Device) -> State:
-    """The global random states of Python, NumPy and torch, on the CPU and on the device."""
-    numpy: Any = np.random.get_state(legacy=True)
-    kind, key, position, has_gauss, gauss = numpy
-    version, words, next_gauss = random.getstate()
-    state: State = {
-        "python": [version, list(words), next_gauss],
-        "numpy": [kind, key.tolist(), int(position), int(has_gauss), float(gauss)],
-        "torch": torch.get_rng_state(),
-    }
-    if device.torch_device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device.torch_device)
-    if device.torch_device.type == "mps":
-        state["mps"] = torch.mps.get_rng_state()
-    return state
-
-
-def set_random_state(state: State, device: Device) -> None:
-    """Go on drawing where `random_state` was taken; a device that was not in use then is left as it is."""
-    version, words, next_gauss = state["python"]
-    random.setstate((version, tuple(words), next_gauss))
-    kind, key, position, has_gauss, gauss = state["numpy"]
-    np.random.set_state((kind, np.array(key, dtype=np.uint32), position, has_gauss, gauss))
-    torch.set_rng_state(state["torch"].clone())
-    if device.torch_device.type == "cuda" and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"].clone(), device.torch_device)
-    if device.torch_device.type == "mps" and "mps" in state:
-        torch.mps.set_rng_state(state["mps"].clone())
 
 
 def keep_freed_memory() -> None:

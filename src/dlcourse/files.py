@@ -4,10 +4,12 @@ Every call that a durable write makes is one of `os`, so that tests can make eac
 """
 
 import contextlib
+import hashlib
 import os
 import secrets
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from dlcourse.errors import DataError
@@ -136,3 +138,19 @@ def read_regular(path: Path, most: int) -> bytes:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+@dataclass(frozen=True)
+class FilePrefix:
+    """The beginning of a file that goes on growing: how many bytes of it, and their sha256."""
+
+    size: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if type(self.size) is not int or self.size < 0 or type(self.sha256) is not str:
+            raise ValueError
+
+    @classmethod
+    def of(cls, content: bytes) -> "FilePrefix":
+        return cls(len(content), hashlib.sha256(content).hexdigest())

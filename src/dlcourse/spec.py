@@ -4,14 +4,12 @@ N is a number of examples, B a batch size, K a number of classes, T a number of 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-    from dlcourse.plots import Picture
 
 
 Target = Literal["class", "value", "next", "sequence"]
@@ -143,22 +141,3 @@ class Data:
 
     def to(self, device: "torch.device") -> "Data":
         return Data(self.spec, self.train.to(device), self.val.to(device), self.test.to(device), self.notes)
-
-
-@dataclass
-class Report:
-    """What an evaluation found.
-
-    `scalars` are numbers to log; `texts` and `pictures`, each by name, are kept for every evaluation that has them. A
-    full report also has a `headline` and further `highlights` for the console, `lines` for report.txt, `details` for
-    report.json and `tables` (rows with a header).
-    """
-
-    scalars: dict[str, float]
-    headline: str = ""
-    highlights: list[str] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    details: dict[str, object] = field(default_factory=dict)
-    tables: dict[str, list[list[object]]] = field(default_factory=dict)
-    texts: dict[str, str] = field(default_factory=dict)
-    pictures: dict[str, "Picture"] = field(default_factory=dict)

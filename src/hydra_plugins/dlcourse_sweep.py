@@ -17,7 +17,7 @@ from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
 from dlcourse.cli.sweep_grid import OnlyRunFailedError, SweepFailedError, combinations, job_name
 from dlcourse.cli.sweep_summary import Job, write_summary
 from dlcourse.cli.train import load_train
-from dlcourse.config.options import user_path
+from dlcourse.config.paths import user_path
 from dlcourse.config.run_config import FolderConfig
 from dlcourse.errors import ConfigError
 from dlcourse.runs.folder import claim_folder

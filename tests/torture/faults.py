@@ -19,12 +19,12 @@ import torch
 from torch import nn
 
 from dlcourse.config.run_config import CheckpointConfig
-from dlcourse.files import create_file, sync_folder
+from dlcourse.files import FilePrefix, create_file, sync_folder
 from dlcourse.runs import checkpoints as checkpoint_module
-from dlcourse.runs.checkpoints import MANIFEST, Checkpoint, Checkpoints, Stretch
+from dlcourse.runs.checkpoints import MANIFEST, Checkpoint, Checkpoints
+from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import WEIGHTS, RunFolder
 from dlcourse.runs.metrics_log import METRICS, MetricsLog
-from dlcourse.runs.resume import checkpoints_of
 from dlcourse.runs.saver import Saver
 from dlcourse.runs.weights import read_tensors, save_weights
 from torture.outcome import Outcome
@@ -205,13 +205,13 @@ class Bench:
         return (found.step, contents(found)) if found else (0, None)
 
 
-def contents(checkpoint: Checkpoint) -> tuple[dict[str, bytes], Stretch, bool]:
+def contents(checkpoint: Checkpoint) -> tuple[dict[str, bytes], FilePrefix, bool]:
     """All that a checkpoint vouches for, and whether the log holds its part of it: no fault of the system may take that."""
     log = (checkpoint.path.parents[1] / METRICS).read_bytes()[: checkpoint.log.size]
-    return dict(checkpoint.contents), checkpoint.log, Stretch.of(log) == checkpoint.log
+    return dict(checkpoint.contents), checkpoint.log, FilePrefix.of(log) == checkpoint.log
 
 
-def read(folder: Path) -> tuple[dict[str, bytes], Stretch, bool]:
+def read(folder: Path) -> tuple[dict[str, bytes], FilePrefix, bool]:
     found, _ = checkpoints_of(RunFolder(folder)).newest()
     assert found is not None
     return contents(found)
@@ -229,13 +229,13 @@ class OldOnesFirst(Checkpoints):
 class InPlace(Checkpoints):
     """A defect: writes under the final name, the manifest first."""
 
-    def save(self, step: int, contents: Any, log: Stretch, links: Any) -> int:
+    def save(self, step: int, contents: Any, log: FilePrefix, links: Any) -> int:
         self.folder.mkdir(exist_ok=True)
         path = self._free_place(step)
         path.mkdir()
         contents = {**contents, **{name: original.read_bytes() for name, original in links.items()}}
-        stretches = {name: Stretch.of(content) for name, content in contents.items()}
-        create_file(path / MANIFEST, checkpoint_module._manifest(step, stretches, log))
+        prefixes = {name: FilePrefix.of(content) for name, content in contents.items()}
+        create_file(path / MANIFEST, checkpoint_module._manifest(step, prefixes, log))
         for name, content in contents.items():
             create_file(path / name, content)
         sync_folder(self.folder)
@@ -247,16 +247,16 @@ class InPlace(Checkpoints):
 @contextlib.contextmanager
 def unchecked() -> Iterator[None]:
     """A defect: believes what lies in the files, and takes a missing one for empty."""
-    real = checkpoint_module._read_stretch
+    real = checkpoint_module._read_prefix
 
-    def believe(path: Path, stretch: Stretch) -> bytes:
-        return (path.read_bytes() if path.exists() else b"")[: stretch.size]
+    def believe(path: Path, prefix: FilePrefix) -> bytes:
+        return (path.read_bytes() if path.exists() else b"")[: prefix.size]
 
-    checkpoint_module._read_stretch = believe
+    checkpoint_module._read_prefix = believe
     try:
         yield
     finally:
-        checkpoint_module._read_stretch = real
+        checkpoint_module._read_prefix = real
 
 
 @contextlib.contextmanager

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import RunFolder
-from dlcourse.runs.resume import checkpoints_of
 from torture.outcome import Outcome
 from torture.processes import STEPS, TRAINING, difference, done, fork, numbered, warm_up
 

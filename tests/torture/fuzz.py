@@ -26,7 +26,8 @@ import dlcourse
 from dlcourse.cli import hydra_guard, train
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.main import main
-from dlcourse.config.run_config import RunConfig, conf_dir
+from dlcourse.config.paths import conf_dir
+from dlcourse.config.run_config import RunConfig
 from dlcourse.errors import ConfigError
 from torture.outcome import Outcome
 from torture.watching import Watch

@@ -25,7 +25,7 @@ from dlcourse.config.run_config import RunConfig
 from dlcourse.errors import ConfigError
 from dlcourse.optim.ema import MovingAverage
 from dlcourse.optim.step import Descent
-from dlcourse.runs.resume import find_started
+from dlcourse.runs.find import find_started
 from dlcourse.tasks.variational import Variational
 from dlcourse.training import session, trainer
 from dlcourse.training.trainer import Trainer

@@ -25,8 +25,9 @@ from dlcourse.cli.main import main
 from dlcourse.config.run_config import RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import DataError, UserError
+from dlcourse.files import FilePrefix
 from dlcourse.runs import resume, saver, weights
-from dlcourse.runs.checkpoints import FORMAT, MANIFEST, Checkpoint, Stretch
+from dlcourse.runs.checkpoints import FORMAT, MANIFEST, Checkpoint
 from dlcourse.runs.folder import CONFIG, SPEC, STATUS, WEIGHTS, RunFolder, output_errors
 from dlcourse.runs.metrics_log import METRICS, MetricsLog
 from dlcourse.runs.reopen import check_weights, read_checked, read_spec
@@ -535,13 +536,13 @@ def _refuses_unnoticed(patient: Patient, changed: list[Path]) -> bool:
 def _vouching(folder: RunFolder) -> Paused:
     """A defect: checkpoints are not taken if the log does not begin as it did."""
     paused = resume.look(folder)
-    log, start = folder / METRICS, paused.checkpoint.log if paused.checkpoint else Stretch.of(b"")
-    if not _is_regular(log) or Stretch.of(log.read_bytes()[: start.size]) != start:
+    log, start = folder / METRICS, paused.checkpoint.log if paused.checkpoint else FilePrefix.of(b"")
+    if not _is_regular(log) or FilePrefix.of(log.read_bytes()[: start.size]) != start:
         raise DataError("the log is another one")
     return paused
 
 
-def _believing(path: Path, start: Stretch) -> tuple[bytes, str]:
+def _believing(path: Path, start: FilePrefix) -> tuple[bytes, str]:
     """A defect: a log is taken for what it was, whatever is in it."""
     return (path.read_bytes() if _is_regular(path) else b"")[: start.size], ""
 

@@ -21,9 +21,10 @@ from typing import Any, Union
 
 from dlcourse.config.run_config import FolderConfig
 from dlcourse.errors import DataError
+from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import CONFIG, SPEC, WEIGHTS, RunFolder
 from dlcourse.runs.reopen import read_checked
-from dlcourse.runs.resume import checkpoints_of, read_status
+from dlcourse.runs.resume import read_status
 from dlcourse.runs.weights import read_tensors
 from torture.faults import CALLS, Training, contents, quick, trained
 from torture.outcome import Outcome

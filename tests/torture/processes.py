@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dlcourse.cli import main
+from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import RunFolder
-from dlcourse.runs.resume import checkpoints_of, epochs_done
+from dlcourse.runs.resume import epochs_done
 from torture.same import differences
 
 TRAINING = (

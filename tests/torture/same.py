@@ -8,6 +8,7 @@ from typing import Any
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.runs import resume
 from dlcourse.runs.checkpoints import FOLDER
+from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import CONFIG, LOCK, STATE, WEIGHTS, RunFolder
 from dlcourse.runs.metrics_log import METRICS
 
@@ -40,7 +41,7 @@ def contents(run: Path) -> dict[str, Any]:
         if path.parent == run / FOLDER and not path.name.startswith("step-"):
             found[name] = "left over"
     assert WEIGHTS in found, f"no weights in {run}"
-    checkpoint, damaged = resume.checkpoints_of(RunFolder(run)).newest()
+    checkpoint, damaged = checkpoints_of(RunFolder(run)).newest()
     assert checkpoint is not None and not damaged, f"no good checkpoint in {run}"
     found |= {f"checkpoint: {name}": content for name, content in checkpoint.contents.items() if name != STATE}
     found[f"checkpoint: {STATE}"] = _timeless_state(checkpoint.json(STATE))

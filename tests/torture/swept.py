@@ -20,7 +20,7 @@ import yaml
 from dlcourse.cli import config_files
 from dlcourse.cli.config_files import GROUPS
 from dlcourse.cli.main import main
-from dlcourse.config.run_config import conf_dir
+from dlcourse.config.paths import conf_dir
 from dlcourse.errors import ConfigError
 from torture.attacks import _BOMB, _EXPERIMENTS, _FILES, Attack, Scene, has_acted, try_attack, warm_up
 from torture.outcome import Outcome

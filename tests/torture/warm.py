@@ -20,7 +20,8 @@ from omegaconf import open_dict
 
 from dlcourse.cli import hydra_guard
 from dlcourse.cli.hydra_overrides import parse
-from dlcourse.config.run_config import RunConfig, conf_dir
+from dlcourse.config.paths import conf_dir
+from dlcourse.config.run_config import RunConfig
 from dlcourse.runs import logger
 from dlcourse.training import session
 

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from dlcourse.config.paths import conf_dir
 from dlcourse.config.registry import Choice
-from dlcourse.config.run_config import conf_dir
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.data import DATASETS
 from dlcourse.device import Device

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dlcourse.config.options import path_to_read
-from dlcourse.config.run_config import conf_dir
+from dlcourse.config.paths import conf_dir, path_to_read
 from dlcourse.config.yaml_file import read_text, read_yaml
 from dlcourse.errors import ConfigError
 

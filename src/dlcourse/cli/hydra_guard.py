@@ -18,7 +18,8 @@ from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
 from dlcourse.cli.hydra_node import VERSION_BASE, CheckedLoader
 from dlcourse.config.hints import plain
 from dlcourse.config.options import from_table, hint, schema, suggestion
-from dlcourse.config.run_config import RunConfig, TrainerConfig, conf_dir
+from dlcourse.config.paths import conf_dir
+from dlcourse.config.run_config import RunConfig, TrainerConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError
 

@@ -7,14 +7,16 @@ from typing import Any
 from dlcourse.cli import config_files, hydra_guard
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.config.options import suggestion
-from dlcourse.config.run_config import RunConfig, conf_dir
+from dlcourse.config.paths import conf_dir
+from dlcourse.config.run_config import RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import read_regular
 from dlcourse.runs.checkpoints import FOLDER
+from dlcourse.runs.find import find_started
 from dlcourse.runs.folder import CONFIG, OVERRIDES, RunFolder
 from dlcourse.runs.reopen import read_checked, stated_sums
-from dlcourse.runs.resume import Paused, find_started, look
+from dlcourse.runs.resume import Paused, look
 from dlcourse.terminal import print_help
 
 HELP = """\

@@ -4,12 +4,14 @@ import argparse
 from pathlib import Path
 from typing import Any, NoReturn
 
-from dlcourse.config.options import suggestion, user_path
+from dlcourse.config.options import suggestion
+from dlcourse.config.paths import user_path
 from dlcourse.config.run_config import RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError
+from dlcourse.runs.find import find_run
 from dlcourse.runs.folder import CONFIG
-from dlcourse.runs.reopen import find_run, read_checked
+from dlcourse.runs.reopen import read_checked
 from dlcourse.terminal import print_help
 
 HELP = """\

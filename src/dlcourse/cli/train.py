@@ -26,7 +26,8 @@ from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.sweep_grid import OnlyRunFailedError
 from dlcourse.config.hints import hints, plain
 from dlcourse.config.options import suggestion
-from dlcourse.config.run_config import RunConfig, conf_dir
+from dlcourse.config.paths import conf_dir
+from dlcourse.config.run_config import RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError
 from dlcourse.terminal import folded_output

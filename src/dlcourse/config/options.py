@@ -6,12 +6,10 @@ dataclasses of these, and `Annotated[X, Range(...)]`.
 
 import dataclasses
 import difflib
-import errno
 import inspect
 import math
 import types
 from collections.abc import Callable, Container, Iterable, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from dlcourse.config.hints import hints, plain
@@ -185,27 +183,6 @@ def _require(value: Any, holds: bool) -> Any:
     if not holds:
         raise ValueError
     return value
-
-
-def user_path(text: str, option: str) -> Path:
-    """The path that an option gives, a leading `~` replaced; raises ConfigError where that home is unknown."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise ConfigError(f"{option}={text}: no such home folder; write the whole path") from None
-
-
-def path_to_read(text: str, option: str) -> Path:
-    """The same for what is to be read, so that asking whether it is there fails for no name; raises ConfigError."""
-    path = user_path(text, option)
-    try:
-        path.lstat()
-    except ValueError:
-        raise ConfigError(f"{option}={text!r} holds a character that no path can have") from None
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            raise ConfigError(f"{option}={text[:40]}...: file name too long, {len(text)} characters") from None
-    return path
 
 
 def describe(annotation: Any) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dlcourse.config.options import Count, Positive, Range, convert, suggestion
@@ -146,10 +145,3 @@ def _choice(section: Any, name: str) -> Choice:
     if not isinstance(section, Mapping) or not isinstance(section.get("name"), str):
         raise ConfigError(f"section '{name}' must have a 'name' and options, got {section!r}")
     return Choice(section["name"], {key: value for key, value in section.items() if key != "name"})
-
-
-def conf_dir() -> Path:
-    """The folder of config files: inside the installed package, or at the top of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parents[1] / "conf"

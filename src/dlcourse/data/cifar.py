@@ -19,9 +19,8 @@ from torch import Tensor
 
 from dlcourse.data import announced
 from dlcourse.data.dataset import Tables
-from dlcourse.data.download import check_file, fetch, lies_there, one_line
+from dlcourse.data.download import ImageFiles, check_file, fetch, lies_there, one_line
 from dlcourse.data.idx import check_labels
-from dlcourse.data.image_files import ImageFiles
 from dlcourse.data.transforms import Augment
 from dlcourse.errors import DataError
 from dlcourse.files import whole_file

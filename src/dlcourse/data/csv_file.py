@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlcourse.config.options import path_to_read, suggestion
+from dlcourse.config.options import suggestion
+from dlcourse.config.paths import path_to_read
 from dlcourse.data import announced
 from dlcourse.data.dataset import ClassSource, Tables, TableSource
 from dlcourse.data.float_precision import as_floats

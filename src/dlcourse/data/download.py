@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from dlcourse.config.options import path_to_read
+from dlcourse.config.paths import path_to_read
+from dlcourse.data.dataset import ImageSource
 from dlcourse.errors import DataError
 from dlcourse.files import whole_file
 from dlcourse.terminal import unguarded
@@ -167,3 +168,8 @@ def one_line(error: Exception) -> str:
     """What an error of the libraries below says, on one line."""
     reason = getattr(error, "reason", error)  # a URLError wraps what happened
     return " ".join(str(getattr(reason, "strerror", None) or reason).split()) or type(error).__name__
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFiles(DataFiles, ImageSource):
+    """A data set of images in files."""

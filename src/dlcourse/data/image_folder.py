@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from dlcourse.config.options import Count, Whole, path_to_read, suggestion
+from dlcourse.config.options import Count, Whole, suggestion
+from dlcourse.config.paths import path_to_read
 from dlcourse.data import announced
 from dlcourse.data.dataset import ClassSource, Tables, TableSource
 from dlcourse.data.image_decoding import Decoder, read_size

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from dlcourse.data import announced
 from dlcourse.data.dataset import Tables
-from dlcourse.data.download import check_file, fetch, lies_there
+from dlcourse.data.download import ImageFiles, check_file, fetch, lies_there
 from dlcourse.data.idx import read_pictures
-from dlcourse.data.image_files import ImageFiles
 from dlcourse.errors import DataError
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"

@@ -18,7 +18,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlcourse.config.options import path_to_read
+from dlcourse.config.paths import path_to_read
 from dlcourse.data import announced
 from dlcourse.data.dataset import ImageSource, Tables, TableSource
 from dlcourse.data.float_precision import as_floats

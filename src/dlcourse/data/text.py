@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcourse.config.options import Count, ProperFraction, Range, user_path
+from dlcourse.config.options import Count, ProperFraction, Range
+from dlcourse.config.paths import user_path
 from dlcourse.data import announced
 from dlcourse.data.dataset import DataSet
 from dlcourse.data.download import DataFiles, check_file, fetch, lies_there

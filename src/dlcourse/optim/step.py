@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dlcourse.device import Device
 from dlcourse.errors import DataError, DivergedError
-from dlcourse.optim.optimizers import Factor
+from dlcourse.optim.schedules import Factor
 from dlcourse.state_dict import State, load_tensors
 
 

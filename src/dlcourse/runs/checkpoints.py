@@ -7,7 +7,6 @@ manifest holds, and says which were passed over. Nothing here knows what the fil
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import re
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse.errors import ConfigError, DataError, OutputError
-from dlcourse.files import create_file, set_aside, sync_folder
+from dlcourse.files import FilePrefix, create_file, set_aside, sync_folder
 
 FOLDER, MANIFEST = "checkpoints", "manifest.json"
 FORMAT = 1
@@ -34,22 +33,6 @@ class UnknownFormatError(ConfigError):
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """The beginning of a file that goes on growing: how many bytes of it, and their sha256."""
-
-    size: int
-    sha256: str
-
-    def __post_init__(self) -> None:
-        if type(self.size) is not int or self.size < 0 or type(self.sha256) is not str:
-            raise ValueError
-
-    @classmethod
-    def of(cls, content: bytes) -> "Stretch":
-        return cls(len(content), hashlib.sha256(content).hexdigest())
-
-
-@dataclass(frozen=True)
 class Checkpoint:
     """One that was read and holds what its manifest says.
 
@@ -59,7 +42,7 @@ class Checkpoint:
     path: Path
     step: int
     contents: dict[str, bytes]
-    log: Stretch
+    log: FilePrefix
 
     def json(self, name: str) -> dict[str, Any]:
         """The object in one of its JSON files; raises DataError."""
@@ -81,7 +64,7 @@ class Checkpoints:
     saved_step: int | None = field(default=None, init=False)
     """The step of the latest checkpoint that is safely on disk, or was read."""
 
-    def save(self, step: int, contents: Mapping[str, bytes], log: Stretch, links: Mapping[str, Path]) -> int:
+    def save(self, step: int, contents: Mapping[str, bytes], log: FilePrefix, links: Mapping[str, Path]) -> int:
         """Write a checkpoint of these files, and of others that are `links` to files beside; returns its size in bytes.
 
         The log must be synced as far as `log` reaches. Raises OSError, which leaves the checkpoints before as they are.
@@ -94,12 +77,12 @@ class Checkpoints:
         self._clear()
         try:
             unfinished.mkdir()
-            stretches = {name: Stretch.of(content) for name, content in contents.items()}
+            prefixes = {name: FilePrefix.of(content) for name, content in contents.items()}
             for name, content in contents.items():
                 create_file(unfinished / name, content)
             for name, original in links.items():
-                stretches[name] = Stretch.of(_link(original, unfinished / name))
-            create_file(unfinished / MANIFEST, _manifest(step, stretches, log))
+                prefixes[name] = FilePrefix.of(_link(original, unfinished / name))
+            create_file(unfinished / MANIFEST, _manifest(step, prefixes, log))
             sync_folder(unfinished)
             unfinished.rename(path)
         except BaseException:
@@ -108,7 +91,7 @@ class Checkpoints:
         sync_folder(self.folder)
         self.saved_step = step
         self._prune()
-        return sum(stretch.size for stretch in stretches.values())
+        return sum(prefix.size for prefix in prefixes.values())
 
     def exist(self) -> bool:
         """Whether there is any, good or damaged."""
@@ -186,11 +169,11 @@ def _link(original: Path, copy: Path) -> bytes:
     return content
 
 
-def _manifest(step: int, files: Mapping[str, Stretch], log: Stretch) -> bytes:
+def _manifest(step: int, files: Mapping[str, FilePrefix], log: FilePrefix) -> bytes:
     content = {
         "format": FORMAT,
         "step": step,
-        "files": {name: vars(stretch) for name, stretch in files.items()},
+        "files": {name: vars(prefix) for name, prefix in files.items()},
         "log": vars(log),
     }
     return (json.dumps(content, indent=1) + "\n").encode()
@@ -201,19 +184,19 @@ def _read(place: Path) -> Checkpoint:
     manifest = _read_manifest(place)
     try:
         step = int(manifest["step"])
-        stretches = {str(name): Stretch(**stretch) for name, stretch in manifest["files"].items()}
-        log_stretch = Stretch(**manifest["log"])
-        is_canonical = _manifest(step, stretches, log_stretch) == (place / MANIFEST).read_bytes()
+        prefixes = {str(name): FilePrefix(**prefix) for name, prefix in manifest["files"].items()}
+        log_prefix = FilePrefix(**manifest["log"])
+        is_canonical = _manifest(step, prefixes, log_prefix) == (place / MANIFEST).read_bytes()
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError, OSError):
         is_canonical = False
     if not is_canonical or step != _order(place.name)[0]:
         raise DataError(f"{MANIFEST} is not as dlcourse wrote it")
     contents = {}
-    for name, stretch in stretches.items():
+    for name, prefix in prefixes.items():
         if Path(name).name != name:
             raise DataError(f"{MANIFEST} names a file outside")
-        contents[name] = _read_stretch(place / name, stretch)
-    return Checkpoint(place, step, contents, log_stretch)
+        contents[name] = _read_prefix(place / name, prefix)
+    return Checkpoint(place, step, contents, log_prefix)
 
 
 def _read_manifest(place: Path) -> Any:
@@ -244,20 +227,20 @@ def _unreadable(path: Path, error: OSError) -> Exception:
     return OutputError(f"cannot read {path}: {reason}")
 
 
-def _read_stretch(path: Path, stretch: Stretch) -> bytes:
+def _read_prefix(path: Path, prefix: FilePrefix) -> bytes:
     """The content of a file, checked against size and sha256; raises DataError."""
     try:
         status = path.stat(follow_symlinks=False)
         if not stat.S_ISREG(status.st_mode):
             raise DataError(f"{path.name} is not a regular file")
-        if status.st_size != stretch.size:
-            raise DataError(f"{path.name} has {status.st_size} bytes, expected {stretch.size}")
+        if status.st_size != prefix.size:
+            raise DataError(f"{path.name} has {status.st_size} bytes, expected {prefix.size}")
         with path.open("rb") as file:
-            content = file.read(stretch.size)
+            content = file.read(prefix.size)
     except OSError as error:
         raise _unreadable(path, error) from None
     except ValueError:
         raise DataError(f"{path.name!r} is not the name of a file") from None
-    if Stretch.of(content) != stretch:
+    if FilePrefix.of(content) != prefix:
         raise DataError(f"the sha256 of {path.name} is another one")
     return content

@@ -18,7 +18,7 @@ try:
 except ImportError:  # Windows has no such locks
     fcntl = None  # type: ignore[assignment]
 
-from dlcourse.config.options import path_to_read, user_path
+from dlcourse.config.paths import path_to_read, user_path
 from dlcourse.config.run_config import FolderConfig
 from dlcourse.errors import ConfigError, OutputError
 from dlcourse.files import make_folders, sync_folder, whole_file, write_durably

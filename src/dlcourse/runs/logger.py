@@ -4,12 +4,12 @@ import time
 from collections.abc import Mapping
 from types import TracebackType
 
+from dlcourse.files import FilePrefix
+from dlcourse.metrics.report import Report
 from dlcourse.plots import Captioned, Picture, save_png, to_image
-from dlcourse.runs.checkpoints import Stretch
 from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.metrics_log import METRICS, MetricsLog, read_metrics
 from dlcourse.runs.tensorboard import Board
-from dlcourse.spec import Report
 from dlcourse.terminal import escaped
 
 _SPLITS = {"val": "validation", "test": "test"}
@@ -23,7 +23,7 @@ class Logger:
     digits`.
     """
 
-    def __init__(self, folder: RunFolder, start: Stretch | None = None, *, subject: str = "") -> None:
+    def __init__(self, folder: RunFolder, start: FilePrefix | None = None, *, subject: str = "") -> None:
         self._folder = folder
         self._subject = subject
         self._metrics = MetricsLog(folder / METRICS, start)
@@ -65,7 +65,7 @@ class Logger:
         save_png(to_image(Captioned(picture, ", ".join(caption))), self._folder / file)
         self._log(step, epoch, {"picture": tag, "file": file})
 
-    def sync(self) -> Stretch:
+    def sync(self) -> FilePrefix:
         """Make what metrics.jsonl holds durable; returns how far that is.
 
         Raises OutputError if the run folder is not there any more, or another one has its name.

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse.errors import OutputError
-from dlcourse.files import set_aside, write_all, write_durably
-from dlcourse.runs.checkpoints import Stretch
+from dlcourse.files import FilePrefix, set_aside, write_all, write_durably
 
 METRICS = "metrics.jsonl"
 
@@ -22,7 +21,7 @@ class MetricsLog:
     `lost` is empty, or says why what `start` vouches for is not there any more: then the log begins empty.
     """
 
-    def __init__(self, path: Path, start: Stretch | None = None) -> None:
+    def __init__(self, path: Path, start: FilePrefix | None = None) -> None:
         self._path = path
         content, self.lost = (b"", "") if start is None else _restore(path, start)
         self._descriptor = os.open(path, _APPEND, 0o666)
@@ -37,10 +36,10 @@ class MetricsLog:
         self._size += len(line)
         self._digest.update(line)
 
-    def sync(self) -> Stretch:
+    def sync(self) -> FilePrefix:
         """Make all lines durable; returns how far that is."""
         os.fsync(self._descriptor)
-        return Stretch(self._size, self._digest.hexdigest())
+        return FilePrefix(self._size, self._digest.hexdigest())
 
     def require_intact(self) -> None:
         """Raise OutputError if somebody else has removed, replaced, cut or continued the file."""
@@ -54,17 +53,17 @@ class MetricsLog:
             self._descriptor = -1
 
 
-def _restore(path: Path, start: Stretch) -> tuple[bytes, str]:
+def _restore(path: Path, start: FilePrefix) -> tuple[bytes, str]:
     """Make the file begin with what `start` vouches for; returns that, or nothing and why it is lost.
 
     Other line ends, which editors and copying make, are put right. A file of which some bytes are others is set aside
     whole: nothing says which of its numbers are still right.
     """
     found = path.read_bytes() if path.is_file() else b""
-    if Stretch.of(found[: start.size]) == start:
+    if FilePrefix.of(found[: start.size]) == start:
         return found[: start.size], ""
     with_our_line_ends = found.replace(b"\r\n", b"\n")[: start.size]
-    if Stretch.of(with_our_line_ends) == start:
+    if FilePrefix.of(with_our_line_ends) == start:
         write_durably(path, with_our_line_ends)
         return with_our_line_ends, ""
     if not os.path.lexists(path):

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,29 +10,10 @@ from typing import Any
 from dlcourse.config.options import check_options
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import read_regular
-from dlcourse.runs.folder import SPEC, STATUS, WEIGHTS, RunFolder, folder_of_runs
+from dlcourse.runs.folder import SPEC, STATUS, WEIGHTS, RunFolder
 from dlcourse.spec import DataSpec
 
 _MAX_BYTES = 64 * 2**20  # the byte-pair encodings of a spec take a few MiB
-
-
-def find_run(text: str, option: str) -> Path:
-    """The run folder that `text` names: itself, or the newest run with weights below it. Raises ConfigError.
-
-    A run that has no weights yet is not looked into: what lies below it belongs to other runs.
-    """
-    path = folder_of_runs(text, option)
-    if (path / WEIGHTS).is_file():
-        return path
-    if (path / STATUS).is_file() or any(path.glob("checkpoints/step-*")):
-        raise ConfigError(
-            f"{option}={text}: this run is not finished, it has no {WEIGHTS} yet; resume it with "
-            f"dlcourse resume {shlex.quote(text)}"
-        )
-    runs = sorted(path.glob(f"*/{WEIGHTS}")) + sorted(path.glob(f"*/*/{WEIGHTS}"))
-    if not runs:
-        raise ConfigError(f"{option}={text}: no {WEIGHTS} there; expected the folder of a finished run")
-    return max(runs, key=lambda weights: weights.stat().st_mtime_ns).parent
 
 
 def write_spec(folder: RunFolder, spec: DataSpec) -> None:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcourse.config.options import user_path
+from dlcourse.config.paths import user_path
 from dlcourse.config.run_config import RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import read_regular
-from dlcourse.runs.checkpoints import FOLDER, Checkpoint, Checkpoints
-from dlcourse.runs.folder import CONFIG, LOCK, OVERRIDES, STATE, STATUS, RunFolder, folder_of_runs
+from dlcourse.runs.checkpoints import FOLDER, Checkpoint
+from dlcourse.runs.find import checkpoints_of, is_run
+from dlcourse.runs.folder import CONFIG, LOCK, OVERRIDES, STATE, STATUS, RunFolder
 
 _MAX_STATUS_BYTES = 2**20
 _PLACES = ("run", "resume")
@@ -40,17 +41,6 @@ class Paused:
     damaged: tuple[str, ...] = ()
 
 
-def find_started(text: str) -> Path:
-    """The run folder that `text` names: itself, or the newest run below it. Raises ConfigError."""
-    path = folder_of_runs(text, "RUN")
-    if _is_run(path):
-        return path
-    runs = [folder for pattern in ("*", "*/*") for folder in path.glob(pattern) if _is_run(folder)]
-    if not runs:
-        raise ConfigError(f"'{text}' is not the folder of a run of dlcourse: it has no {CONFIG} and no {FOLDER}")
-    return max(runs, key=lambda run: run.stat().st_mtime_ns)
-
-
 def look(folder: RunFolder) -> Paused:
     """What there is of a run, which must be locked. Raises DataError where all its checkpoints are damaged."""
     checkpoint, damaged = checkpoints_of(folder).newest()
@@ -58,11 +48,6 @@ def look(folder: RunFolder) -> Paused:
         what = damaged[0] if len(damaged) == 1 else f"{len(damaged)} are damaged, the newest: {damaged[0]}"
         raise DataError(f"no usable checkpoint in {folder / FOLDER}: {what}")
     return Paused(folder, checkpoint, about(checkpoint) if checkpoint else {}, tuple(damaged))
-
-
-def checkpoints_of(folder: RunFolder, keep: int = 2) -> Checkpoints:
-    """Those of a run folder."""
-    return Checkpoints(folder / FOLDER, keep)
 
 
 def about(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -107,7 +92,7 @@ def find_same(config: RunConfig, name: str) -> Path | None:
     """
     if config.run.dir is not None:
         folder = user_path(config.run.dir, "run.dir")
-        if not _is_run(folder) and not _is_hardly_begun(folder):
+        if not is_run(folder) and not _is_hardly_begun(folder):
             return None
         saved = {} if _is_hardly_begun(folder) else _config_of(folder)
         different = _differences(config, saved)
@@ -118,7 +103,7 @@ def find_same(config: RunConfig, name: str) -> Path | None:
             )
         return folder
     root = user_path(config.run.root, "run.root") / name
-    for folder in sorted((path for path in root.glob("*") if _is_run(path)), reverse=True):
+    for folder in sorted((path for path in root.glob("*") if is_run(path)), reverse=True):
         with contextlib.suppress(ConfigError, DataError):  # what cannot be read is none of ours to go on with
             if read_status(folder) != "done" and not _differences(config, _config_of(folder)):
                 return folder
@@ -130,10 +115,6 @@ def environment_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iter
     for key, before in then.items():
         if now.get(key) != before:
             yield f"{key}: {now.get(key)} here, {before} when the run began; the numbers may differ in their last digits"
-
-
-def _is_run(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / CONFIG).is_file() or checkpoints_of(RunFolder(folder)).exist())
 
 
 def _is_hardly_begun(folder: Path) -> bool:

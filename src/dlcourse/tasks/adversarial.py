@@ -16,10 +16,11 @@ from dlcourse.config.options import Count, Fraction, NonNegative, Range
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.metrics.generative import SampleScores
+from dlcourse.metrics.report import Report
 from dlcourse.models.gan import GAN
 from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import ImageGrid, Picture, SampledPoints
-from dlcourse.spec import Batch, DataSpec, Report, Split
+from dlcourse.spec import Batch, DataSpec, Split
 from dlcourse.state_dict import State
 from dlcourse.tasks.generative_task import MakingTask
 from dlcourse.tasks.task import SampleRequest, Scalars

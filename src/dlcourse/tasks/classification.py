@@ -19,10 +19,11 @@ from dlcourse.metrics.predictions import (
     most_confused,
     wilson_interval,
 )
+from dlcourse.metrics.report import Report
 from dlcourse.models.linear import SoftmaxRegression
 from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import ConfusionMatrix, DecisionBoundary, ImageGrid, Picture, WeightImages
-from dlcourse.spec import Batch, DataSpec, Report, Split
+from dlcourse.spec import Batch, DataSpec, Split
 from dlcourse.tasks.task import LossTask, Scalars, other_task, output_shape, target_words
 
 _NUM_MISTAKES = 25

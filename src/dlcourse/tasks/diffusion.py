@@ -16,11 +16,12 @@ from dlcourse.config.options import Count, Fraction, NonNegative, Probability, R
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.metrics.generative import SampleScores
+from dlcourse.metrics.report import Report
 from dlcourse.models.denoiser import Denoiser
 from dlcourse.optim.ema import MovingAverage
 from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import ImageGrid, Picture, PointStrip, SampledPoints
-from dlcourse.spec import Batch, DataSpec, Report, Split
+from dlcourse.spec import Batch, DataSpec, Split
 from dlcourse.state_dict import State, load_tensors
 from dlcourse.tasks.generative_task import MakingTask
 from dlcourse.tasks.noise_schedule import Noising, Sampler, Schedule

@@ -12,9 +12,10 @@ from torch.nn import functional
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.metrics.ngrams import NGrams
+from dlcourse.metrics.report import Report
 from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import LossByPosition
-from dlcourse.spec import Batch, Data, DataSpec, Report, Split
+from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks.task import LossTask, SampleRequest, Scalars, output_shape, target_words, usual_task
 from dlcourse.tokens import encode_prompt, tokenizer_of
 

@@ -9,9 +9,10 @@ from torch.nn import functional
 
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
+from dlcourse.metrics.report import Report
 from dlcourse.models.autoencoder import Autoencoder
 from dlcourse.optim.step import DescentMaker
-from dlcourse.spec import Batch, Data, DataSpec, Report, Split
+from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks.latent_codes import PAIRS, View, code_picture, pair_picture
 from dlcourse.tasks.task import LossTask, SampleRequest, Scalars
 

@@ -13,11 +13,12 @@ from torch.nn import functional
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.metrics.predictions import regression_scores
+from dlcourse.metrics.report import Report
 from dlcourse.models.linear import LinearRegression
 from dlcourse.models.target_scale import TargetScale
 from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import FittedCurve, Forecast, PredictedVsTrue
-from dlcourse.spec import Batch, Data, DataSpec, Report, Split
+from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks.task import LossTask, Scalars, other_task, output_shape, target_words
 
 _LOSSES: dict[str, tuple[Callable[..., Tensor], int]] = {

@@ -13,10 +13,11 @@ from torch.nn import functional
 
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
+from dlcourse.metrics.report import Report
 from dlcourse.models.attention import CrossAttention, record_attention
 from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import AccuracyByLength, AttentionMap
-from dlcourse.spec import Batch, DataSpec, Report, Split
+from dlcourse.spec import Batch, DataSpec, Split
 from dlcourse.tasks.task import LossTask, SampleRequest, Scalars, output_shape, target_words, usual_task
 from dlcourse.tokens import END, PAD, SPECIAL, START, encode_prompt, tokenizer_of
 

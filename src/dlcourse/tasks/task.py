@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
+from dlcourse.metrics.report import Report
 from dlcourse.optim.step import Descent, DescentMaker
-from dlcourse.spec import Batch, Data, DataSpec, Report, Split, Target
+from dlcourse.spec import Batch, Data, DataSpec, Split, Target
 from dlcourse.state_dict import State
 
 Scalars = dict[str, Tensor]

@@ -13,10 +13,11 @@ from torch.nn import functional
 from dlcourse.config.options import Count, NonNegative, Whole
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
+from dlcourse.metrics.report import Report
 from dlcourse.models.autoencoder import VAE
 from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import ImageSheet, KLPerDimension, SampledPoints
-from dlcourse.spec import Batch, Data, DataSpec, Report, Split
+from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.state_dict import State
 from dlcourse.tasks.latent_codes import PAIRS, View, code_picture, pair_picture
 from dlcourse.tasks.task import LossTask, SampleRequest, Scalars

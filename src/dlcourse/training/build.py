@@ -18,12 +18,13 @@ from dlcourse.device import DEVICES, Device
 from dlcourse.errors import WORKER_LOST, ConfigError, ResourceError, UserError, is_out_of_memory, is_worker_lost
 from dlcourse.models import MODELS
 from dlcourse.models.features import FEATURES
-from dlcourse.optim.optimizers import OPTIMIZERS, SCHEDULERS, Updates
+from dlcourse.optim.optimizers import OPTIMIZERS
+from dlcourse.optim.schedules import SCHEDULERS, Updates
 from dlcourse.optim.step import Descent
 from dlcourse.spec import Batch, Data, Split
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.task import Task
-from dlcourse.training.trainer import batch_size, evaluate, steps_per_epoch
+from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.transfer import freeze, start_from
 
 MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)

@@ -10,13 +10,15 @@ from dlcourse import __version__
 from dlcourse.config.run_config import RunConfig
 from dlcourse.console import Console, format_metric, format_seconds
 from dlcourse.device import Device, environment
+from dlcourse.metrics.report import Report
 from dlcourse.models.summary import count_parameters, summarize, table
 from dlcourse.runs.folder import CONFIG, OVERRIDES, RunFolder
-from dlcourse.spec import Data, Report
+from dlcourse.spec import Data
 from dlcourse.tasks.task import Task
 from dlcourse.terminal import escaped
+from dlcourse.training.evaluate import batch_size
 from dlcourse.training.history import History
-from dlcourse.training.trainer import SELECTED, batch_size
+from dlcourse.training.trainer import SELECTED
 
 CURVE = "learning_curve"
 """The picture of the whole training; it is of no split."""

@@ -9,17 +9,18 @@ from torch import nn
 
 from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import RunConfig
-from dlcourse.device import DEVICES, Device, seed_everything
+from dlcourse.device import DEVICES, Device
 from dlcourse.errors import ConfigError, DataError, is_out_of_memory
 from dlcourse.files import write_new
+from dlcourse.metrics.report import Report
 from dlcourse.models import MODELS
 from dlcourse.optim.optimizers import OPTIMIZERS
 from dlcourse.optim.step import Descent
 from dlcourse.plots import Captioned, to_image, to_png
+from dlcourse.rng import seed_everything
 from dlcourse.runs.folder import WEIGHTS, RunFolder, output_errors
 from dlcourse.runs.reopen import check_weights, read_spec
 from dlcourse.runs.weights import load_weights
-from dlcourse.spec import Report
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.task import SampleRequest, Task
 from dlcourse.training.build import MISFITS

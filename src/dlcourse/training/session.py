@@ -10,34 +10,28 @@ from typing import Any
 
 from dlcourse.config.run_config import RunConfig, TrainerConfig
 from dlcourse.console import Console
-from dlcourse.device import (
-    DEVICES,
-    Device,
-    cpu,
-    environment,
-    keep_freed_memory,
-    seed_everything,
-    thread_notes,
-    use_threads,
-)
+from dlcourse.device import DEVICES, Device, cpu, environment, keep_freed_memory, thread_notes, use_threads
 from dlcourse.errors import ConfigError, DivergedError
+from dlcourse.metrics.report import Report
 from dlcourse.plots import LearningCurve
+from dlcourse.rng import seed_everything
 from dlcourse.runs.checkpoints import Checkpoints
+from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import WEIGHTS, RunFolder
 from dlcourse.runs.logger import Logger
 from dlcourse.runs.reopen import write_spec
-from dlcourse.runs.resume import Paused, checkpoints_of, environment_changes, epochs_done, find_same, look, read_status
+from dlcourse.runs.resume import Paused, environment_changes, epochs_done, find_same, look, read_status
 from dlcourse.runs.saver import Saver, restore, save_again
 from dlcourse.runs.status import explained, recorded_status
 from dlcourse.signals import Stop
-from dlcourse.spec import Report
 from dlcourse.tasks import choose
 from dlcourse.tasks.task import Task
 from dlcourse.training import run_report
 from dlcourse.training.build import batch_notes, build_data, build_task, check_entries, fingerprint, planned_rate
 from dlcourse.training.divergence import diagnosed
+from dlcourse.training.evaluate import batch_size, evaluate
 from dlcourse.training.history import History
-from dlcourse.training.trainer import Trainer, batch_size, evaluate
+from dlcourse.training.trainer import Trainer
 
 
 @dataclass(frozen=True)

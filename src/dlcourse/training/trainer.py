@@ -7,20 +7,21 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from dlcourse.config.run_config import TrainerConfig
 from dlcourse.console import Console, format_metric, format_seconds
-from dlcourse.device import Device, random_state, set_random_state
+from dlcourse.device import Device
 from dlcourse.errors import DataError, DivergedError
+from dlcourse.metrics.report import Report
 from dlcourse.optim.step import require_finite
+from dlcourse.rng import random_state, set_random_state
 from dlcourse.runs.logger import Logger
 from dlcourse.runs.saver import Saver
 from dlcourse.runs.weights import load_weights, save_weights
 from dlcourse.signals import Stop, StoppedError
-from dlcourse.spec import Batch, Data, Report, Split
+from dlcourse.spec import Batch, Data
 from dlcourse.state_dict import State
 from dlcourse.tasks.task import Task
+from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.history import History
 from dlcourse.training.meters import Means, Pending
 
@@ -248,28 +249,6 @@ class Trainer:
         """The error with its place. The weights have not changed before the first step's batches are done."""
         where = f"{error} at {place} {step} (epoch {self._epoch}, lr {self._task.rate:.3g})"
         return DivergedError(where, in_first_step=place == "step" and step <= self._config.accumulate)
-
-
-def evaluate(task: Task, split: Split, batch_size: int, device: Device, *, full: bool = False) -> Report:
-    """Measure a task on a split: in evaluation mode, without gradients, and without touching any random state."""
-    was_training = task.model.training
-    task.model.eval()
-    try:
-        with torch.no_grad(), device.forked_random_state():
-            return task.evaluate(split, batch_size, full=full)
-    finally:
-        task.model.train(was_training)
-
-
-def batch_size(config: TrainerConfig, data: Data) -> int:
-    """The examples in one step, at most the whole training set."""
-    return len(data.train) if config.batch_size == "full" else min(config.batch_size, len(data.train))
-
-
-def steps_per_epoch(config: TrainerConfig, data: Data) -> int:
-    """The batches in one pass over the training set, of which a last one with a single example joins the one before."""
-    whole, rest = divmod(len(data.train), batch_size(config, data))
-    return whole + (rest > 1)
 
 
 def _score(scalars: dict[str, float], task: Task) -> tuple[float, float]:

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.models.target_scale import NAMES as TARGET_SCALE
+from dlcourse.runs.find import find_run
 from dlcourse.runs.folder import WEIGHTS
-from dlcourse.runs.reopen import check_weights, find_run
+from dlcourse.runs.reopen import check_weights
 from dlcourse.runs.weights import read_tensors
 
 _MOST_NAMED = 4

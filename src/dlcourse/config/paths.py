@@ -1,0 +1,34 @@
+"""Paths that users give, and where the config files are."""
+
+import errno
+from pathlib import Path
+
+from dlcourse.errors import ConfigError
+
+
+def user_path(text: str, option: str) -> Path:
+    """The path that an option gives, a leading `~` replaced; raises ConfigError where that home is unknown."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{option}={text}: no such home folder; write the whole path") from None
+
+
+def path_to_read(text: str, option: str) -> Path:
+    """The same for what is to be read, so that asking whether it is there fails for no name; raises ConfigError."""
+    path = user_path(text, option)
+    try:
+        path.lstat()
+    except ValueError:
+        raise ConfigError(f"{option}={text!r} holds a character that no path can have") from None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise ConfigError(f"{option}={text[:40]}...: file name too long, {len(text)} characters") from None
+    return path
+
+
+def conf_dir() -> Path:
+    """The folder of config files: inside the installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parents[1] / "conf"

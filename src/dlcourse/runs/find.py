@@ -1,0 +1,48 @@
+"""The run folder that a user names: of a finished run, or of one to resume."""
+
+import shlex
+from pathlib import Path
+
+from dlcourse.errors import ConfigError
+from dlcourse.runs.checkpoints import FOLDER, Checkpoints
+from dlcourse.runs.folder import CONFIG, STATUS, WEIGHTS, RunFolder, folder_of_runs
+
+
+def find_run(text: str, option: str) -> Path:
+    """The run folder that `text` names: itself, or the newest run with weights below it. Raises ConfigError.
+
+    A run that has no weights yet is not looked into: what lies below it belongs to other runs.
+    """
+    path = folder_of_runs(text, option)
+    if (path / WEIGHTS).is_file():
+        return path
+    if (path / STATUS).is_file() or any(path.glob("checkpoints/step-*")):
+        raise ConfigError(
+            f"{option}={text}: this run is not finished, it has no {WEIGHTS} yet; resume it with "
+            f"dlcourse resume {shlex.quote(text)}"
+        )
+    runs = sorted(path.glob(f"*/{WEIGHTS}")) + sorted(path.glob(f"*/*/{WEIGHTS}"))
+    if not runs:
+        raise ConfigError(f"{option}={text}: no {WEIGHTS} there; expected the folder of a finished run")
+    return max(runs, key=lambda weights: weights.stat().st_mtime_ns).parent
+
+
+def find_started(text: str) -> Path:
+    """The run folder that `text` names: itself, or the newest run below it. Raises ConfigError."""
+    path = folder_of_runs(text, "RUN")
+    if is_run(path):
+        return path
+    runs = [folder for pattern in ("*", "*/*") for folder in path.glob(pattern) if is_run(folder)]
+    if not runs:
+        raise ConfigError(f"'{text}' is not the folder of a run of dlcourse: it has no {CONFIG} and no {FOLDER}")
+    return max(runs, key=lambda run: run.stat().st_mtime_ns)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether it is the folder of a run, which has a config or a checkpoint."""
+    return folder.is_dir() and ((folder / CONFIG).is_file() or checkpoints_of(RunFolder(folder)).exist())
+
+
+def checkpoints_of(folder: RunFolder, keep: int = 2) -> Checkpoints:
+    """Those of a run folder."""
+    return Checkpoints(folder / FOLDER, keep)

@@ -1,0 +1,31 @@
+"""Measuring a task on a split, and how many batches an epoch has."""
+
+import torch
+
+from dlcourse.config.run_config import TrainerConfig
+from dlcourse.device import Device
+from dlcourse.metrics.report import Report
+from dlcourse.spec import Data, Split
+from dlcourse.tasks.task import Task
+
+
+def evaluate(task: Task, split: Split, batch_size: int, device: Device, *, full: bool = False) -> Report:
+    """Measure a task on a split: in evaluation mode, without gradients, and without touching any random state."""
+    was_training = task.model.training
+    task.model.eval()
+    try:
+        with torch.no_grad(), device.forked_random_state():
+            return task.evaluate(split, batch_size, full=full)
+    finally:
+        task.model.train(was_training)
+
+
+def batch_size(config: TrainerConfig, data: Data) -> int:
+    """The examples in one step, at most the whole training set."""
+    return len(data.train) if config.batch_size == "full" else min(config.batch_size, len(data.train))
+
+
+def steps_per_epoch(config: TrainerConfig, data: Data) -> int:
+    """The batches in one pass over the training set, of which a last one with a single example joins the one before."""
+    whole, rest = divmod(len(data.train), batch_size(config, data))
+    return whole + (rest > 1)
