@@ -7,12 +7,12 @@ from torch import nn
 from dlcourse.config.registry import Choice
 from dlcourse.data.split import TensorSplit
 from dlcourse.device import DEVICES, Device, cpu, environment, keep_freed_memory
-from dlcourse.optim.step import Descent
 from dlcourse.rng import seed_everything
 from dlcourse.spec import Batch, DataSpec
 from dlcourse.tasks.classification import Classification
 from dlcourse.training.evaluate import evaluate
 from lab import Lab
+from plain_sgd import plain_sgd
 
 SPEC = DataSpec("toy", (8,), 2, "class", ("no", "yes"))
 
@@ -60,16 +60,13 @@ def test_mixed_precision_computes_in_bfloat16_and_learns_in_float32() -> None:
     seed_everything(0)
     inputs = torch.randn(64, 8)
     targets = (inputs.sum(1) > 0).long()
-
-    def descend(module: nn.Module, *, every: int = 1) -> Descent:
-        return Descent(torch.optim.SGD(module.parameters(), lr=1.0), lambda update: 1.0, device)
-
-    task = Classification(model, SPEC, device, descend, top_k=1)
+    task = Classification(model, SPEC, device, top_k=1)
+    task.start(plain_sgd(1.0, device))
     losses = [task.train_step(Batch(inputs, targets))["loss"].item() for _ in range(30)]
     assert losses[-1] < losses[0] / 2
     assert seen[-1] == torch.bfloat16
     assert model.weight.dtype == model.weight.grad.dtype == torch.float32
-    assert evaluate(task, TensorSplit(inputs, targets), 64, device).scalars["accuracy"] > 0.9
+    assert evaluate(task, TensorSplit(inputs, targets), 64).scalars["accuracy"] > 0.9
     assert str(device).endswith("bfloat16")
 
 

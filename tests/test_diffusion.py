@@ -16,15 +16,15 @@ from dlcourse.metrics.generative import energy_distance
 from dlcourse.models import MODELS
 from dlcourse.models.denoiser import Denoiser, sinusoids
 from dlcourse.optim.ema import MovingAverage
-from dlcourse.optim.step import Descent
 from dlcourse.plots import ImageGrid, PointStrip, SampledPoints, to_image
 from dlcourse.spec import Batch, DataSpec
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.diffusion import Diffusion
+from dlcourse.tasks.generative_task import SampleRequest
 from dlcourse.tasks.noise_schedule import Noising
-from dlcourse.tasks.task import SampleRequest
 from dlcourse.training.evaluate import evaluate
 from lab import Lab, report
+from plain_sgd import plain_sgd
 
 POINTS = DataSpec("clouds", (2,), 2, class_names=("left", "right"))
 SMALL = {"hidden": (16,), "channels": (8, 16)}
@@ -40,12 +40,9 @@ def images(side: int, colours: int = 1) -> DataSpec:
 def task_for(spec: DataSpec, *, rate: float = 0.05, conditional: bool = False, **options: object) -> Diffusion:
     torch.manual_seed(0)
     device = DEVICES.build(Choice("cpu"))
-
-    def descend(module: nn.Module, *, every: int = 1) -> Descent:
-        return Descent(torch.optim.SGD(module.parameters(), lr=rate), lambda step: 1.0, device)
-
-    model = Denoiser(spec, conditional=conditional, **SMALL)
-    return Diffusion(model, spec, device, descend, **options)
+    task = Diffusion(Denoiser(spec, conditional=conditional, **SMALL), spec, device, **options)
+    task.start(plain_sgd(rate, device))
+    return task
 
 
 def test_the_linear_schedule_is_that_of_ho_2020() -> None:
@@ -235,7 +232,7 @@ def test_what_no_denoiser_can_be_is_refused(spec: DataSpec, options: dict, messa
 
 def test_the_task_refuses_other_models_and_more_steps_back_than_forth() -> None:
     with pytest.raises(ConfigError, match=r"task 'diffusion' needs .* use model=diffusion"):
-        TASKS.build(Choice("diffusion"), model=nn.Linear(2, 2), spec=POINTS, device=None, descend=None)
+        TASKS.build(Choice("diffusion"), model=nn.Linear(2, 2), spec=POINTS, device=None)
     with pytest.raises(ConfigError, match=r"task.sample_steps=50 is more than task.steps=20"):
         task_for(POINTS, steps=20)
 
@@ -270,7 +267,7 @@ def test_a_model_that_knows_classes_is_evaluated_with_them() -> None:
     task = task_for(POINTS, conditional=True)
     points, labels = torch.randn(40, 2).clamp(-3, 3), torch.arange(40) % 2
     right, wrong = (
-        evaluate(task, TensorSplit(points, targets), 20, task.device).scalars["loss"]
+        evaluate(task, TensorSplit(points, targets), 20).scalars["loss"]
         for targets in (labels, 1 - labels)
     )
     assert right != pytest.approx(wrong, rel=1e-4)

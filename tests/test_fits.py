@@ -134,7 +134,7 @@ def try_once(config: RunConfig, spec: DataSpec) -> None:
     with torch.no_grad():
         task.prepare(data)
     task.train_step(next(data.train.batches(16, epoch=1)))
-    evaluate(task, data.test, 20, device, full=True)
+    evaluate(task, data.test, 20, full=True)
 
 
 @pytest.mark.parametrize("model", list(MODELS))

@@ -11,12 +11,12 @@ from dlcourse.data.split import TensorSplit
 from dlcourse.device import cpu
 from dlcourse.errors import ConfigError
 from dlcourse.models.gan import GAN
-from dlcourse.optim.step import Descent
 from dlcourse.plots import ImageGrid, SampledPoints
 from dlcourse.spec import Batch, DataSpec
 from dlcourse.tasks.adversarial import Adversarial
-from dlcourse.tasks.task import SampleRequest
+from dlcourse.tasks.generative_task import SampleRequest
 from dlcourse.training.evaluate import evaluate
+from plain_sgd import plain_sgd
 
 POINTS = DataSpec("toy", (2,), 3, class_names=("a", "b", "c"))
 TINY = {"hidden": (8,), "latent": 4}
@@ -27,12 +27,10 @@ def images(height, width, channels=1, **changes):
     return DataSpec("toy", (channels, height, width), 3, class_names=("a", "b", "c"), **moments, **changes)
 
 
-def descend(module, rate=0.01, accumulate=1, every=1):
-    return Descent(torch.optim.SGD(module.parameters(), lr=rate), lambda update: 1.0, cpu(), accumulate=accumulate)
-
-
-def task(model=None, spec=POINTS, make=descend, **options):
-    return Adversarial(model or GAN(spec, **TINY), spec, cpu(), make, **options)
+def task(model=None, spec=POINTS, make_optimizer=None, **options):
+    adversarial = Adversarial(model or GAN(spec, **TINY), spec, cpu(), **options)
+    adversarial.start(make_optimizer or plain_sgd())
+    return adversarial
 
 
 def batch(spec, count=6):
@@ -123,7 +121,7 @@ def test_labels_are_smoothed_while_training_and_not_in_evaluation():
         torch.manual_seed(0)
         trained = task(label_smoothing=smoothing)
         trained.model.discriminator.head.bias.data.fill_(2.0)
-        evaluated = evaluate(trained, split, 7, cpu()).scalars["loss"]
+        evaluated = evaluate(trained, split, 7).scalars["loss"]
         losses[smoothing] = evaluated, float(trained.train_step(next(split.batches(40)))["loss"])
     assert losses[0.0][0] == losses[0.3][0]
     assert losses[0.3][1] == pytest.approx(losses[0.0][1] + 0.3 * 2.0, abs=0.2)
@@ -189,7 +187,7 @@ def test_usual_penalties():
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_each_optimizer_moves_its_own_network_by_its_own_gradient(accumulate):
     torch.manual_seed(0)
-    adversarial = task(make=lambda module, every=1: descend(module, accumulate=accumulate))
+    adversarial = task(make_optimizer=plain_sgd(accumulate=accumulate))
     model = adversarial.model
     real = batch(POINTS).inputs
     generator, discriminator = weights(model.generator), weights(model.discriminator)
@@ -219,8 +217,8 @@ def test_the_generator_learns_nothing_from_the_discriminators_loss():
     """The average of two gradients of its own loss moves it, where gradients are kept from step to step."""
     torch.manual_seed(0)
     model = GAN(POINTS, **TINY)
-    rates = {model.generator: 0.01, model.discriminator: 0.0}
-    adversarial = task(model, make=lambda module, every=1: descend(module, rates[module], accumulate=2))
+    lrs = {model.generator: 0.01, model.discriminator: 0.0}
+    adversarial = task(model, make_optimizer=lambda module, every=1: plain_sgd(lrs[module], accumulate=2)(module))
     generator, real = weights(model.generator), batch(POINTS)
     total = [torch.zeros_like(weight) for weight in generator]
     for _ in range(2):

@@ -22,8 +22,8 @@ from dlcourse.metrics.report import Report
 from dlcourse.plots import LossByPosition, to_image
 from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tasks import TASKS
+from dlcourse.tasks.generative_task import SampleRequest
 from dlcourse.tasks.language import Language, generate
-from dlcourse.tasks.task import SampleRequest
 from dlcourse.tokens import learn_byte_pairs
 from dlcourse.training.evaluate import evaluate
 from lab import Lab, only, report
@@ -55,7 +55,7 @@ def random_tokens(count: int, seed: int = 0, size: int = 4) -> Tensor:
 
 
 def build(model: nn.Module, spec: DataSpec = SPEC) -> Language:
-    return TASKS.build(Choice("language"), model=model, spec=spec, device=cpu(), descend=lambda module: None)
+    return TASKS.build(Choice("language"), model=model, spec=spec, device=cpu())
 
 
 def toy_data(spec: DataSpec = SPEC) -> Data:
@@ -63,7 +63,7 @@ def toy_data(spec: DataSpec = SPEC) -> Data:
 
 
 def test_uniform_predictions_cost_the_logarithm_of_the_vocabulary() -> None:
-    found = evaluate(build(Table(torch.zeros(4, 4))), toy_data().val, 7, cpu()).scalars
+    found = evaluate(build(Table(torch.zeros(4, 4))), toy_data().val, 7).scalars
     assert found == pytest.approx({"loss": math.log(4), "bits_per_character": 2.0, "perplexity": 4.0})
 
 
@@ -75,7 +75,7 @@ def test_the_loss_is_the_mean_over_all_tokens(limit: int, monkeypatch: pytest.Mo
     probabilities = model.logits.detach().double().softmax(1)
     steps = (len(tokens) - 1) // CONTEXT * CONTEXT
     nats = -probabilities[tokens[:steps], tokens[1 : steps + 1]].log()
-    found = evaluate(build(model), split, 7, cpu(), full=True)
+    found = evaluate(build(model), split, 7, full=True)
     assert found.scalars["loss"] == pytest.approx(float(nats.mean()), rel=1e-6)
     assert found.details["loss_by_position"] == pytest.approx(nats.view(-1, CONTEXT).mean(0).tolist(), rel=1e-6)
     assert found.texts == {}
@@ -84,7 +84,7 @@ def test_the_loss_is_the_mean_over_all_tokens(limit: int, monkeypatch: pytest.Mo
 def test_the_training_loss_is_that_of_the_evaluation() -> None:
     task = build(random_table())
     (batch,) = toy_data().val.batches(1000)
-    expected = evaluate(task, toy_data().val, 1000, cpu()).scalars["loss"]
+    expected = evaluate(task, toy_data().val, 1000).scalars["loss"]
     assert float(task.losses(batch)["loss"].detach()) == pytest.approx(expected, rel=1e-6)
 
 
@@ -95,7 +95,7 @@ def test_bits_per_character_count_characters_not_byte_pairs() -> None:
     task = build(Table(torch.zeros(len(symbols), len(symbols))), spec)
     line = task._tokenizer.encode("die Straße ist naß\n")
     tokens = torch.tensor(line * 8 * 8, dtype=torch.int32)  # a whole number of lines in the windows
-    found = evaluate(task, TextSplit(torch.cat([tokens, tokens[:1]]), CONTEXT), 16, cpu()).scalars
+    found = evaluate(task, TextSplit(torch.cat([tokens, tokens[:1]]), CONTEXT), 16).scalars
     bits = math.log2(len(symbols)) * len(line) / len("die Straße ist naß\n")
     assert len(line) < 10
     assert found["bits_per_character"] == pytest.approx(bits, rel=1e-6)
@@ -223,12 +223,12 @@ def test_after_preparing_there_are_baselines_and_samples() -> None:
     task, data = build(random_table()), toy_data()
     (line,) = task.prepare(data)
     assert re.fullmatch(r"baselines \(validation\)   unigram 1.39, bigram 1.\d\d, trigram 1.\d\d nats", line)
-    found = evaluate(task, data.val, 50, cpu())
+    found = evaluate(task, data.val, 50)
     assert set(found.texts) == {"samples"}
     assert [line for line in found.texts["samples"].splitlines() if line.startswith("---")] == [
         f"--- temperature {temperature} ---" for temperature in (0.5, 0.8, 1.0)
     ]
-    full = evaluate(task, data.test, 50, cpu(), full=True)
+    full = evaluate(task, data.test, 50, full=True)
     scalars = full.scalars
     assert full.headline == (
         f"{scalars['loss']:.2f} nats   {scalars['bits_per_character']:.2f} bits/character   "
@@ -247,7 +247,7 @@ def test_a_report_says_when_the_model_loses_to_counting() -> None:
     for name, model in (("ignorant", ignorant), ("knowing", knowing)):
         task = build(model)
         task.prepare(data)
-        reports[name] = evaluate(task, data.test, 50, cpu(), full=True)
+        reports[name] = evaluate(task, data.test, 50, full=True)
     baselines = reports["ignorant"].details["baselines"]
     assert reports["ignorant"].details["loses_to"] == ["bigram", "trigram"]
     shown = ", ".join(f"{name} {loss:.2f}" for name, loss in baselines.items())

@@ -10,7 +10,7 @@ from dlcourse.device import cpu
 from dlcourse.errors import ConfigError, DivergedError
 from dlcourse.optim.optimizers import OPTIMIZERS
 from dlcourse.optim.schedules import SCHEDULERS, Updates
-from dlcourse.optim.step import Descent
+from dlcourse.optim.step import ScheduledOptimizer
 from lab import Lab
 
 EPOCHS, PER_EPOCH = 5, 12
@@ -73,9 +73,9 @@ def test_step_drops_with_the_first_update_of_an_epoch(accumulate: int, every: in
     schedule = SCHEDULERS.build(Choice("step", {"every": 2, "gamma": 0.5}))
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     updates = Updates(epochs, batches, accumulate, every)
-    descent = Descent(optimizer, schedule(updates), cpu(), accumulate=accumulate)
+    descent = ScheduledOptimizer(optimizer, schedule(updates), cpu(), accumulate=accumulate)
     rates = [
-        (epoch, descent.rate)
+        (epoch, descent.lr)
         for epoch in range(epochs)
         for batch in range(batches)
         if (epoch * batches + batch) % every == 0 and descent.step(model(torch.ones(1, 1)).sum())
@@ -130,9 +130,9 @@ def test_nesterov_without_momentum_is_refused() -> None:
         OPTIMIZERS.build(Choice("sgd", {"nesterov": True}))
 
 
-def descend(model: nn.Module, **options: object) -> Descent:
+def descend(model: nn.Module, **options: object) -> ScheduledOptimizer:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    return Descent(optimizer, lambda update: 1.0, cpu(), **options)
+    return ScheduledOptimizer(optimizer, lambda update: 1.0, cpu(), **options)
 
 
 def test_accumulated_halves_equal_one_whole_batch() -> None:

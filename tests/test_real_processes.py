@@ -1,6 +1,7 @@
 """Real processes: killed, told to stop, without disk, without memory, with a defect; short runs of what torture does."""
 
 import contextlib
+import itertools
 import json
 import os
 import resource
@@ -114,16 +115,16 @@ def test_a_defect_leaves_its_traceback_and_the_checkpoint(
     warm: None, running: Callable[..., Process], tmp_path: Path
 ) -> None:
     def have_a_defect() -> None:
-        from dlcourse.training.trainer import Trainer
+        from dlcourse.tasks.task import LossTask
 
-        step = Trainer._train_step
+        original, batches = LossTask.train_step, itertools.count(1)
 
-        def train_step(self: Trainer, *arguments: object) -> None:
-            if self.history.steps == 2:
+        def train_step(self: LossTask, batch: object) -> object:
+            if next(batches) == 3:
                 raise ZeroDivisionError("the defect")
-            step(self, *arguments)
+            return original(self, batch)
 
-        Trainer._train_step = train_step
+        LossTask.train_step = train_step
 
     words, run, other = [*TRAINING, "trainer.checkpoint.steps=1"], tmp_path / "run", tmp_path / "other"
     process = running([*words, "run.dir=run"], tmp_path, have_a_defect)

@@ -131,9 +131,7 @@ VALUES = DataSpec("two", (3,), 2, "value")
 def regression(targets: torch.Tensor, **options: object) -> tuple[Task, TensorSplit, nn.Module]:
     torch.manual_seed(0)
     model = nn.Linear(3, targets.shape[1])
-    task = TASKS.build(
-        Choice("regression", options), model=model, spec=VALUES, device=cpu(), descend=lambda module: None
-    )
+    task = TASKS.build(Choice("regression", options), model=model, spec=VALUES, device=cpu())
     split = TensorSplit(torch.randn(len(targets), 3), targets)
     task.prepare(Data(VALUES, split, split, split))
     return task, split, model
@@ -147,7 +145,7 @@ def test_outputs_of_different_units_count_alike_in_training_and_say_how_r2_avera
     torch.testing.assert_close(losses["objective"], nn.functional.mse_loss(model(split.inputs), standardized))
     predicted = (model(split.inputs) * targets.std(0, correction=0) + targets.mean(0)).detach()
     torch.testing.assert_close(losses["loss"], nn.functional.mse_loss(predicted, targets))
-    found = evaluate(task, split, 7, cpu(), full=True)
+    found = evaluate(task, split, 7, full=True)
     assert found.scalars["r2"] == pytest.approx(r2_score(targets, predicted, multioutput="variance_weighted"), abs=1e-5)
     assert found.headline.endswith(" (of all 2 outputs, weighted by their variance)")
 

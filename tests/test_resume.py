@@ -25,13 +25,14 @@ from torch import nn
 from dlcourse.cli.main import main
 from dlcourse.config.run_config import RunConfig
 from dlcourse.device import Device
-from dlcourse.optim.step import Descent
+from dlcourse.optim.step import ScheduledOptimizer
 from dlcourse.runs.find import find_started
 from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.resume import find_same, look
 from dlcourse.signals import StoppedError
 from dlcourse.training import session
 from dlcourse.training.trainer import Trainer
+from hooks import after_step
 from torture.families import family
 from torture.same import differences
 from torture.warm import TINY, TINY_CNN, compose, last_of_each
@@ -54,7 +55,7 @@ class Bench:
         self._capsys.readouterr()
         with self._monkeypatch.context() as patch:
             if stop_at is not None:
-                patch.setattr(Trainer, "_train_step", _stopping(stop_at, getattr(signal, signal_name)))
+                after_step(patch, stop_at, lambda: signal.raise_signal(getattr(signal, signal_name)))
             code = main(list(last_of_each([str(word) for word in words])))
         self.out, self.err = self._capsys.readouterr()
         return code
@@ -68,17 +69,6 @@ class Bench:
         """The folder of a training that was told to stop within a step."""
         assert self("train", *words, f"run.dir={run}", stop_at=step) == 143, self.err
         return Path(run)
-
-
-def _stopping(step: int, number: int) -> Callable[[Trainer, object], None]:
-    trains = Trainer._train_step
-
-    def train_step(self: Trainer, batch: object) -> None:
-        trains(self, batch)  # type: ignore[arg-type]
-        if self.history.steps == step:
-            signal.raise_signal(number)
-
-    return train_step
 
 
 @pytest.fixture
@@ -99,7 +89,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dlcourse.runs.logger.to_image", lambda picture: np.zeros((4, 4, 3), np.uint8))
         assert main(["train", *MLP, f"run.dir={folder / 'whole'}"]) == 0
-        patch.setattr(Trainer, "_train_step", _stopping(17, signal.SIGTERM))
+        after_step(patch, 17, lambda: signal.raise_signal(signal.SIGTERM))
         assert main(["train", *MLP, f"run.dir={folder / 'stopped'}"]) == 143
     return folder
 
@@ -214,7 +204,7 @@ def test_not_lost_on_resume(state: str, bench: Bench, warm: Path, monkeypatch: p
     config = dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, checkpoint=never))
     session.run(at(config, "whole"), [])
     with monkeypatch.context() as patch, pytest.raises(StoppedError):
-        patch.setattr(Trainer, "_train_step", _stopping(stops[0], signal.SIGTERM))
+        after_step(patch, stops[0], lambda: signal.raise_signal(signal.SIGTERM))
         session.run(at(config, "run"), [])
     for step in stops[1:]:
         assert bench("resume", "run", stop_at=step) == 143, bench.err
@@ -229,10 +219,10 @@ def at(config: RunConfig, folder: str) -> RunConfig:
 def test_not_lost_on_resume_the_scale_of_float16_gradients() -> None:
     device = Device(torch.device("cpu"), "float16")
 
-    def descent(module: nn.Module) -> Descent:
-        return Descent(torch.optim.Adam(module.parameters(), lr=0.01), lambda update: 1.0, device)
+    def descent(module: nn.Module) -> ScheduledOptimizer:
+        return ScheduledOptimizer(torch.optim.Adam(module.parameters(), lr=0.01), lambda update: 1.0, device)
 
-    def steps(descent: Descent, module: nn.Module, count: int) -> None:
+    def steps(descent: ScheduledOptimizer, module: nn.Module, count: int) -> None:
         for _ in range(count):
             descent.step(module(torch.ones(2, 3)).square().mean())
 
@@ -484,18 +474,6 @@ def test_other_line_ends_in_the_log_cost_nothing(bench: Bench, runs: Path) -> No
     assert differences(run, runs / "whole") == []
 
 
-def meddling(step: int, meddle: Callable[[], object]) -> Callable[[Trainer, object], None]:
-    """A training step, within which somebody else does something to the run folder."""
-    trains = Trainer._train_step
-
-    def train_step(self: Trainer, batch: object) -> None:
-        trains(self, batch)  # type: ignore[arg-type]
-        if self.history.steps == step:
-            meddle()
-
-    return train_step
-
-
 GONE = "dlcourse: error: the run folder run was removed, moved or replaced while this run was using it; "
 
 
@@ -506,7 +484,7 @@ def test_a_folder_that_is_moved_while_training_is_noticed_at_the_next_save(
 ) -> None:
     words = ("resume", copied(runs / "stopped")) if resumed else ("train", *MLP, "run.dir=run")
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_train_step", meddling(19, lambda: Path("run").rename("elsewhere")))
+        after_step(patch, 19, lambda: Path("run").rename("elsewhere"))
         assert bench(*words) == 3
     assert GONE in bench.err and "is safe" not in bench.err
     assert not Path("run").exists()
@@ -524,9 +502,7 @@ def test_nothing_is_written_into_another_run_that_took_the_folder(
         shutil.copytree(runs / "whole", "run")
 
     with monkeypatch.context() as patch:
-        patch.setattr(
-            Trainer, "_train_step", meddling(8, replace)
-        )  # the next to be written is the first epoch's report
+        after_step(patch, 8, replace)  # the next to be written is the first epoch's report
         assert bench("train", *MLP, *BY_HAND, "seed=1", "run.dir=run") == 3
     assert GONE in bench.err
     theirs = {name: found for name, found in hashes(Path("run")).items() if not name.startswith("events.")}
@@ -546,7 +522,7 @@ def test_a_log_that_is_lost_while_training_is_noticed_once_the_step_is_safe(
     meddle: Callable[[Path], object], bench: Bench, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_train_step", meddling(20, lambda: meddle(Path("run/metrics.jsonl"))))
+        after_step(patch, 20, lambda: meddle(Path("run/metrics.jsonl")))
         assert bench("train", *MLP, "run.dir=run") == 3
     (line,) = bench.err.splitlines()
     assert line.startswith("dlcourse: error: run/metrics.jsonl was removed, replaced or changed while the run was ")

@@ -10,8 +10,8 @@ from torch import nn
 from dlcourse.console import Console
 from dlcourse.device import cpu
 from dlcourse.optim.schedules import SCHEDULERS
-from dlcourse.optim.step import Descent
-from dlcourse.training.build import build_data, build_task, planned_rate
+from dlcourse.optim.step import ScheduledOptimizer
+from dlcourse.training.build import build_data, build_task, planned_lr
 from dlcourse.training.evaluate import steps_per_epoch
 from torture.warm import TINY, compose
 
@@ -24,7 +24,7 @@ GAN = ("data=ring", "data.size=200", "model=gan", "model.hidden=[4]", "model.lat
 def test_an_update_moves_the_weights_by_its_own_place_in_the_schedule(accumulate: int) -> None:
     """The first by the schedule's value at 0; gradients on the way to an update move nothing."""
     weight, factors = nn.Parameter(torch.zeros(())), [1.0, 0.5, 0.125, 2.0]
-    descent = Descent(torch.optim.SGD([weight], lr=0.5), factors.__getitem__, cpu(), accumulate=accumulate)
+    descent = ScheduledOptimizer(torch.optim.SGD([weight], lr=0.5), factors.__getitem__, cpu(), accumulate=accumulate)
     moves = []
     for _ in range(len(factors) * accumulate):
         before = weight.item()
@@ -47,8 +47,8 @@ def rates(*words: str) -> tuple[list[float], list[float]]:
     for epoch in range(1, EPOCHS + 1):
         for batch in data.train.batches(16, epoch=epoch):
             task.train_step(batch)
-            found.append(task.rate / 0.001)
-    return found, [planned_rate(config, data, step) / 0.001 for step in range(EPOCHS * BATCHES)]
+            found.append(task.lr / 0.001)
+    return found, [planned_lr(config, data, step) / 0.001 for step in range(EPOCHS * BATCHES)]
 
 
 def expected(accumulate: int, every: int, factor: Callable[[int], float]) -> list[float]:

@@ -13,8 +13,8 @@ from dlcourse.errors import ConfigError
 from dlcourse.models.transformer import Transformer
 from dlcourse.plots import AccuracyByLength, AttentionMap, to_image
 from dlcourse.spec import Batch, DataSpec
+from dlcourse.tasks.generative_task import SampleRequest
 from dlcourse.tasks.seq2seq import SequenceToSequence
-from dlcourse.tasks.task import SampleRequest
 from dlcourse.tokens import END, PAD, SPECIAL, START
 from lab import report
 
@@ -54,7 +54,7 @@ class Copier(nn.Module):
 
 
 def task(model: nn.Module, spec: DataSpec = SPEC) -> SequenceToSequence:
-    return SequenceToSequence(model.eval(), spec, CPU, lambda module: None)
+    return SequenceToSequence(model.eval(), spec, CPU)
 
 
 def rows(*texts: str, end: bool = False) -> Tensor:

@@ -29,14 +29,14 @@ VALUES = DataSpec("numbers", (3,), 2, "value")
 
 
 def build(name: str, model: nn.Module, spec: DataSpec, **options: object) -> Task:
-    return TASKS.build(Choice(name, options), model=model, spec=spec, device=cpu(), descend=lambda module: None)
+    return TASKS.build(Choice(name, options), model=model, spec=spec, device=cpu())
 
 
 def test_a_full_classification_report_agrees_with_scikit_learn() -> None:
     torch.manual_seed(0)
     inputs, targets = torch.randn(203, 3), torch.randint(0, 4, (203,))
     model = nn.Linear(3, 4)
-    report = evaluate(build("classification", model, CLASSES), TensorSplit(inputs, targets), 50, cpu(), full=True)
+    report = evaluate(build("classification", model, CLASSES), TensorSplit(inputs, targets), 50, full=True)
     probabilities = model(inputs).softmax(1).detach().double().numpy()
     guesses = probabilities.argmax(1)
     assert report.scalars["accuracy"] == pytest.approx(metrics.accuracy_score(targets, guesses))
@@ -59,7 +59,7 @@ def test_top_k_is_told_only_where_there_are_more_classes(num_classes: int, top_k
     torch.manual_seed(0)
     split = TensorSplit(torch.randn(20, 3), torch.arange(20) % num_classes)
     task = build("classification", nn.Linear(3, num_classes), spec, top_k=top_k)
-    report = evaluate(task, split, 7, cpu(), full=True)
+    report = evaluate(task, split, 7, full=True)
     assert (f"top{top_k}" in report.scalars) == shown
     assert ("top-" in "\n".join([report.headline, *report.highlights, *report.lines])) == shown
 
@@ -77,7 +77,7 @@ def test_the_boundary_has_x1_to_the_right_and_x2_upwards() -> None:
     points = torch.cartesian_prod(torch.linspace(-8, 8, 9), torch.linspace(-2, 2, 5))
     model = Above()
     split = TensorSplit(points, model(points).argmax(1))
-    report = evaluate(build("classification", model, spec), split, 50, cpu(), full=True)
+    report = evaluate(build("classification", model, spec), split, 50, full=True)
     picture = report.pictures["decision_boundary"]
     assert np.array_equal(picture.points, points)
     for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1), (120, 40), (60, 150)):
@@ -97,7 +97,7 @@ def test_one_logit_is_the_probability_of_the_second_class() -> None:
     spec = DataSpec("two", (3,), 2, "class", ("no", "yes"))
     torch.manual_seed(0)
     model, inputs, targets = nn.Linear(3, 1), torch.randn(60, 3), torch.randint(0, 2, (60,))
-    report = evaluate(build("classification", model, spec), TensorSplit(inputs, targets), 7, cpu())
+    report = evaluate(build("classification", model, spec), TensorSplit(inputs, targets), 7)
     second = model(inputs)[:, 0].sigmoid().detach().double().numpy()
     assert report.scalars["accuracy"] == metrics.accuracy_score(targets, second > 0.5)
     assert report.scalars["loss"] == pytest.approx(metrics.log_loss(targets, second), rel=1e-5)
@@ -117,7 +117,7 @@ def test_classes_without_examples_are_named_and_not_averaged() -> None:
     inputs, targets = torch.randn(60, 3), torch.randint(0, 3, (60,))  # none of class d
     model = nn.Linear(3, 4)
     nn.init.normal_(model.weight)
-    report = evaluate(build("classification", model, CLASSES), TensorSplit(inputs, targets), 50, cpu(), full=True)
+    report = evaluate(build("classification", model, CLASSES), TensorSplit(inputs, targets), 50, full=True)
     guesses = model(inputs).argmax(1)
     assert int((guesses == 3).sum()) > 0
     expected = metrics.precision_recall_fscore_support(targets, guesses, labels=[0, 1, 2], average="macro")[:3]
@@ -125,7 +125,7 @@ def test_classes_without_examples_are_named_and_not_averaged() -> None:
     assert report.details["classes"]["d"] == {"precision": None, "recall": None, "f1": None, "support": 0}
     assert report.highlights[-1] == "left out of the averages, as they have no examples here: 'd'"
     assert report.lines[4].split() == ["d", "-", "-", "-", "0"]
-    every = evaluate(build("classification", model, CLASSES), TensorSplit(inputs, guesses), 50, cpu(), full=True)
+    every = evaluate(build("classification", model, CLASSES), TensorSplit(inputs, guesses), 50, full=True)
     assert not any("left out" in line for line in every.highlights)
 
 
@@ -189,7 +189,7 @@ def test_what_is_evaluated_is_the_cross_entropy_without_label_smoothing(classes:
     model = nn.Linear(3, 1 if classes == 2 else classes)
     split = TensorSplit(torch.randn(50, 3), torch.arange(50) % classes)
     plain, smooth = (
-        evaluate(build("classification", model, spec, label_smoothing=smoothing), split, 20, cpu()).scalars["loss"]
+        evaluate(build("classification", model, spec, label_smoothing=smoothing), split, 20).scalars["loss"]
         for smoothing in (0.0, 0.3)
     )
     assert smooth == plain

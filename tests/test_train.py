@@ -97,7 +97,7 @@ def test_a_row_of_the_console_fits_a_terminal(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, words: list[str], metric: str
 ) -> None:
     clock = count(0.0, 1000.0)  # every epoch takes many minutes
-    monkeypatch.setattr("dlcourse.training.trainer.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr("dlcourse.training.meters.time", SimpleNamespace(perf_counter=lambda: next(clock)))
     data = [] if words[0].startswith("data=") else ["data=digits", "data.subset=100"]
     lab.train(*data, *words, "trainer.epochs=2", "optimizer.lr=1.234e-5")
     head, *rows = (line for line in lab.out.splitlines() if re.match("epoch|    [12] ", line))

@@ -10,7 +10,6 @@ from dlcourse.console import Console, format_metric, format_seconds
 from dlcourse.data.split import TensorSplit
 from dlcourse.device import cpu
 from dlcourse.errors import DivergedError
-from dlcourse.optim.step import Descent
 from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.logger import Logger
@@ -20,7 +19,9 @@ from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tasks.classification import Classification
 from dlcourse.training.evaluate import evaluate, steps_per_epoch
 from dlcourse.training.history import History
+from dlcourse.training.progress import Progress
 from dlcourse.training.trainer import Trainer
+from plain_sgd import plain_sgd
 
 SPEC = DataSpec("toy", (4,), 2, "class", ("no", "yes"))
 
@@ -48,15 +49,12 @@ def fit(
     config = TrainerConfig(**({"epochs": 4, "batch_size": 16, "eval_batch_size": 10} | options))
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 2))
-
-    def descend(module: nn.Module, *, every: int = 1) -> Descent:
-        return Descent(torch.optim.SGD(module.parameters(), lr=lr), lambda update: 1.0, cpu())
-
-    task = make_task(model, SPEC, cpu(), descend, top_k=1)
-    weights = folder / "w.safetensors"
+    task = make_task(model, SPEC, cpu(), top_k=1)
+    task.start(plain_sgd(lr))
     with Logger(RunFolder(folder)) as logger, Stop() as stop:
-        saver = Saver(checkpoints_of(RunFolder(folder)), config.checkpoint, logger, weights, {})
-        trainer = Trainer(task, data or make_data(), config, cpu(), logger, Console(quiet=True), weights, saver, stop)
+        saver = Saver(checkpoints_of(RunFolder(folder)), config.checkpoint, logger, folder / "w.safetensors", {})
+        progress = Progress(Console(quiet=True), task, config, total_steps=0)
+        trainer = Trainer(task, data or make_data(), config, logger=logger, saver=saver, progress=progress, stop=stop)
         return trainer.fit(), model
 
 
@@ -78,20 +76,20 @@ def test_the_same_seed_gives_the_same_bits_whatever_is_logged_and_measured(tmp_p
 
 def test_evaluating_leaves_the_random_state_and_the_mode_alone() -> None:
     model = nn.Sequential(nn.Linear(4, 2), nn.Dropout(0.5))
-    task = Classification(model, SPEC, cpu(), lambda module: None)
+    task = Classification(model, SPEC, cpu())
     before = torch.random.get_rng_state()
-    first = evaluate(task, make_data().val, 10, cpu()).scalars
+    first = evaluate(task, make_data().val, 10).scalars
     assert torch.equal(torch.random.get_rng_state(), before)
     assert model.training
-    assert evaluate(task, make_data().val, 64, cpu()).scalars == pytest.approx(first)
+    assert evaluate(task, make_data().val, 64).scalars == pytest.approx(first)
 
 
 def test_the_best_epoch_on_validation_is_kept_or_the_last(tmp_path: Path) -> None:
     history, model = fit(tmp_path / "best", lr=3.0, epochs=8)
     accuracies = history.series["val/accuracy"]
     assert history.kept_epoch == 1 + accuracies.index(max(accuracies))
-    task = Classification(model, SPEC, cpu(), lambda module: None)
-    assert evaluate(task, make_data().val, 10, cpu()).scalars["accuracy"] == max(accuracies)
+    task = Classification(model, SPEC, cpu())
+    assert evaluate(task, make_data().val, 10).scalars["accuracy"] == max(accuracies)
     assert fit(tmp_path / "last", lr=3.0, epochs=8, weights="last")[0].kept_epoch == 8
 
 

@@ -5,19 +5,18 @@ import copy
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from dlcourse.cli.main import main
 from dlcourse.data.split import TensorSplit
 from dlcourse.device import cpu
 from dlcourse.models.cnn import CNN
-from dlcourse.optim.step import Descent
 from dlcourse.runs.reopen import read_spec
 from dlcourse.spec import DataSpec
 from dlcourse.tasks.classification import Classification
 from dlcourse.training.evaluate import evaluate
 from dlcourse.training.transfer import freeze
 from lab import Lab
+from plain_sgd import plain_sgd
 
 TINY = ["data=digits", "trainer.epochs=1", "trainer.weights=last"]
 
@@ -75,18 +74,15 @@ def cnn_on_other_data(frozen: tuple[str, ...] = ("blocks.*",)) -> Classification
     for _ in range(20):
         model(torch.randn(24, 1, 8, 8))
     freeze(model, frozen)
-
-    def descend(module: nn.Module, *, every: int = 1) -> Descent:
-        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        return Descent(torch.optim.SGD(trained, lr=0.01), lambda update: 1.0, cpu())
-
-    return Classification(model, spec, cpu(), descend, top_k=1)
+    task = Classification(model, spec, cpu(), top_k=1)
+    task.start(plain_sgd())
+    return task
 
 
 def is_tested_as_trained(task: Classification, split: TensorSplit) -> bool:
     """Whether the loss of a training step is that of an evaluation on the same examples."""
     (batch,) = split.batches(len(split))
-    tested = evaluate(task, split, 7, cpu()).scalars["loss"]
+    tested = evaluate(task, split, 7).scalars["loss"]
     task.model.train()
     return float(task.train_step(batch)["loss"].detach()) == pytest.approx(tested, rel=1e-5)
 

@@ -16,8 +16,8 @@ from dlcourse.models.autoencoder import VAE, Autoencoder
 from dlcourse.plots import ImageSheet, KLPerDimension, LatentScatter, to_image
 from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tasks import TASKS
+from dlcourse.tasks.generative_task import Generative, SampleRequest
 from dlcourse.tasks.latent_codes import principal_plane
-from dlcourse.tasks.task import SampleRequest
 from dlcourse.tasks.variational import Variational, kl_per_dimension
 from dlcourse.training.evaluate import evaluate
 from lab import Lab, report
@@ -28,9 +28,9 @@ POINTS = DataSpec("points", (2,), 2, class_names=("a", "b"))
 
 
 class Resting:
-    """A descent that never moves."""
+    """An optimizer that never moves."""
 
-    rate = 0.0
+    lr = 0.0
 
     def step(self, loss: torch.Tensor) -> None:
         assert loss.ndim == 0
@@ -39,9 +39,8 @@ class Resting:
 def build(spec: DataSpec, latent: int = 3, **options: object) -> Variational:
     torch.manual_seed(0)
     model = VAE(spec, hidden=(8,), latent=latent)
-    task = TASKS.build(
-        Choice("variational", options), model=model, spec=spec, device=cpu(), descend=lambda m: Resting()
-    )
+    task = TASKS.build(Choice("variational", options), model=model, spec=spec, device=cpu())
+    task.start(lambda module, every=1: Resting())
     assert isinstance(task, Variational)
     return task
 
@@ -91,7 +90,7 @@ def test_what_has_no_code_is_refused(name: str, spec: DataSpec, options: dict) -
 def test_tasks_refuse_other_models_and_probabilities_of_what_is_no_pixel() -> None:
     for name in ("variational", "reconstruction"):
         with pytest.raises(ConfigError, match=rf"^task '{name}' needs .*; use model="):
-            TASKS.build(Choice(name), model=nn.Linear(2, 2), spec=POINTS, device=cpu(), descend=lambda m: Resting())
+            TASKS.build(Choice(name), model=nn.Linear(2, 2), spec=POINTS, device=cpu())
     with pytest.raises(ConfigError, match=r"^task 'variational' needs images .*; use task.likelihood=gaussian$"):
         build(POINTS, likelihood="bernoulli")
 
@@ -119,13 +118,13 @@ def test_surprise_is_the_distributions() -> None:
 @pytest.mark.parametrize(("spec", "beta"), [(IMAGES, 4.0), (TABLE, 1.0)])
 def test_the_terms_of_an_evaluation_add_up_whatever_beta_and_batches_are(spec: DataSpec, beta: float) -> None:
     task, split = build(spec, beta=beta), split_of(spec, 23)
-    scalars = evaluate(task, split, 23, cpu()).scalars
+    scalars = evaluate(task, split, 23).scalars
     assert scalars["loss"] == scalars["reconstruction"] + scalars["kl"]
     seen = spec.to_pixels(split.inputs) if spec.is_image else split.inputs
     assert scalars["kl"] == pytest.approx(kl_per_dimension(*task.model.encode(seen)).sum(1).mean().item(), rel=1e-5)
-    assert evaluate(task, split, 7, cpu()).scalars["kl"] == pytest.approx(scalars["kl"], rel=1e-6)
+    assert evaluate(task, split, 7).scalars["kl"] == pytest.approx(scalars["kl"], rel=1e-6)
     assert ("bits_per_dim" in scalars) == spec.is_image
-    assert "bits_per_dim" not in evaluate(build(spec, likelihood="gaussian"), split, 23, cpu()).scalars
+    assert "bits_per_dim" not in evaluate(build(spec, likelihood="gaussian"), split, 23).scalars
     if spec.is_image:
         assert scalars["bits_per_dim"] == pytest.approx(scalars["loss"] / 30 / math.log(2))
 
@@ -168,16 +167,16 @@ def test_a_collapsed_model_has_no_active_unit() -> None:
     with torch.no_grad():
         task.model.mean.weight.zero_()
         task.model.log_variance.weight.zero_()
-    assert evaluate(task, split, 20, cpu()).scalars["active_units"] == 0
+    assert evaluate(task, split, 20).scalars["active_units"] == 0
     with torch.no_grad():
         task.model.mean.weight[1] = 100.0
-    result = evaluate(task, split, 20, cpu(), full=True)
+    result = evaluate(task, split, 20, full=True)
     assert result.scalars["active_units"] == 1
     assert [row[0] for row in result.tables["kl_per_dimension"] if row[3] == 1] == [2]
 
 
 def test_a_full_report_has_pictures_that_draw() -> None:
-    result = evaluate(build(IMAGES, latent=2, samples=2), split_of(IMAGES, 30), 30, cpu(), full=True)
+    result = evaluate(build(IMAGES, latent=2, samples=2), split_of(IMAGES, 30), 30, full=True)
     expected = {"samples", "reconstructions", "kl_per_dimension", "codes", "traversals", "manifold"}
     assert set(result.pictures) == expected
     originals = np.asarray(result.pictures["reconstructions"].images)[0]
@@ -195,7 +194,7 @@ def test_a_table_is_seen_at_mean_zero_and_deviation_one_and_made_in_its_own_unit
     with torch.no_grad():
         for parameter in task.model.parameters():
             parameter.zero_()
-    scalars = evaluate(task, split, 100, cpu()).scalars
+    scalars = evaluate(task, split, 100).scalars
     assert scalars["loss"] == pytest.approx(math.log(2 * math.pi) + 1, abs=1e-4)  # the entropy of two standard normals
     with torch.no_grad():
         made = task.make(torch.zeros(4000, 3))
@@ -235,16 +234,15 @@ def test_the_plane_of_codes_is_that_of_scikit_learn() -> None:
 def test_an_autoencoder_is_measured_in_squared_pixels() -> None:
     torch.manual_seed(0)
     model, split = Autoencoder(IMAGES, hidden=(8,), latent=3), split_of(IMAGES, 21)
-    task = TASKS.build(Choice("reconstruction"), model=model, spec=IMAGES, device=cpu(), descend=lambda m: Resting())
-    scalars = evaluate(task, split, 4, cpu(), full=True).scalars
+    task = TASKS.build(Choice("reconstruction"), model=model, spec=IMAGES, device=cpu())
+    scalars = evaluate(task, split, 4, full=True).scalars
     pixels = IMAGES.to_pixels(split.inputs).double()
     errors = (model(pixels.float()).double() - pixels).square().sum().item()
     assert scalars["loss"] == pytest.approx(errors / pixels.numel(), rel=1e-5)
     spread = (pixels - pixels.mean(0)).square().sum().item()
     assert scalars["explained"] == pytest.approx(1 - errors / spread, rel=1e-4)
     assert task.losses(next(split.batches(21)))["loss"].item() == pytest.approx(scalars["loss"], rel=1e-5)
-    with pytest.raises(ConfigError, match="train model=vae instead"):
-        task.sample(SampleRequest())
+    assert not isinstance(task, Generative)
 
 
 def test_pictures_show_what_they_were_given() -> None:

@@ -50,9 +50,9 @@ class Device:
             return contextlib.nullcontext()
         return torch.autocast(self.torch_device.type, dtype=getattr(torch, self.precision))
 
-    def scaler(self) -> torch.amp.GradScaler | None:
-        """The scaler that float16 gradients need so that they do not underflow."""
-        return torch.amp.GradScaler(self.torch_device.type) if self.precision == "float16" else None
+    def scaler(self) -> torch.amp.GradScaler:
+        """The scaler that float16 gradients need so that they do not underflow; for others it changes nothing."""
+        return torch.amp.GradScaler(self.torch_device.type, enabled=self.precision == "float16")
 
     @contextlib.contextmanager
     def forked_random_state(self) -> Iterator[None]:

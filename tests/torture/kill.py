@@ -24,8 +24,9 @@ from dlcourse.cli import resume
 from dlcourse.config.run_config import RunConfig
 from dlcourse.errors import ConfigError
 from dlcourse.optim.ema import MovingAverage
-from dlcourse.optim.step import Descent
+from dlcourse.optim.step import ScheduledOptimizer
 from dlcourse.runs.find import find_started
+from dlcourse.runs.saver import Saver
 from dlcourse.tasks.variational import Variational
 from dlcourse.training import session, trainer
 from dlcourse.training.trainer import Trainer
@@ -222,16 +223,16 @@ def kill_often(reference: Reference, place: Path, chance: random.Random, times: 
 def kill_at(step: int, reference: Reference, place: Path) -> None:
     """Train until that step is done, and be killed there."""
 
-    def train_step(self: Trainer, batch: Any) -> None:
-        trains(self, batch)
-        if self.history.steps == step:
+    def is_due(self: Saver, done: int) -> bool:
+        if done == step:
             os.kill(os.getpid(), signal.SIGKILL)
+        return asks(self, done)
 
     def train_until() -> None:
-        Trainer._train_step = train_step  # type: ignore[method-assign]
+        Saver.is_due = is_due  # type: ignore[method-assign]
         start(reference.config, place)
 
-    trains = Trainer._train_step
+    asks = Saver.is_due
     place.parent.mkdir(exist_ok=True)
     log = place.with_suffix(".log")
     assert wait(in_child(train_until, log)) == -signal.SIGKILL, log.read_text()[-1500:]
@@ -290,15 +291,15 @@ Place = tuple[str, int | Callable[[Reference], int]]
 CONTROLS: dict[str, tuple[Callable[[], contextlib.AbstractContextManager[None]], list[Place]]] = {
     "no random state": (_no_random_state, [("mlp", 10), ("vae", 15), ("gan", 16), ("diffusion", 9)]),
     "no optimizer state": (
-        _without(Descent, lambda state: state | {"optimizer": [{} for _ in state["optimizer"]]}),
+        _without(ScheduledOptimizer, lambda state: state | {"optimizer": [{} for _ in state["optimizer"]]}),
         [("mlp", 10), ("cnn", 15), ("polynomial", 9), ("frozen", 16)],
     ),
     "no scheduler position": (
-        _without(Descent, lambda state: state | {"backwards": 0}),
+        _without(ScheduledOptimizer, lambda state: state | {"backwards": 0}),
         [("mlp", 10), ("cnn", 15), ("regression", 9), ("diffusion", 22)],
     ),
     "no gradients on the way": (
-        _without(Descent, lambda state: state | {"gradients": [], "backwards": state["backwards"] // 4 * 4}),
+        _without(ScheduledOptimizer, lambda state: state | {"gradients": [], "backwards": state["backwards"] // 4 * 4}),
         [("accumulate", 10), ("accumulate", 15), ("accumulate", 24)],
     ),
     "no count of averages": (

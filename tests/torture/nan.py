@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from dlcourse.cli.main import main
-from dlcourse.optim.step import Descent
+from dlcourse.optim.step import ScheduledOptimizer
 from dlcourse.runs.checkpoints import Checkpoints
 from dlcourse.runs.weights import from_bytes, read_tensors, to_bytes
 from dlcourse.training.trainer import Trainer
@@ -55,7 +55,7 @@ class Poison:
             return f"the gradient became {abs(self.value) if is_clipped else self.value}"
         return f"the loss became {self.value}"
 
-    def apply(self, descent: Descent, loss: Tensor) -> Tensor:
+    def apply(self, descent: ScheduledOptimizer, loss: Tensor) -> Tensor:
         if not self.gradient:
             return loss * self.value
         groups = descent._optimizer.param_groups
@@ -89,9 +89,9 @@ class Watched:
 def train(words: list[str], folder: Path, poison: Poison | None = None) -> Watched:
     """Run the command in this process, with the poison."""
     watched = Watched()
-    step, fit = Descent.step, Trainer.fit
+    step, fit = ScheduledOptimizer.step, Trainer.fit
 
-    def watched_step(self: Descent, loss: Tensor) -> bool:
+    def watched_step(self: ScheduledOptimizer, loss: Tensor) -> bool:
         call = len(watched.before)
         watched.before.append(watched.weights)
         if poison is not None and call == poison.call:
@@ -106,7 +106,7 @@ def train(words: list[str], folder: Path, poison: Poison | None = None) -> Watch
 
     out, err = io.StringIO(), io.StringIO()
     with (
-        mock.patch.object(Descent, "step", watched_step),
+        mock.patch.object(ScheduledOptimizer, "step", watched_step),
         mock.patch.object(Trainer, "fit", watched_fit),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),

@@ -232,7 +232,7 @@ def _watched(sight: Sight, lasting: int = _TRAINING, after: int = 0) -> None:
     """
     from dlcourse import signals
     from dlcourse.runs.checkpoints import Checkpoints
-    from dlcourse.tasks.task import Task
+    from dlcourse.tasks.task import LossTask, Task
     from dlcourse.training import trainer
 
     def wrap(owner: Any, name: str, before: Callable[[], None]) -> None:
@@ -252,7 +252,7 @@ def _watched(sight: Sight, lasting: int = _TRAINING, after: int = 0) -> None:
                 time.sleep(_GLANCE)
             sight.enter(_TRAINING)
 
-    wrap(trainer.Trainer, "_train_step", sight.begin_step)
+    wrap(LossTask, "train_step", sight.begin_step)
     wrap(signals.Stop, "_handle", sight.hear)
     places = {_EVALUATING: (trainer, "evaluate"), _PREPARING: (Task, "prepare"), _SAVING: (Checkpoints, "save")}
     if lasting in places:

@@ -4,7 +4,6 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import nn
 
 from dlcourse.config.paths import conf_dir
 from dlcourse.config.registry import Choice
@@ -13,7 +12,6 @@ from dlcourse.data import DATASETS
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.models import MODELS
-from dlcourse.optim.step import Descent
 from dlcourse.spec import DataSpec
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.task import usual_task
@@ -43,7 +41,7 @@ def trains_on(model: str, spec: DataSpec) -> bool:
     try:
         built = MODELS.build(Choice(model), spec=spec)
         task = Choice(_own_task(model) or usual_task(spec))
-        TASKS.build(task, model=built, spec=spec, device=_DEVICE, descend=_descend)
+        TASKS.build(task, model=built, spec=spec, device=_DEVICE)
     except (ConfigError, *MISFITS):
         return False
     return True
@@ -57,8 +55,3 @@ def _own_task(model: str) -> str | None:
             if group.startswith("override /task"):
                 return str(name)
     return None
-
-
-def _descend(module: nn.Module, *, every: int = 1) -> Descent:
-    """An optimizer that no step is taken with."""
-    return Descent(torch.optim.SGD(module.parameters(), lr=1.0), lambda update: 1.0, _DEVICE)

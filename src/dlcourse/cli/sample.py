@@ -57,7 +57,7 @@ def main(words: list[str]) -> int:
     from dlcourse.cli.train import load_train
 
     load_train().check_entries(config)
-    from dlcourse.tasks.task import SampleRequest
+    from dlcourse.tasks.generative_task import SampleRequest
     from dlcourse.training import sampling
 
     if target is not None:

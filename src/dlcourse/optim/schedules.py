@@ -12,7 +12,7 @@ from typing import Annotated
 from dlcourse.config.options import Count, Positive, Probability, ProperFraction, Range
 from dlcourse.config.registry import Registry
 
-Factor = Callable[[int], float]
+Schedule = Callable[[int], float]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Updates:
         return ((update + 1) * self.accumulate - 1) * self.every // self.batches
 
 
-ScheduleMaker = Callable[[Updates], Factor]
+ScheduleMaker = Callable[[Updates], Schedule]
 
 
 def constant() -> ScheduleMaker:
@@ -67,7 +67,7 @@ def one_cycle(
 ) -> ScheduleMaker:
     """Up from `start` times the learning rate to it during `rise` of the training, then down to `final` (Smith 2018)."""
 
-    def make(updates: Updates) -> Factor:
+    def make(updates: Updates) -> Schedule:
         last, peak = updates.total - 1, rise * updates.total - 1  # the numbers of updates, both from 0
 
         def factor(update: int) -> float:
@@ -83,7 +83,7 @@ def one_cycle(
 def warmup(epochs: Positive = 1.0) -> ScheduleMaker:
     """A straight rise from almost zero to the learning rate, then constant."""
 
-    def make(updates: Updates) -> Factor:
+    def make(updates: Updates) -> Schedule:
         rising = max(1, round(epochs * updates.per_epoch))
         return lambda update: min(1.0, (update + 1) / rising)
 

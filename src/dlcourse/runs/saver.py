@@ -15,7 +15,7 @@ from dlcourse.files import write_durably
 from dlcourse.runs.checkpoints import Checkpoint, Checkpoints
 from dlcourse.runs.folder import STATE
 from dlcourse.runs.logger import Logger
-from dlcourse.runs.weights import from_bytes, to_bytes
+from dlcourse.runs.weights import from_bytes, load_weights, save_weights, to_bytes
 from dlcourse.state_dict import State, load_tensors, pack, unpack
 
 MODEL, TRAINING, KEPT = "model.safetensors", "training.safetensors", "kept.safetensors"
@@ -75,6 +75,14 @@ class Saver:
         cost = self._clock() - started
         self.seconds += cost
         self._next_time = self._time_after(cost)
+
+    def keep_weights(self, model: nn.Module) -> None:
+        """Write the weights of the epoch that is kept, in place of those of an earlier one."""
+        save_weights(model, self._weights)
+
+    def load_kept_weights(self, model: nn.Module) -> None:
+        """Put the kept weights into the model."""
+        load_weights(model, self._weights)
 
     def _time_after(self, cost: float) -> float:
         if self._config.seconds is None:

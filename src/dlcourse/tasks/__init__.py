@@ -4,7 +4,6 @@ from torch import nn
 
 from dlcourse.config.registry import Choice, Registry
 from dlcourse.device import Device
-from dlcourse.optim.step import DescentMaker
 from dlcourse.spec import DataSpec
 from dlcourse.tasks.adversarial import Adversarial
 from dlcourse.tasks.classification import Classification
@@ -25,9 +24,9 @@ def choose(choice: Choice, spec: DataSpec) -> Choice:
     return Choice(name, {option: parameter.default for option, parameter in TASKS.schema(name).items()})
 
 
-def _auto(model: nn.Module, spec: DataSpec, device: Device, descend: DescentMaker) -> Task:
+def _auto(model: nn.Module, spec: DataSpec, device: Device) -> Task:
     """The task that goes with the data set's targets."""
-    return TASKS.build(choose(Choice("auto"), spec), model=model, spec=spec, device=device, descend=descend)
+    return TASKS.build(choose(Choice("auto"), spec), model=model, spec=spec, device=device)
 
 
 TASKS: Registry[Task] = Registry(
@@ -43,5 +42,5 @@ TASKS: Registry[Task] = Registry(
         "seq2seq": SequenceToSequence,
         "diffusion": Diffusion,
     },
-    run_time=("model", "spec", "device", "descend"),
+    run_time=("model", "spec", "device"),
 )

@@ -18,12 +18,12 @@ from dlcourse.errors import ConfigError
 from dlcourse.metrics.generative import SampleScores
 from dlcourse.metrics.report import Report
 from dlcourse.models.gan import GAN
-from dlcourse.optim.step import DescentMaker
+from dlcourse.optim.step import MakeOptimizer, ScheduledOptimizer
 from dlcourse.plots import ImageGrid, Picture, SampledPoints
 from dlcourse.spec import Batch, DataSpec, Split
 from dlcourse.state_dict import State
-from dlcourse.tasks.generative_task import MakingTask
-from dlcourse.tasks.task import SampleRequest, Scalars
+from dlcourse.tasks.generative_task import GenerativeTask, SampleRequest
+from dlcourse.tasks.task import Scalars
 
 AdversarialLoss = Literal["nonsaturating", "wasserstein"]
 Several = Annotated[int, Range(ge=2)]
@@ -35,7 +35,7 @@ _POINTS = 1000
 _BATCH_SIZE = 250
 
 
-class Adversarial(MakingTask):
+class Adversarial(GenerativeTask):
     """Two losses and two optimizers, one for each network of a GAN.
 
     `nonsaturating` is Goodfellow's (2014): cross-entropy for the discriminator, and the generator maximises the logarithm
@@ -52,8 +52,9 @@ class Adversarial(MakingTask):
     with `wasserstein`.
     """
 
-    mode = "min"
-    words: ClassVar[dict[str, str]] = MakingTask.words | {
+    _optimizer: ScheduledOptimizer
+    _critic_optimizer: ScheduledOptimizer
+    words: ClassVar[dict[str, str]] = GenerativeTask.words | {
         "frechet": "Frechet {:.4g}",
         "energy_distance": "energy distance {:.3g}",
     }
@@ -63,7 +64,6 @@ class Adversarial(MakingTask):
         model: nn.Module,
         spec: DataSpec,
         device: Device,
-        descend: DescentMaker,
         loss: AdversarialLoss = "nonsaturating",
         critic_steps: Count = 1,
         gradient_penalty: NonNegative | None = None,
@@ -79,13 +79,10 @@ class Adversarial(MakingTask):
         for name, network in (("generator", model.generator), ("discriminator", model.discriminator)):
             if not any(parameter.requires_grad for parameter in network.parameters()):
                 raise ConfigError(f"freeze leaves nothing of the {name} to train, and task 'adversarial' trains both")
+        super().__init__(model, spec, device)
         self.model: GAN = model
-        self.spec = spec
-        self.device = device
         self.monitor = SampleScores.monitor_for(spec)
         self.main_metric = self.monitor
-        self._descent = descend(model.generator, every=critic_steps)
-        self._critic_descent = descend(model.discriminator)
         self._loss = loss
         self._critic_steps = critic_steps
         self._penalty_weight = _USUAL_PENALTY[loss] if gradient_penalty is None else gradient_penalty
@@ -94,10 +91,14 @@ class Adversarial(MakingTask):
         self._steps = 0
         self._loss_generator = torch.zeros((), device=device.torch_device)
 
+    def start(self, make_optimizer: MakeOptimizer) -> None:
+        self._optimizer = make_optimizer(self.model.generator, every=self._critic_steps)
+        self._critic_optimizer = make_optimizer(self.model.discriminator)
+
     @property
-    def rate(self) -> float:
+    def lr(self) -> float:
         """The learning rate of the generator's latest update."""
-        return self._descent.rate
+        return self._optimizer.lr
 
     def train_step(self, batch: Batch) -> Scalars:
         labels = batch.targets if self.model.is_conditional else None
@@ -109,15 +110,15 @@ class Adversarial(MakingTask):
 
     def state_dict(self) -> State:
         return {
-            "descent": self._descent.state_dict(),
-            "critic_descent": self._critic_descent.state_dict(),
+            "descent": self._optimizer.state_dict(),
+            "critic_descent": self._critic_optimizer.state_dict(),
             "steps": self._steps,
             "loss_generator": self._loss_generator,
         }
 
     def load_state_dict(self, state: State) -> None:
-        self._descent.load_state_dict(state["descent"])
-        self._critic_descent.load_state_dict(state["critic_descent"])
+        self._optimizer.load_state_dict(state["descent"])
+        self._critic_optimizer.load_state_dict(state["critic_descent"])
         self._steps = int(state["steps"])
         self._loss_generator = state["loss_generator"].to(self.device.torch_device)
 
@@ -129,7 +130,7 @@ class Adversarial(MakingTask):
             fake_logits = self.model.discriminator(fake, labels)
         loss = self.discriminator_loss(real_logits, fake_logits, self._real_target)
         penalty = self.penalty(real, fake, labels) if self._penalty_weight else torch.zeros_like(loss)
-        self._critic_descent.step(loss + penalty)
+        self._critic_optimizer.step(loss + penalty)
         return self._critic_scalars(loss, real_logits, fake_logits) | {"penalty": penalty.detach()}
 
     def _train_generator(self, count: int, labels: Tensor | None) -> Tensor:
@@ -137,7 +138,7 @@ class Adversarial(MakingTask):
             with self.device.autocast():
                 logits = self.model.discriminator(self.model.generator(self.model.noise(count), labels), labels)
             loss = self.generator_loss(logits)
-            self._descent.step(loss)
+            self._optimizer.step(loss)
         return loss.detach()
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor, real_target: float = 1.0) -> Tensor:

@@ -21,20 +21,18 @@ from dlcourse.metrics.predictions import (
 )
 from dlcourse.metrics.report import Report
 from dlcourse.models.linear import SoftmaxRegression
-from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import ConfusionMatrix, DecisionBoundary, ImageGrid, Picture, WeightImages
 from dlcourse.spec import Batch, DataSpec, Split
-from dlcourse.tasks.task import LossTask, Scalars, other_task, output_shape, target_words
+from dlcourse.tasks.task import PredictionTask, Scalars, other_task, output_shape, target_words
 
 _NUM_MISTAKES = 25
 _GRID = 200
 _SHOWN_CLASSES = 10
 
 
-class Classification(LossTask):
+class Classification(PredictionTask):
     """One class for each example: cross-entropy on K logits, or binary cross-entropy where the model has one logit."""
 
-    takes_features: ClassVar[bool] = True
     main_metric = "accuracy"
     measured_in_training: ClassVar[bool] = True
 
@@ -43,7 +41,6 @@ class Classification(LossTask):
         model: nn.Module,
         spec: DataSpec,
         device: Device,
-        descend: DescentMaker,
         label_smoothing: Fraction = 0.0,
         top_k: Count = 3,
         monitor: Literal["accuracy", "loss"] = "accuracy",
@@ -60,8 +57,7 @@ class Classification(LossTask):
                 f"task 'classification' needs one output for each of the {spec.num_outputs} classes of data "
                 f"'{spec.name}', and the model's outputs have shape {shape}; use model=softmax, mlp or cnn"
             )
-        super().__init__(model, device, descend)
-        self.spec = spec
+        super().__init__(model, spec, device)
         self.label_smoothing = label_smoothing
         self.top_k = top_k
         self.monitor = monitor

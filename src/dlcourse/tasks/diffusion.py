@@ -19,13 +19,13 @@ from dlcourse.metrics.generative import SampleScores
 from dlcourse.metrics.report import Report
 from dlcourse.models.denoiser import Denoiser
 from dlcourse.optim.ema import MovingAverage
-from dlcourse.optim.step import DescentMaker
+from dlcourse.optim.step import MakeOptimizer, ScheduledOptimizer
 from dlcourse.plots import ImageGrid, Picture, PointStrip, SampledPoints
 from dlcourse.spec import Batch, DataSpec, Split
 from dlcourse.state_dict import State, load_tensors
-from dlcourse.tasks.generative_task import MakingTask
+from dlcourse.tasks.generative_task import GenerativeTask, SampleRequest
 from dlcourse.tasks.noise_schedule import Noising, Sampler, Schedule
-from dlcourse.tasks.task import SampleRequest, Scalars
+from dlcourse.tasks.task import Scalars
 
 Several = Annotated[int, Range(ge=2)]
 
@@ -39,7 +39,7 @@ _STRIP = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 _POINT_LIMIT = 4.0
 
 
-class Diffusion(MakingTask):
+class Diffusion(GenerativeTask):
     """Denoising diffusion with a predicted epsilon and the plain squared error (Ho 2020), for images and points.
 
     Conditional models are steered by classifier-free guidance: while training, `drop_label` of the labels are left out;
@@ -47,9 +47,9 @@ class Diffusion(MakingTask):
     evaluated and kept is a moving average of the weights with the decay `ema`, or where that is 0 the weights themselves.
     """
 
-    monitor = "loss"
-    mode = "min"
-    words: ClassVar[dict[str, str]] = MakingTask.words | {
+    model: Denoiser
+    _optimizer: ScheduledOptimizer
+    words: ClassVar[dict[str, str]] = GenerativeTask.words | {
         "loss": "loss {:.4f}",
         "frechet": "Frechet {:.3g}",
         "energy_distance": "energy distance {:.2g}",
@@ -60,7 +60,6 @@ class Diffusion(MakingTask):
         model: Denoiser,
         spec: DataSpec,
         device: Device,
-        descend: DescentMaker,
         steps: Count = 1000,
         schedule: Schedule = "cosine",
         sampler: Sampler = "ddim",
@@ -77,12 +76,9 @@ class Diffusion(MakingTask):
                 f"task.sample_steps={sample_steps} is more than task.steps={steps}; use task.sample_steps={steps} or less"
             )
         self.main_metric = SampleScores.monitor_for(spec)
-        self.spec = spec
-        self.device = device
         self._network = model
         self._average = MovingAverage(model, ema) if ema else None
-        self.model: Denoiser = self._average.model if self._average else model  # type: ignore[assignment]
-        self._descent = descend(model)
+        super().__init__(self._average.model if self._average else model, spec, device)
         self._noising = Noising.named(schedule, steps).to(device.torch_device)
         self._sampler = sampler
         self._sample_steps = sample_steps
@@ -90,9 +86,12 @@ class Diffusion(MakingTask):
         self._drop_label = drop_label
         self._samples = samples
 
+    def start(self, make_optimizer: MakeOptimizer) -> None:
+        self._optimizer = make_optimizer(self._network)
+
     @property
-    def rate(self) -> float:
-        return self._descent.rate
+    def lr(self) -> float:
+        return self._optimizer.lr
 
     def train_step(self, batch: Batch) -> Scalars:
         clean = self._scaled(batch.inputs)
@@ -102,18 +101,18 @@ class Diffusion(MakingTask):
         with self.device.autocast():
             predicted = self._network(self._noising.add_noise(clean, times, noise), times, labels)
         loss = functional.mse_loss(predicted.float(), noise)
-        if self._descent.step(loss) and self._average is not None:
+        if self._optimizer.step(loss) and self._average is not None:
             self._average.update()
         return {"loss": loss}
 
     def state_dict(self) -> State:
-        state: State = {"descent": self._descent.state_dict()}
+        state: State = {"descent": self._optimizer.state_dict()}
         if self._average is not None:  # `model` is the average; the network that learns is another one
             state |= {"network": self._network.state_dict(), "average": self._average.state_dict()}
         return state
 
     def load_state_dict(self, state: State) -> None:
-        self._descent.load_state_dict(state["descent"])
+        self._optimizer.load_state_dict(state["descent"])
         if self._average is not None:
             tensors = load_tensors(self._network.state_dict(), state["network"], "the network that learns")
             self._network.load_state_dict(tensors)

@@ -13,10 +13,10 @@ from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.metrics.ngrams import NGrams
 from dlcourse.metrics.report import Report
-from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import LossByPosition
 from dlcourse.spec import Batch, Data, DataSpec, Split
-from dlcourse.tasks.task import LossTask, SampleRequest, Scalars, output_shape, target_words, usual_task
+from dlcourse.tasks.generative_task import SampleRequest
+from dlcourse.tasks.task import LossTask, Scalars, output_shape, target_words, usual_task
 from dlcourse.tokens import encode_prompt, tokenizer_of
 
 _TEMPERATURES = (0.5, 0.8, 1.0)
@@ -32,7 +32,7 @@ class Language(LossTask):
     monitor = "loss"
     mode = "min"
 
-    def __init__(self, model: nn.Module, spec: DataSpec, device: Device, descend: DescentMaker) -> None:
+    def __init__(self, model: nn.Module, spec: DataSpec, device: Device) -> None:
         if spec.target != "next":
             raise ConfigError(
                 f"task 'language' needs text to continue, and data '{spec.name}' has {target_words(spec)}; "
@@ -45,8 +45,7 @@ class Language(LossTask):
                 f"task 'language' needs outputs of shape {expected} for data '{spec.name}', a number for each token that "
                 f"may come next, and the model's have shape {shape}; use model=transformer or model=lstm"
             )
-        super().__init__(model, device, descend)
-        self.spec = spec
+        super().__init__(model, spec, device)
         self._tokenizer = tokenizer_of(spec)
         self._ngrams: NGrams | None = None
 

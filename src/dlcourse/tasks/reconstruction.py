@@ -11,10 +11,9 @@ from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.metrics.report import Report
 from dlcourse.models.autoencoder import Autoencoder
-from dlcourse.optim.step import DescentMaker
 from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks.latent_codes import PAIRS, View, code_picture, pair_picture
-from dlcourse.tasks.task import LossTask, SampleRequest, Scalars
+from dlcourse.tasks.task import LossTask, Scalars
 
 
 class Reconstruction(LossTask):
@@ -28,11 +27,10 @@ class Reconstruction(LossTask):
     mode = "min"
     model: Autoencoder
 
-    def __init__(self, model: nn.Module, spec: DataSpec, device: Device, descend: DescentMaker) -> None:
+    def __init__(self, model: nn.Module, spec: DataSpec, device: Device) -> None:
         if not isinstance(model, Autoencoder):
             raise ConfigError("task 'reconstruction' needs an autoencoder; use model=autoencoder")
-        super().__init__(model, device, descend)
-        self.spec = spec
+        super().__init__(model, spec, device)
         self._view = View(model, spec, device)
 
     def prepare(self, data: Data) -> list[str]:
@@ -75,8 +73,3 @@ class Reconstruction(LossTask):
             if scatter is not None:
                 report.pictures["codes"] = scatter
         return report
-
-    def sample(self, request: SampleRequest) -> Report:
-        raise ConfigError(
-            "an autoencoder makes nothing up: it has no distribution to draw codes from; train model=vae instead"
-        )

@@ -4,7 +4,7 @@ N is a number of examples, B a batch size, O the numbers predicted for each.
 """
 
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +16,9 @@ from dlcourse.metrics.predictions import regression_scores
 from dlcourse.metrics.report import Report
 from dlcourse.models.linear import LinearRegression
 from dlcourse.models.target_scale import TargetScale
-from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import FittedCurve, Forecast, PredictedVsTrue
 from dlcourse.spec import Batch, Data, DataSpec, Split
-from dlcourse.tasks.task import LossTask, Scalars, other_task, output_shape, target_words
+from dlcourse.tasks.task import PredictionTask, Scalars, other_task, output_shape, target_words
 
 _LOSSES: dict[str, tuple[Callable[..., Tensor], int]] = {
     "mse": (functional.mse_loss, 2),
@@ -33,7 +32,7 @@ _MAX_TERMS = 10
 _SHOWN_SERIES = 4
 
 
-class Regression(LossTask):
+class Regression(PredictionTask):
     """Numbers for each example: squared, absolute or Huber loss.
 
     The model learns targets that are standardized by the mean and standard deviation of the training set, so that one
@@ -44,7 +43,6 @@ class Regression(LossTask):
     leaves the targets as they are.
     """
 
-    takes_features: ClassVar[bool] = True
     main_metric = "r2"
     monitor = "mse"
     mode = "min"
@@ -54,7 +52,6 @@ class Regression(LossTask):
         model: nn.Module,
         spec: DataSpec,
         device: Device,
-        descend: DescentMaker,
         loss: Literal["mse", "mae", "huber"] = "mse",
         standardize: bool = True,
     ) -> None:
@@ -69,8 +66,7 @@ class Regression(LossTask):
                 f"task 'regression' needs {spec.num_outputs} outputs for data '{spec.name}', and the model's have "
                 f"shape {shape}; use model=linreg or model=mlp"
             )
-        super().__init__(model, device, descend)
-        self.spec = spec
+        super().__init__(model, spec, device)
         self._loss, self._power = _LOSSES[loss]
         self._scale = TargetScale(model, spec.num_outputs, device.torch_device, standardize=standardize)
 

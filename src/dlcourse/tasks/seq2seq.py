@@ -15,10 +15,10 @@ from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.metrics.report import Report
 from dlcourse.models.attention import CrossAttention, record_attention
-from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import AccuracyByLength, AttentionMap
 from dlcourse.spec import Batch, DataSpec, Split
-from dlcourse.tasks.task import LossTask, SampleRequest, Scalars, output_shape, target_words, usual_task
+from dlcourse.tasks.generative_task import SampleRequest
+from dlcourse.tasks.task import LossTask, Scalars, output_shape, target_words, usual_task
 from dlcourse.tokens import END, PAD, SPECIAL, START, encode_prompt, tokenizer_of
 
 _NUM_EXAMPLES = 8
@@ -35,7 +35,7 @@ class SequenceToSequence(LossTask):
     monitor = "accuracy"
     mode = "max"
 
-    def __init__(self, model: nn.Module, spec: DataSpec, device: Device, descend: DescentMaker) -> None:
+    def __init__(self, model: nn.Module, spec: DataSpec, device: Device) -> None:
         if spec.target != "sequence":
             raise ConfigError(
                 f"task 'seq2seq' needs sequences for targets, and data '{spec.name}' has {target_words(spec)}; "
@@ -48,8 +48,7 @@ class SequenceToSequence(LossTask):
                 f"task 'seq2seq' needs outputs of shape {wanted} for data '{spec.name}', and the model's have shape "
                 f"{shape}; use model=transformer"
             )
-        super().__init__(model, device, descend)
-        self.spec = spec
+        super().__init__(model, spec, device)
 
     def losses(self, batch: Batch) -> Scalars:
         logits = self._teacher_forced(batch)  # (B, T, V)

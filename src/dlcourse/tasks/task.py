@@ -1,45 +1,19 @@
 """What the trainer asks of every task, and the convenience for tasks with one loss and one optimizer."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from dlcourse.device import Device
-from dlcourse.errors import ConfigError
+from dlcourse.metrics.means import Means
 from dlcourse.metrics.report import Report
-from dlcourse.optim.step import Descent, DescentMaker
+from dlcourse.optim.step import MakeOptimizer, ScheduledOptimizer
 from dlcourse.spec import Batch, Data, DataSpec, Split, Target
 from dlcourse.state_dict import State
 
 Scalars = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class SampleRequest:
-    """What `dlcourse sample` asks for; None leaves the choice to the task, which refuses what it has no use for.
-
-    `label` is the name of a class, `guidance` the strength of its pull, `steps` those of a reverse diffusion; `prompt`
-    is the text to go on from for `length` tokens, at a `temperature`, among the `top_k` likeliest.
-    """
-
-    count: int | None = None
-    label: str | None = None
-    guidance: float | None = None
-    steps: int | None = None
-    prompt: str | None = None
-    length: int | None = None
-    temperature: float | None = None
-    top_k: int | None = None
-
-    def refuse_all_but(self, *taken: str) -> None:
-        """Raise ConfigError where something is asked for that is not among the `taken`."""
-        for name, value in vars(self).items():
-            if value is not None and name not in taken:
-                flags = ", ".join(f"--{known.replace('_', '-')}" for known in taken)
-                raise ConfigError(f"--{name.replace('_', '-')} has no meaning for this run; it takes {flags}")
 
 
 class Task(ABC):
@@ -48,16 +22,21 @@ class Task(ABC):
     `monitor` names the validation number that picks the best epoch, `mode` says whether more of it is better.
     """
 
-    model: nn.Module
-    monitor: str
-    mode: Literal["max", "min"]
-    main_metric: str
+    monitor: str = "loss"
+    mode: Literal["max", "min"] = "min"
+    main_metric: str = "loss"
     """The number of an evaluation that is shown beside the loss."""
     measured_in_training: ClassVar[bool] = False
     """Whether `train_step` gives the main metric, too."""
 
-    takes_features: ClassVar[bool] = False
-    """Whether the model may stand behind a feature map."""
+    def __init__(self, model: nn.Module, spec: DataSpec, device: Device) -> None:
+        self.model = model
+        self.spec = spec
+        self.device = device
+
+    @abstractmethod
+    def start(self, make_optimizer: MakeOptimizer) -> None:
+        """Make the optimizers that training needs; a task that is only evaluated or sampled from does without."""
 
     def prepare(self, data: Data) -> list[str]:
         """Learn from the data what evaluations will need, before training; returns lines for the console.
@@ -66,16 +45,9 @@ class Task(ABC):
         """
         return []
 
-    def sample(self, request: SampleRequest) -> Report:
-        """What the trained model makes up: a report with pictures or texts. Raises ConfigError."""
-        raise ConfigError(
-            "the model of this run makes nothing up; dlcourse sample takes runs of a vae, gan, diffusion model or a "
-            "language model (data=text)"
-        )
-
     @property
     @abstractmethod
-    def rate(self) -> float:
+    def lr(self) -> float:
         """The learning rate of the latest update."""
 
     @abstractmethod
@@ -88,7 +60,7 @@ class Task(ABC):
 
     @abstractmethod
     def load_state_dict(self, state: State) -> None:
-        """Go on as the task did that gave this state; raises DataError where it was another one's."""
+        """Continue from this state; raises DataError if it is another task's."""
 
     @abstractmethod
     def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
@@ -96,16 +68,9 @@ class Task(ABC):
 
 
 class LossTask(Task):
-    """Abstract: one loss, one optimizer."""
+    """Abstract: one loss, one optimizer. Only `losses` has to be written."""
 
-    def __init__(self, model: nn.Module, device: Device, descend: DescentMaker) -> None:
-        self.model = model
-        self.device = device
-        self._descent: Descent = descend(model)
-
-    @property
-    def rate(self) -> float:
-        return self._descent.rate
+    _optimizer: ScheduledOptimizer
 
     @abstractmethod
     def losses(self, batch: Batch) -> Scalars:
@@ -114,17 +79,43 @@ class LossTask(Task):
         An `objective` among them is minimized in place of the loss, and not logged: the loss in other units.
         """
 
+    def start(self, make_optimizer: MakeOptimizer) -> None:
+        self._optimizer = make_optimizer(self.model)
+
+    @property
+    def lr(self) -> float:
+        return self._optimizer.lr
+
     def train_step(self, batch: Batch) -> Scalars:
         with self.device.autocast():
             losses = self.losses(batch)
-        self._descent.step(losses.pop("objective", losses["loss"]))
+        self._optimizer.step(losses.pop("objective", losses["loss"]))
         return losses
 
     def state_dict(self) -> State:
-        return {"descent": self._descent.state_dict()}
+        return {"descent": self._optimizer.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
-        self._descent.load_state_dict(state["descent"])
+        self._optimizer.load_state_dict(state["descent"])
+
+    def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
+        """The means of `losses` over all examples of the split."""
+        means = Means()
+        for batch in split.batches(batch_size):
+            with self.device.autocast():
+                losses = self.losses(batch)
+            losses.pop("objective", None)
+            means.add({name: value.item() for name, value in losses.items()}, len(batch.targets))
+        scalars = means.values()
+        return Report(scalars, headline="   ".join(f"{name} {value:.4g}" for name, value in scalars.items()))
+
+    def inputs(self, split: Split, batch_size: int) -> Tensor:
+        """The inputs `(N, ...)` of a whole split, in order, on the CPU."""
+        return torch.cat([batch.inputs for batch in split.batches(batch_size)]).cpu()
+
+
+class PredictionTask(LossTask):
+    """Abstract: the model predicts the targets from the inputs, before which any feature map may stand."""
 
     def outputs(self, split: Split, batch_size: int) -> tuple[Tensor, Tensor]:
         """The model's outputs `(N, outputs)` and the targets of a whole split, in order, on the CPU in float32."""
@@ -134,10 +125,6 @@ class LossTask(Task):
                 outputs.append(self.model(batch.inputs).float())
             targets.append(batch.targets)
         return torch.cat(outputs).cpu(), torch.cat(targets).cpu()
-
-    def inputs(self, split: Split, batch_size: int) -> Tensor:
-        """The inputs `(N, ...)` of a whole split, in order, on the CPU."""
-        return torch.cat([batch.inputs for batch in split.batches(batch_size)]).cpu()
 
     def predict(self, inputs: Tensor, batch_size: int) -> Tensor:
         """The model's outputs for inputs on the CPU, in float32 on the CPU."""

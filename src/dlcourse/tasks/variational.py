@@ -15,12 +15,12 @@ from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.metrics.report import Report
 from dlcourse.models.autoencoder import VAE
-from dlcourse.optim.step import DescentMaker
 from dlcourse.plots import ImageSheet, KLPerDimension, SampledPoints
 from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.state_dict import State
+from dlcourse.tasks.generative_task import SampleRequest
 from dlcourse.tasks.latent_codes import PAIRS, View, code_picture, pair_picture
-from dlcourse.tasks.task import LossTask, SampleRequest, Scalars
+from dlcourse.tasks.task import LossTask, Scalars
 
 ACTIVE_VARIANCE = 0.01
 """A dimension is active where its mean has a larger variance over the examples (Burda 2016)."""
@@ -56,7 +56,6 @@ class Variational(LossTask):
         model: nn.Module,
         spec: DataSpec,
         device: Device,
-        descend: DescentMaker,
         beta: NonNegative = 1.0,
         kl_warmup: Whole = 0,
         likelihood: Literal["auto", "bernoulli", "gaussian"] = "auto",
@@ -69,8 +68,7 @@ class Variational(LossTask):
                 f"task 'variational' needs images for task.likelihood=bernoulli, and an example of data '{spec.name}' has "
                 f"shape {spec.input_shape}; use task.likelihood=gaussian"
             )
-        super().__init__(model, device, descend)
-        self.spec = spec
+        super().__init__(model, spec, device)
         self.beta = beta
         self.kl_warmup = kl_warmup
         self.is_bernoulli = spec.is_image and likelihood != "gaussian"

@@ -20,10 +20,10 @@ from dlcourse.models import MODELS
 from dlcourse.models.features import FEATURES
 from dlcourse.optim.optimizers import OPTIMIZERS
 from dlcourse.optim.schedules import SCHEDULERS, Updates
-from dlcourse.optim.step import Descent
+from dlcourse.optim.step import ScheduledOptimizer
 from dlcourse.spec import Batch, Data, Split
 from dlcourse.tasks import TASKS
-from dlcourse.tasks.task import Task
+from dlcourse.tasks.task import PredictionTask, Task
 from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.transfer import freeze, start_from
 
@@ -45,7 +45,7 @@ def check_entries(config: RunConfig) -> None:
     for registry, choice in entries:
         registry.check(choice)
     task: Any = TASKS[config.task.name]
-    if config.features.name != "none" and config.task.name != "auto" and not task.takes_features:
+    if config.features.name != "none" and config.task.name != "auto" and not issubclass(task, PredictionTask):
         raise ConfigError(
             f"features={config.features.name} does not go with task '{config.task.name}'; use features=none, "
             "or a model for task classification or regression"
@@ -67,7 +67,7 @@ def fingerprint(data: Data) -> list[str]:
     return [split.fingerprint() for split in (data.train, data.val, data.test)]
 
 
-def planned_rate(config: RunConfig, data: Data, step: int) -> float:
+def planned_lr(config: RunConfig, data: Data, step: int) -> float:
     """The learning rate of the optimizer's next update after so many steps; 1 for an optimizer without one."""
     schedule = SCHEDULERS.build(config.scheduler)(_updates(config.trainer, data))
     return float(config.optimizer.options.get("lr", 1.0)) * schedule(step // config.trainer.accumulate)
@@ -85,10 +85,12 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console) 
         raise ConfigError(f"trainer.accumulate={accumulate} is more than the {batches} batches of this training")
     make_schedule = SCHEDULERS.build(config.scheduler)
 
-    def descend(module: nn.Module, *, every: int = 1) -> Descent:
+    def make_scheduled(module: nn.Module, *, every: int = 1) -> ScheduledOptimizer:
         schedule = make_schedule(_updates(config.trainer, data, every))
         optimizer = make_optimizer(module)
-        return Descent(optimizer, schedule, device, accumulate=accumulate, clip_norm=config.trainer.clip_norm)
+        return ScheduledOptimizer(
+            optimizer, schedule, device, accumulate=accumulate, clip_norm=config.trainer.clip_norm
+        )
 
     try:
         model = _build_model(config, data, device)
@@ -98,8 +100,9 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console) 
             console.say("start", start_from(model, config.init_from, config.init_skip))
         if config.freeze:
             console.say("freeze", freeze(model, config.freeze))
-        task = TASKS.build(config.task, model=model, spec=data.spec, device=device, descend=descend)
-        evaluate(task, _FirstBatch(data.val), config.trainer.eval_batch_size, device)
+        task = TASKS.build(config.task, model=model, spec=data.spec, device=device)
+        task.start(make_scheduled)
+        evaluate(task, _FirstBatch(data.val), config.trainer.eval_batch_size)
         _try_training_mode(model, data, min(2, batch_size(config.trainer, data)), device)
     except MISFITS as error:
         misfit = (

@@ -3,18 +3,17 @@
 import torch
 
 from dlcourse.config.run_config import TrainerConfig
-from dlcourse.device import Device
 from dlcourse.metrics.report import Report
 from dlcourse.spec import Data, Split
 from dlcourse.tasks.task import Task
 
 
-def evaluate(task: Task, split: Split, batch_size: int, device: Device, *, full: bool = False) -> Report:
+def evaluate(task: Task, split: Split, batch_size: int, *, full: bool = False) -> Report:
     """Measure a task on a split: in evaluation mode, without gradients, and without touching any random state."""
     was_training = task.model.training
     task.model.eval()
     try:
-        with torch.no_grad(), device.forked_random_state():
+        with torch.no_grad(), task.device.forked_random_state():
             return task.evaluate(split, batch_size, full=full)
     finally:
         task.model.train(was_training)

@@ -1,6 +1,8 @@
 """What the epochs of a training brought, and which of them was the best."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 
 @dataclass
@@ -10,7 +12,6 @@ class History:
     epochs: list[int] = field(default_factory=list)
     series: dict[str, list[float]] = field(default_factory=dict)
     steps: int = 0
-    epoch_seconds: float = 0.0
     train_seconds: float = 0.0
     samples_per_second: float = 0.0
     best_score: tuple[float, float] | None = None
@@ -18,6 +19,15 @@ class History:
     since_best: int = 0
     kept_epoch: int = 0
     kept: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "History":
+        """The history that `dataclasses.asdict` was called on; raises TypeError or KeyError if it is none."""
+        for name, initial in asdict(cls()).items():
+            if isinstance(initial, int | float) and not isinstance(state[name], int | float):
+                raise TypeError(f"'{name}' is no number")
+        best = state["best_score"]
+        return cls(**{**state, "best_score": None if best is None else (best[0], best[1])})
 
     def add(self, epoch: int, values: dict[str, float]) -> None:
         """Append the numbers of an evaluation."""

@@ -1,4 +1,8 @@
-"""The numbers of training steps on their way to the log: pending on the device, then summed into means over examples."""
+"""What is measured while training: the numbers of steps, left on the device until they are logged, and the time."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -6,33 +10,38 @@ from torch import Tensor
 from dlcourse.state_dict import State
 
 
-class Means:
-    """Means over examples: sums, divided once."""
+class Stopwatch:
+    """Adds up the seconds in which it runs."""
 
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._size = 0
+    def __init__(self, seconds: float = 0.0) -> None:
+        self._seconds = seconds
+        self._since: float | None = None
 
-    def add(self, values: dict[str, float], size: int) -> None:
-        """Take in the means over `size` examples."""
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value * size
-        self._size += size
+    @property
+    def seconds(self) -> float:
+        """All seconds so far."""
+        return self._seconds + (0.0 if self._since is None else time.perf_counter() - self._since)
 
-    def values(self) -> dict[str, float]:
-        """The means over all examples so far."""
-        return {name: total / self._size for name, total in self._sums.items()}
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Within this, it runs."""
+        self._since = time.perf_counter()
+        yield
+        self._stop()
 
-    def state_dict(self) -> State:
-        """What was taken in."""
-        return {"sums": dict(self._sums), "size": self._size}
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within this, it does not run; after, it does if it did before."""
+        was_running = self._since is not None
+        self._stop()
+        yield
+        self._since = time.perf_counter() if was_running else None
 
-    def load_state_dict(self, state: State) -> None:
-        """Go on from what was taken in before."""
-        self._sums, self._size = dict(state["sums"]), int(state["size"])
+    def _stop(self) -> None:
+        self._seconds, self._since = self.seconds, None
 
 
-class Pending:
+class PendingScalars:
     """The scalars of recent steps, left on the device until they are wanted, so that it need not wait each step."""
 
     def __init__(self) -> None:
@@ -43,7 +52,7 @@ class Pending:
     def __bool__(self) -> bool:
         return bool(self._sizes)
 
-    def add(self, scalars: dict[str, Tensor], size: int) -> None:
+    def add(self, scalars: Mapping[str, Tensor], size: int) -> None:
         """Keep a step's scalars, each a mean over `size` examples."""
         self._names = list(scalars)
         self._values.extend(value.detach() for value in scalars.values())
@@ -66,7 +75,7 @@ class Pending:
         return {"names": list(self._names), "values": values, "sizes": list(self._sizes)}
 
     def load_state_dict(self, state: State, device: torch.device) -> None:
-        """Go on with what was pending before; what comes next is on the device, and so must this be."""
+        """Continue with what was pending; what comes next is on the device, and so must this be."""
         values = state["values"]
         self._names, self._sizes = list(state["names"]), list(state["sizes"])
         self._values = [] if values is None else list(values.to(device).unbind())

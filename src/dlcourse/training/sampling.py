@@ -5,7 +5,6 @@ import itertools
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import RunConfig
@@ -14,21 +13,26 @@ from dlcourse.errors import ConfigError, DataError, is_out_of_memory
 from dlcourse.files import write_new
 from dlcourse.metrics.report import Report
 from dlcourse.models import MODELS
-from dlcourse.optim.optimizers import OPTIMIZERS
-from dlcourse.optim.step import Descent
 from dlcourse.plots import Captioned, to_image, to_png
 from dlcourse.rng import seed_everything
 from dlcourse.runs.folder import WEIGHTS, RunFolder, output_errors
 from dlcourse.runs.reopen import check_weights, read_spec
 from dlcourse.runs.weights import load_weights
 from dlcourse.tasks import TASKS
-from dlcourse.tasks.task import SampleRequest, Task
+from dlcourse.tasks.generative_task import Generative, SampleRequest
+from dlcourse.tasks.task import Task
 from dlcourse.training.build import MISFITS
+
+_NOT_GENERATIVE = (
+    "this run's model is not generative; dlcourse sample takes runs of a vae, gan, diffusion model or language model"
+)
 
 
 def sample(folder: Path, config: RunConfig, request: SampleRequest, seed: int) -> Report:
     """What the run's kept weights make up; the same seed gives the same. Raises UserError."""
     task = _open_task(folder, config)
+    if not isinstance(task, Generative):
+        raise ConfigError(_NOT_GENERATIVE)
     task.model.eval()
     seed_everything(seed)
     with torch.no_grad():
@@ -106,15 +110,10 @@ def _open_task(folder: Path, config: RunConfig) -> Task:
     device = _device(config)
     spec = read_spec(folder)
     if config.features.name != "none":
-        raise ConfigError(f"the model of {folder} predicts, it makes nothing up")
-    make_optimizer = OPTIMIZERS.build(config.optimizer)
-
-    def descend(module: nn.Module, *, every: int = 1) -> Descent:
-        return Descent(make_optimizer(module), lambda update: 1.0, device)
-
+        raise ConfigError(_NOT_GENERATIVE)
     try:
         model = MODELS.build(config.model, spec=spec).to(device.torch_device)
-        task = TASKS.build(config.task, model=model, spec=spec, device=device, descend=descend)
+        task = TASKS.build(config.task, model=model, spec=spec, device=device)
     except MISFITS as error:
         if is_out_of_memory(error):
             raise

@@ -27,10 +27,11 @@ from dlcourse.signals import Stop
 from dlcourse.tasks import choose
 from dlcourse.tasks.task import Task
 from dlcourse.training import run_report
-from dlcourse.training.build import batch_notes, build_data, build_task, check_entries, fingerprint, planned_rate
+from dlcourse.training.build import batch_notes, build_data, build_task, check_entries, fingerprint, planned_lr
 from dlcourse.training.divergence import diagnosed
-from dlcourse.training.evaluate import batch_size, evaluate
+from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.history import History
+from dlcourse.training.progress import Progress
 from dlcourse.training.trainer import Trainer
 
 
@@ -190,7 +191,8 @@ class _Session:
                 with device.forked_random_state():
                     logger.board.graph(task.model, next(data.val.batches(1)).inputs)
             saver = Saver(checkpoints, config.checkpoint, logger, folder / WEIGHTS, self._about)
-            trainer = Trainer(task, data, config, device, logger, self._console, folder / WEIGHTS, saver, self._stop)
+            progress = Progress(self._console, task, config, config.epochs * steps_per_epoch(config, data))
+            trainer = Trainer(task, data, config, logger=logger, saver=saver, progress=progress, stop=self._stop)
             if checkpoint is not None:
                 trainer.load_state_dict(restore(checkpoint, task.model, folder / WEIGHTS))
                 checkpoints.saved_step = trainer.history.steps
@@ -202,7 +204,7 @@ class _Session:
                 history = trainer.fit()
             except DivergedError as error:
                 raise diagnosed(error, setup.config, data) from error
-            test = evaluate(task, data.test, config.eval_batch_size, device, full=True)
+            test = evaluate(task, data.test, config.eval_batch_size, full=True)
             logger.report("test", history.steps, history.epochs[-1], test)
             logger.picture(run_report.CURVE, history.steps, history.epochs[-1], _learning_curve(history, task, config))
             logger.board.hyperparameters(run_report.hyperparameters(setup), run_report.results(task))
@@ -228,7 +230,7 @@ class _Session:
         shorter = dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, epochs=before))
         assert paused.checkpoint is not None
         step = paused.checkpoint.step
-        was, is_now = planned_rate(shorter, data, step), planned_rate(config, data, step)
+        was, is_now = planned_lr(shorter, data, step), planned_lr(config, data, step)
         stays = f"the learning rate stays {is_now:.3g}"
         jumps = f"the learning rate goes on at {is_now:.3g} instead of {was:.3g}"
         self._console.say(
