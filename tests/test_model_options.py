@@ -76,7 +76,7 @@ def with_value(model: str, spec: DataSpec, options: dict[str, object]) -> list[o
     """The same, or None where the model does not go with such data or such options."""
     try:
         return seen(model, spec, options)
-    except ConfigError:
+    except (ConfigError, RuntimeError):
         return None
 
 
