@@ -330,9 +330,10 @@ def _pytest(root: Path, words: list[str], timeout: float | None) -> int:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        if code in (4, 5):  # pytest was not called well, or found no test
-            output.seek(0)
-            raise SystemExit(f"pytest ended with {code}:\n{output.read().decode(errors='replace')[-3000:]}")
+        output.seek(0)
+        told = output.read().decode(errors="replace")
+        if code in (4, 5) and "ERROR collecting" not in told:  # pytest was not called well, or found no test
+            raise SystemExit(f"pytest ended with {code}:\n{told[-3000:]}")
         return code
 
 

@@ -100,7 +100,8 @@ class Process:
     def send(self, number: int, *, to_all: bool = False) -> None:
         """Send a signal to it, or to all its processes, as Ctrl-C in a terminal does; nothing where it has ended."""
         if self.poll() is None:
-            (os.killpg if to_all else os.kill)(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                (os.killpg if to_all else os.kill)(self.pid, number)
 
     def kill(self) -> None:
         """End it by SIGKILL, and all the processes it started."""

@@ -84,17 +84,27 @@ def _run_hydra(arguments: list[str]) -> None:
         outcomes.append(attempt(config))
         return outcomes[-1]
 
-    hydra_program.ConfigLoaderImpl = CheckedLoader  # type: ignore[attr-defined]  # hydra.main cannot be told of another
     sys.argv = ["dlcourse", *arguments]  # Hydra looks for its arguments and for the command's name there
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing them
     try:
-        with hydra_errors_as_one_line():
+        with _checked_loader(), hydra_errors_as_one_line():
             application()
     except OnlyRunFailedError as only:
         raise only.error from None
     for outcome in outcomes:  # our own sweeper has raised an error of its own; Hydra's says nothing of a failed run
         if isinstance(outcome, Exception):
             raise outcome
+
+
+@contextlib.contextmanager
+def _checked_loader() -> Iterator[None]:
+    """Within this, Hydra composes with CheckedLoader, of which `hydra.main` cannot be told otherwise."""
+    program: Any = hydra_program
+    before, program.ConfigLoaderImpl = program.ConfigLoaderImpl, CheckedLoader
+    try:
+        yield
+    finally:
+        program.ConfigLoaderImpl = before
 
 
 def attempt(config: DictConfig) -> "RunResult | Exception":
