@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import pytest
 import torch
 
+from dlcourse.config.registry import Choice
 from dlcourse.errors import ConfigError
 from dlcourse.models import MODELS
-from dlcourse.registry import Choice
 from dlcourse.spec import DataSpec
 
 CLASSES = tuple("0123456789")
