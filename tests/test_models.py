@@ -8,11 +8,12 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from dlcourse.config.registry import Choice
 from dlcourse.data import DATASETS
-from dlcourse.errors import ConfigError
+from dlcourse.errors import ConfigError, MisfitError
 from dlcourse.models import MODELS
 from dlcourse.models.features import FEATURES
 from dlcourse.models.summary import count_parameters, summarize, table
 from dlcourse.spec import DataSpec
+from dlcourse.training.advice import advised
 
 MNIST = DataSpec("mnist", (1, 28, 28), 10, "class", tuple("0123456789"))
 LECTURE = DataSpec("mnist", (3, 48, 48), 10, "class", tuple("0123456789"))
@@ -67,15 +68,33 @@ def test_a_model_says_which_data_it_cannot_take(name: str, spec: DataSpec, messa
         build(name, spec)
 
 
+@pytest.mark.parametrize(
+    ("name", "spec", "advice"),
+    [
+        ("linreg", MNIST, "use model=softmax, or data=diabetes"),
+        ("linreg", replace(MOONS, name="csv"), "use model=softmax, or data.kind=value"),
+        ("logreg", replace(LINE, name="csv"), "use model=linreg or model=mlp, or data.kind=class"),
+        ("cnn", MOONS, "use model=mlp"),
+        ("cnn", replace(MOONS, name="npz", input_shape=(8, 8)), "use model=mlp, or images saved as uint8, those in "),
+        ("gan", LINE, "use data=mnist or data=moons"),
+        ("resnet9", replace(MNIST, name="images", input_shape=(1, 7, 7)), "use model=cnn, or data.size=32"),
+    ],
+)
+def test_advice_names_options_that_the_data_set_has(name: str, spec: DataSpec, advice: str) -> None:
+    with pytest.raises(MisfitError) as caught:
+        build(name, spec)
+    assert f"; {advice}" in str(advised(caught.value, spec))
+
+
 def test_a_cnn_that_pools_everything_away_says_what_to_change() -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(MisfitError) as caught:
         build("cnn", MNIST, channels=[4] * 6, pool=[3, 2])
-    assert str(caught.value).endswith(
+    assert str(advised(caught.value, MNIST)).endswith(
         f"nothing is left of the 28x28 images of data '{MNIST.name}'; use fewer model.channels, model.pool=[1], or "
         "data.resize=96"
     )
     for side, fits in ((96, True), (95, False)):
-        with nullcontext() if fits else pytest.raises(ConfigError, match=r"data\.resize=96"):
+        with nullcontext() if fits else pytest.raises(MisfitError):
             build("cnn", replace(MNIST, input_shape=(1, side, side)), channels=[1] * 6, pool=[3, 2])
     with pytest.raises(ConfigError, match=r"model\.kernel must be odd"):
         build("cnn", MNIST, kernel=4)
@@ -97,9 +116,10 @@ def test_a_cnn_drops_units_before_the_last_layer_of_its_head(head: list[int]) ->
 @pytest.mark.parametrize("data", [name for name in DATASETS if "augment" in DATASETS.schema(name)])
 @pytest.mark.parametrize("model", ["cnn", "resnet9"])
 def test_too_small_images_are_enlarged_by_an_option_that_their_data_set_has(model: str, data: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        build(model, replace(MNIST, name=data, input_shape=(1, 7, 7)))
-    found = re.search(r"data\.(\w+)=(\d+)", str(caught.value))
+    spec = replace(MNIST, name=data, input_shape=(1, 7, 7))
+    with pytest.raises(MisfitError) as caught:
+        build(model, spec)
+    found = re.search(r"data\.(\w+)=(\d+)", str(advised(caught.value, spec)))
     assert found
     DATASETS.check(Choice(data, {found[1]: int(found[2])}))
 

@@ -1,5 +1,7 @@
 """The errors a user can cause, each one line long, and the exit code each ends the command with."""
 
+from typing import Literal
+
 
 class UserError(Exception):
     """What went wrong, where, what is expected and what to type; shown without a traceback."""
@@ -9,6 +11,25 @@ class UserError(Exception):
 
 class ConfigError(UserError):
     """An option, name or combination of choices that cannot be used."""
+
+
+Need = Literal["images", "images or points", "pixels", "classes", "values"]
+"""What a model or a task may miss in the data."""
+
+
+class MisfitError(ConfigError):
+    """Data that a model or a task cannot take, of which whoever knows the data set can say what to do about it.
+
+    `needs` is what the data lack, `otherwise` what else to use in place of the model or the task, and `side` how many
+    pixels wide and high images have to be.
+    """
+
+    def __init__(self, problem: str, *, needs: Need, otherwise: str = "", side: int = 0) -> None:
+        super().__init__(f"{problem}; use {otherwise}" if otherwise else problem)
+        self.problem = problem
+        self.needs = needs
+        self.otherwise = otherwise
+        self.side = side
 
 
 class DataError(UserError):

@@ -45,11 +45,6 @@ class DataSpec:
     spread: float = 0.0
 
     @property
-    def has_kind(self) -> bool:
-        """Whether the option `data.kind` says what the targets are."""
-        return self.name in ("csv", "npz")
-
-    @property
     def is_image(self) -> bool:
         """Whether one example is `(channels, height, width)`."""
         return len(self.input_shape) == 3

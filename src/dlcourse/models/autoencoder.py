@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse.config.options import Count
-from dlcourse.errors import ConfigError
-from dlcourse.models.layers import image_advice
+from dlcourse.errors import ConfigError, MisfitError
 from dlcourse.spec import DataSpec
 
 Arch = Literal["mlp", "conv"]
@@ -133,9 +132,9 @@ def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
 def _require_examples(spec: DataSpec, name: str, arch: Arch) -> None:
     if spec.is_tokens or len(spec.input_shape) not in (1, 3) or spec.num_features < 2:
         kind = "tokens" if spec.is_tokens else f"examples of shape {spec.input_shape}"
-        raise ConfigError(
-            f"model '{name}' needs images, or tables of two numbers or more, and data '{spec.name}' has {kind}; "
-            f"{image_advice(spec, 'use data=mnist or data=moons')}"
+        raise MisfitError(
+            f"model '{name}' needs images, or tables of two numbers or more, and data '{spec.name}' has {kind}",
+            needs="images or points",
         )
     if arch == "conv" and not spec.is_image:
         raise ConfigError(

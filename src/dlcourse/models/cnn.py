@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 
 from dlcourse.config.options import Count, Fraction, Range
-from dlcourse.errors import ConfigError
-from dlcourse.models.layers import Activation, activation_layer, image_advice, side_option
+from dlcourse.errors import ConfigError, MisfitError
+from dlcourse.models.layers import Activation, activation_layer
 from dlcourse.spec import DataSpec
 
 OddSize = Annotated[int, Range(ge=1, le=31)]
@@ -37,9 +37,10 @@ class CNN(nn.Module):
     ) -> None:
         super().__init__()
         if not spec.is_image:
-            raise ConfigError(
-                f"model 'cnn' needs images, and an example of data '{spec.name}' has shape {spec.input_shape}; "
-                f"{image_advice(spec, 'use model=mlp')}"
+            raise MisfitError(
+                f"model 'cnn' needs images, and an example of data '{spec.name}' has shape {spec.input_shape}",
+                needs="images",
+                otherwise="model=mlp",
             )
         if not channels or not pool:
             raise ConfigError("model.channels and model.pool must each name at least one layer")
@@ -59,9 +60,12 @@ class CNN(nn.Module):
             in_channels, pooled = out_channels, pooled * factor
         height, width = height // pooled, width // pooled
         if height < 1 or width < 1:
-            raise ConfigError(
+            raise MisfitError(
                 f"model 'cnn' pools until nothing is left of the {spec.input_shape[1]}x{spec.input_shape[2]} images of "
-                f"data '{spec.name}'; use fewer model.channels, model.pool=[1], or {side_option(spec, pooled)}"
+                f"data '{spec.name}'",
+                needs="pixels",
+                otherwise="fewer model.channels, model.pool=[1]",
+                side=pooled,
             )
         self.blocks = nn.Sequential(*blocks)
         self.head = _head(in_channels * height * width, head, spec.num_outputs, activation, dropout)

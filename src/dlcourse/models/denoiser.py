@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlcourse.config.options import Count
-from dlcourse.errors import ConfigError
-from dlcourse.models.layers import image_advice
+from dlcourse.errors import ConfigError, MisfitError
 from dlcourse.models.unet import UNet
 from dlcourse.spec import DataSpec
 
@@ -106,7 +105,7 @@ def sinusoids(times: Tensor) -> Tensor:
 def _require_images_or_points(spec: DataSpec) -> None:
     if not (spec.is_image or spec.is_points):
         what = "tokens" if spec.is_tokens else f"examples of shape {spec.input_shape}"
-        raise ConfigError(
-            f"model 'diffusion' makes images or points in the plane, and data '{spec.name}' has {what}; "
-            f"{image_advice(spec, 'use data=mnist or data=moons')}"
+        raise MisfitError(
+            f"model 'diffusion' generates images or points in the plane, and data '{spec.name}' has {what}",
+            needs="images or points",
         )

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from dlcourse.config.options import Count
-from dlcourse.errors import ConfigError
-from dlcourse.models.layers import image_advice
+from dlcourse.errors import ConfigError, MisfitError
 from dlcourse.spec import DataSpec
 
 _LARGEST_START = 7  # pixels; images are halved until they have no longer side
@@ -118,9 +117,9 @@ class Discriminator(nn.Module):
 def _check(spec: DataSpec, arch: str, conditional: bool) -> None:
     if not (spec.is_image or spec.is_points) or spec.target not in ("class", "value"):
         what = "tokens" if spec.is_tokens else f"examples of shape {spec.input_shape}"
-        raise ConfigError(
-            f"model 'gan' makes images or points in the plane, and data '{spec.name}' has {what}; "
-            f"{image_advice(spec, 'use data=mnist or data=ring')}"
+        raise MisfitError(
+            f"model 'gan' generates images or points in the plane, and data '{spec.name}' has {what}",
+            needs="images or points",
         )
     if conditional and spec.target != "class":
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""What several models share: activation functions by name, refusing data that a model cannot take, and advice on it."""
+"""What several models share: activation functions by name, and the refusal of tokens."""
 
 from typing import Literal
 
@@ -32,15 +32,3 @@ def require_numbers(spec: DataSpec, model: str) -> None:
         raise ConfigError(
             f"model '{model}' reads numbers, and data '{spec.name}' has tokens; use model=lstm or model=transformer"
         )
-
-
-def image_advice(spec: DataSpec, otherwise: str) -> str:
-    """What to do where a model needs images and gets none: how one's own arrays become images, or `otherwise`."""
-    if spec.name == "npz" and len(spec.input_shape) == 2:
-        return "save images as uint8, those in [0, 1] as (255 * x).round().astype('uint8'); or " + otherwise
-    return otherwise
-
-
-def side_option(spec: DataSpec, side: int) -> str:
-    """What to type for images of that side in pixels."""
-    return f"data.{'size' if spec.name == 'images' else 'resize'}={side}"

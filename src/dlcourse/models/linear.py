@@ -5,7 +5,7 @@ B is the batch size, D the number of features of one example, K the number of cl
 
 from torch import Tensor, nn
 
-from dlcourse.errors import ConfigError
+from dlcourse.errors import MisfitError
 from dlcourse.models.layers import require_numbers
 from dlcourse.spec import DataSpec
 
@@ -30,9 +30,10 @@ class LinearRegression(_Affine):
     def __init__(self, spec: DataSpec) -> None:
         require_numbers(spec, "linreg")
         if spec.target != "value":
-            raise ConfigError(
-                f"model 'linreg' predicts numbers, and data '{spec.name}' has {spec.num_outputs} classes; "
-                f"use model=softmax, or data{'.kind=value' if spec.has_kind else '=diabetes'}"
+            raise MisfitError(
+                f"model 'linreg' predicts numbers, and data '{spec.name}' has {spec.num_outputs} classes",
+                needs="values",
+                otherwise="model=softmax",
             )
         super().__init__(spec, spec.num_outputs)
 
@@ -67,7 +68,8 @@ def require_classes(spec: DataSpec, model: str) -> None:
     """Raise ConfigError unless the targets are classes."""
     require_numbers(spec, model)
     if spec.target != "class":
-        raise ConfigError(
-            f"model '{model}' predicts classes, and the targets of data '{spec.name}' are numbers; "
-            "use model=linreg or model=mlp"
+        raise MisfitError(
+            f"model '{model}' predicts classes, and the targets of data '{spec.name}' are numbers",
+            needs="classes",
+            otherwise="model=linreg or model=mlp",
         )

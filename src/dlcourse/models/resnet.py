@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlcourse.config.options import Count
-from dlcourse.errors import ConfigError
-from dlcourse.models.layers import image_advice, side_option
+from dlcourse.errors import MisfitError
 from dlcourse.spec import DataSpec
 
 Depth = Literal[20, 32, 44, 56, 110]
@@ -94,9 +93,12 @@ class ResNet9(nn.Module):
         super().__init__()
         _require_images(spec, "resnet9")
         if min(spec.input_shape[1:]) < _FAST_SMALLEST:
-            raise ConfigError(
+            raise MisfitError(
                 f"model 'resnet9' needs images of {_FAST_SMALLEST}x{_FAST_SMALLEST} pixels or more, and data '{spec.name}' "
-                f"has {spec.input_shape[1]}x{spec.input_shape[2]}; use {side_option(spec, 32)} or model=cnn"
+                f"has {spec.input_shape[1]}x{spec.input_shape[2]}",
+                needs="pixels",
+                otherwise="model=cnn",
+                side=32,
             )
         self.layers = nn.Sequential(
             _conv_norm_relu(spec.input_shape[0], 64),  # (B, 64, H, W)
@@ -143,7 +145,9 @@ def _start_normal(model: nn.Module) -> None:
 
 def _require_images(spec: DataSpec, name: str) -> None:
     if not spec.is_image or spec.target not in ("class", "value"):
-        raise ConfigError(
+        raise MisfitError(
             f"model '{name}' needs images with classes or numbers, and data '{spec.name}' has examples of shape "
-            f"{spec.input_shape}; {image_advice(spec, 'use model=mlp')}"
+            f"{spec.input_shape}",
+            needs="images",
+            otherwise="model=mlp",
         )

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from dlcourse.config.options import Count, Fraction
 from dlcourse.device import Device
-from dlcourse.errors import ConfigError
+from dlcourse.errors import ConfigError, MisfitError
 from dlcourse.metrics.predictions import (
     class_scores,
     confident_mistakes,
@@ -23,7 +23,7 @@ from dlcourse.metrics.report import Report
 from dlcourse.models.linear import SoftmaxRegression
 from dlcourse.plots import ConfusionMatrix, DecisionBoundary, ImageGrid, Picture, WeightImages
 from dlcourse.spec import Batch, DataSpec, Split
-from dlcourse.tasks.task import PredictionTask, Scalars, other_task, output_shape, target_words
+from dlcourse.tasks.task import PredictionTask, Scalars, output_shape, target_words, usual_task
 
 _NUM_MISTAKES = 25
 _GRID = 200
@@ -46,9 +46,10 @@ class Classification(PredictionTask):
         monitor: Literal["accuracy", "loss"] = "accuracy",
     ) -> None:
         if spec.target != "class":
-            raise ConfigError(
-                f"task 'classification' needs classes, and data '{spec.name}' has {target_words(spec)}; "
-                f"{other_task(spec, 'class')}"
+            raise MisfitError(
+                f"task 'classification' needs classes, and data '{spec.name}' has {target_words(spec)}",
+                needs="classes",
+                otherwise=f"task={usual_task(spec)}",
             )
         shape = output_shape(model, spec, device)
         self.is_binary = shape == (1,) and spec.num_outputs == 2

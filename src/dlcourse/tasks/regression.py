@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlcourse.device import Device
-from dlcourse.errors import ConfigError
+from dlcourse.errors import ConfigError, MisfitError
 from dlcourse.metrics.predictions import regression_scores
 from dlcourse.metrics.report import Report
 from dlcourse.models.linear import LinearRegression
 from dlcourse.models.target_scale import TargetScale
 from dlcourse.plots import FittedCurve, Forecast, PredictedVsTrue
 from dlcourse.spec import Batch, Data, DataSpec, Split
-from dlcourse.tasks.task import PredictionTask, Scalars, other_task, output_shape, target_words
+from dlcourse.tasks.task import PredictionTask, Scalars, output_shape, target_words, usual_task
 
 _LOSSES: dict[str, tuple[Callable[..., Tensor], int]] = {
     "mse": (functional.mse_loss, 2),
@@ -56,9 +56,10 @@ class Regression(PredictionTask):
         standardize: bool = True,
     ) -> None:
         if spec.target != "value":
-            raise ConfigError(
-                f"task 'regression' (loss {loss}) needs numbers, and data '{spec.name}' has {target_words(spec)}; "
-                f"{other_task(spec, 'value')}"
+            raise MisfitError(
+                f"task 'regression' (loss {loss}) needs numbers, and data '{spec.name}' has {target_words(spec)}",
+                needs="values",
+                otherwise=f"task={usual_task(spec)}",
             )
         shape = output_shape(model, spec, device)
         if shape != (spec.num_outputs,):

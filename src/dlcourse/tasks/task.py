@@ -10,7 +10,7 @@ from dlcourse.device import Device
 from dlcourse.metrics.means import Means
 from dlcourse.metrics.report import Report
 from dlcourse.optim.step import MakeOptimizer, ScheduledOptimizer
-from dlcourse.spec import Batch, Data, DataSpec, Split, Target
+from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.state_dict import State
 
 Scalars = dict[str, Tensor]
@@ -159,8 +159,3 @@ def target_words(spec: DataSpec) -> str:
 def usual_task(spec: DataSpec) -> str:
     """The task that goes with a data set's targets."""
     return _TARGETS[spec.target][1]
-
-
-def other_task(spec: DataSpec, wanted: Target) -> str:
-    """What to type where a task needs targets of the kind `wanted` and the data set has another."""
-    return f"use task={usual_task(spec)}" + (f", or data.kind={wanted}" if spec.has_kind else "")

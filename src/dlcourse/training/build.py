@@ -15,7 +15,15 @@ from dlcourse.console import Console
 from dlcourse.data import DATASETS
 from dlcourse.data.float_precision import narrow_inputs, narrow_targets
 from dlcourse.device import DEVICES, Device
-from dlcourse.errors import WORKER_LOST, ConfigError, ResourceError, UserError, is_out_of_memory, is_worker_lost
+from dlcourse.errors import (
+    WORKER_LOST,
+    ConfigError,
+    MisfitError,
+    ResourceError,
+    UserError,
+    is_out_of_memory,
+    is_worker_lost,
+)
 from dlcourse.models import MODELS
 from dlcourse.models.features import FEATURES
 from dlcourse.optim.optimizers import OPTIMIZERS
@@ -24,6 +32,7 @@ from dlcourse.optim.step import ScheduledOptimizer
 from dlcourse.spec import Batch, Data, Split
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.task import PredictionTask, Task
+from dlcourse.training.advice import advised
 from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.transfer import freeze, start_from
 
@@ -104,6 +113,8 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console) 
         task.start(make_scheduled)
         evaluate(task, _FirstBatch(data.val), config.trainer.eval_batch_size)
         _try_training_mode(model, data, min(2, batch_size(config.trainer, data)), device)
+    except MisfitError as error:
+        raise advised(error, data.spec) from None
     except MISFITS as error:
         misfit = (
             f"model '{config.model.name}' with task '{config.task.name}' cannot take data '{config.data.name}' "
