@@ -386,7 +386,7 @@ def test_a_file_picks_its_task_and_the_run_records_it(lab: Lab) -> None:
         recorded = yaml.safe_load((run / "config.yaml").read_text())["task"]
         assert recorded == yaml.safe_load((conf_dir() / "task" / f"{task}.yaml").read_text())
         assert lab.attempt(*words, f"data.target={target}", f"run.dir={target}") == 0
-        assert f"{target} is complete: 1 epoch" in lab.out
+        assert f"{target} is already complete (1 epoch)" in lab.out
         assert main(["resume", target, "trainer.epochs=2"]) == 0
         assert json.loads((run / "report.json").read_text())["epochs"] == 2
     lab.train(*words, "data.target=y", "run.dir=late", code=2)

@@ -28,7 +28,7 @@ from dlcourse.device import Device
 from dlcourse.optim.step import ScheduledOptimizer
 from dlcourse.runs.find import find_started
 from dlcourse.runs.folder import RunFolder
-from dlcourse.runs.resume import find_same, look
+from dlcourse.runs.resume import find_same, read_start
 from dlcourse.signals import StoppedError
 from dlcourse.training import session
 from dlcourse.training.trainer import Trainer
@@ -283,7 +283,7 @@ def test_resume_of_a_finished_run_says_so_and_changes_nothing(bench: Bench, runs
     run = copied(runs / "whole")
     before = hashes(run)
     assert bench("resume", run) == 0
-    assert "run is complete: 3 epochs" in bench.out
+    assert "run is already complete (3 epochs)" in bench.out
     assert hashes(run) == before
 
 
@@ -300,7 +300,7 @@ def test_more_epochs_with_a_falling_rate_say_what_it_jumps_to(bench: Bench, runs
     run = copied(runs / "whole")
     assert bench("resume", run, "trainer.epochs=6") == 0
     note = re.search(
-        r"6 epochs instead of 3; schedule 'cosine': the learning rate goes on at (\S+) instead of 0", bench.out
+        r"6 epochs instead of 3; schedule 'cosine': the learning rate continues at (\S+) \(was 0\)", bench.out
     )
     assert note is not None, bench.out
     assert float(note[1]) == pytest.approx(0.0005, rel=0.01)  # half way down
@@ -314,9 +314,7 @@ def test_the_note_on_more_epochs_tells_the_rate_of_the_next_update_with_and_with
     words = (*MLP, *BY_HAND, "trainer.log_every=1", f"trainer.accumulate={accumulate}")
     whole, run = bench.train(*words, run="whole"), bench.stopped(10, *words)
     assert bench("resume", run, "trainer.epochs=6") == 0, bench.err
-    note = re.search(
-        r"6 epochs instead of 3; schedule 'cosine': [a-z ]*(\S+) instead of (\S+)$", bench.out, re.MULTILINE
-    )
+    note = re.search(r"6 epochs instead of 3; schedule 'cosine': [a-z ]*(\S+) \(was (\S+)\)$", bench.out, re.MULTILINE)
     assert note is not None, bench.out
     updated = 11 if accumulate == 1 else 12
     assert note[1] == f"{logged_rates(run)[updated]:.3g}"
@@ -347,7 +345,7 @@ def test_auto_starts_goes_on_and_says_when_it_is_complete(bench: Bench) -> None:
     assert differences(Path("run"), Path("whole")) == []
     before = hashes(Path("run"))
     assert bench(*words) == 0
-    assert "run is complete: 3 epochs" in bench.out
+    assert "run is already complete (3 epochs)" in bench.out
     assert hashes(Path("run")) == before
 
 
@@ -650,7 +648,7 @@ def test_a_resumed_run_keeps_its_number_of_threads(bench: Bench) -> None:
         assert bench("resume", "run", *change, stop_at=stop_at) == code
         assert f"cpu, {threads} threads" in bench.out.splitlines()[0]
         assert torch.get_num_threads() == threads
-        about = look(Path("run")).about
+        about = read_start(Path("run")).about
         assert (about["environment"]["threads"], about["config"]["device"]["threads"]) == (threads, None)
         assert "the numbers may differ" not in bench.out
 
@@ -674,10 +672,10 @@ def test_the_same_command_twice_is_bit_exact(name: str, bench: Bench, warm: Path
 
 
 def test_what_a_checkpoint_is_of_can_be_read_without_training(runs: Path) -> None:
-    paused = look(RunFolder(runs / "stopped"))
-    assert paused.checkpoint is not None
-    assert paused.checkpoint.step == 17
-    assert RunConfig.from_mapping(paused.about["config"]).to_mapping()["model"] == compose(*MLP).to_mapping()["model"]
+    start = read_start(RunFolder(runs / "stopped"))
+    assert start.checkpoint is not None
+    assert start.checkpoint.step == 17
+    assert RunConfig.from_mapping(start.about["config"]).to_mapping()["model"] == compose(*MLP).to_mapping()["model"]
 
 
 def test_resume_auto_leaves_a_folder_that_is_no_run_alone(bench: Bench) -> None:

@@ -16,7 +16,7 @@ from dlcourse.cli.error_line import report
 from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
 from dlcourse.cli.sweep_grid import OnlyRunFailedError, SweepFailedError, combinations, job_name
 from dlcourse.cli.sweep_summary import Job, write_summary
-from dlcourse.cli.train import load_train
+from dlcourse.cli.train import load_session
 from dlcourse.config.paths import user_path
 from dlcourse.config.run_config import FolderConfig
 from dlcourse.errors import ConfigError
@@ -66,7 +66,7 @@ class Sweeper(BasicSweeper):
 
     def _check(self, runs: list[list[str]], jobs: list[Job]) -> None:
         """Compose every combination and check its options; the first that cannot run is named."""
-        train = load_train()
+        train = load_session()
         assert self.config is not None and self.hydra_context is not None
         for run, job in zip(runs, jobs, strict=True):
             try:

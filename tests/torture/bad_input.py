@@ -439,7 +439,7 @@ CASES = [
     Case(64, _with_run("killed", "resume RUN optimizer.lr=1"), "resume cannot change 'optimizer.lr'"),
     Case(64, _with_run("killed", "resume RUN trainer.epochs=0"), "trainer.epochs must be whole number >= 1, got 0"),
     Case(64, _with_run("done", "train data=wine run.dir=RUN resume=auto"), "run.dir=RUN holds another run: its "),
-    Case(65, _with_run("done", "resume RUN"), "RUN is complete: 2 epochs", 0),
+    Case(65, _with_run("done", "resume RUN"), "RUN is already complete (2 epochs)", 0),
     Case(65, _with_run("done", "resume RUN trainer.epochs=1"), "trainer.epochs=1: the run has done 2 epochs already"),
     Case(69, _with_run("text", "sample RUN --temperature -1"), "--temperature must be a number in [0, 1000], got '-1'"),
     Case(69, _with_run("text", "sample RUN --length 3 --prompt ''"), "\n", 0, begins=True),
@@ -467,7 +467,7 @@ CASES = [
     ),
     Case(
         75,
-        _raising("dlcourse.cli.train.load_train", ImportError("libx.so: failed to map segment"), _TRAIN, at=1),
+        _raising("dlcourse.cli.train.load_session", ImportError("libx.so: failed to map segment"), _TRAIN, at=1),
         "out of memory (libx.so: failed to map segment); close other programs, or raise the limit",
         3,
     ),

@@ -254,7 +254,7 @@ def _stand_in() -> Iterator[None]:
     module = types.ModuleType("dlcourse.training.session")
     module.check_entries = check_entries  # type: ignore[attr-defined]
     module.run = lambda config, overrides: _Result()  # type: ignore[attr-defined]
-    module.resume = lambda paused, config, overrides: _Result()  # type: ignore[attr-defined]
+    module.resume = lambda folder, start, config, overrides: _Result()  # type: ignore[attr-defined]
     before = (
         sys.modules.get("dlcourse.training.session"),
         getattr(dlcourse, "train", None),

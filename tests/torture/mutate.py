@@ -31,7 +31,7 @@ from dlcourse.runs.checkpoints import FORMAT, MANIFEST, Checkpoint
 from dlcourse.runs.folder import CONFIG, SPEC, STATUS, WEIGHTS, RunFolder, output_errors
 from dlcourse.runs.metrics_log import METRICS, MetricsLog
 from dlcourse.runs.reopen import check_weights, read_checked, read_spec
-from dlcourse.runs.resume import Paused, look, read_status
+from dlcourse.runs.resume import Start, read_start, read_status
 from dlcourse.runs.saver import Saver
 from torture.outcome import Outcome
 
@@ -85,13 +85,13 @@ class ReadBack:
 def read_back(folder: Path) -> ReadBack:
     """As `resume` and `sample` do; any exception that is no UserError comes through."""
     try:
-        paused = look(RunFolder(folder))
-        checkpoint = paused.checkpoint
+        start = read_start(RunFolder(folder))
+        checkpoint = start.checkpoint
         assert checkpoint is not None
         model, state = saver.read(checkpoint)
         kept = checkpoint.contents.get(saver.KEPT)
-        resumed = (checkpoint.step, paused.about, _plain(model), _plain(state), kept)
-        damaged, log = paused.damaged, _log(folder, checkpoint)
+        resumed = (checkpoint.step, start.about, _plain(model), _plain(state), kept)
+        damaged, log = start.damaged, _log(folder, checkpoint)
     except UserError as error:
         resumed, damaged, log = error, (), None
     others = (_told(_config, folder), _told(read_spec, folder), _told(_weights, folder))
@@ -529,17 +529,17 @@ def _judge(patient: Patient, changed: list[Path], watch: _Watch, memory: _Memory
 
 def _refuses_unnoticed(patient: Patient, changed: list[Path]) -> bool:
     """Whether a resume that always refuses passes."""
-    with mock.patch(f"{__name__}.look", side_effect=DataError("refused")):
+    with mock.patch(f"{__name__}.read_start", side_effect=DataError("refused")):
         return not patient.wrong(read_back(patient.folder), changed)
 
 
-def _vouching(folder: RunFolder) -> Paused:
+def _vouching(folder: RunFolder) -> Start:
     """A defect: checkpoints are not taken if the log does not begin as it did."""
-    paused = resume.look(folder)
-    log, start = folder / METRICS, paused.checkpoint.log if paused.checkpoint else FilePrefix.of(b"")
-    if not _is_regular(log) or FilePrefix.of(log.read_bytes()[: start.size]) != start:
+    start = resume.read_start(folder)
+    log, before = folder / METRICS, start.log or FilePrefix.of(b"")
+    if not _is_regular(log) or FilePrefix.of(log.read_bytes()[: before.size]) != before:
         raise DataError("the log is another one")
-    return paused
+    return start
 
 
 def _believing(path: Path, start: FilePrefix) -> tuple[bytes, str]:
@@ -550,7 +550,7 @@ def _believing(path: Path, start: FilePrefix) -> tuple[bytes, str]:
 def _log_controls(rng: random.Random, patients: list[Patient]) -> Iterator[tuple[str, int, int]]:
     """How often a defect in what becomes of a damaged log is not noticed."""
     defects = {
-        "checkpoints that need their log": (f"{__name__}.look", _vouching),
+        "checkpoints that need their log": (f"{__name__}.read_start", _vouching),
         "a log that is believed": ("dlcourse.runs.metrics_log._restore", _believing),
     }
     for name, (replaced, defect) in defects.items():

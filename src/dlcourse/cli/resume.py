@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from dlcourse.cli import config_files, hydra_guard
@@ -12,11 +13,11 @@ from dlcourse.config.run_config import RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import read_regular
-from dlcourse.runs.checkpoints import FOLDER
+from dlcourse.runs.checkpoints import FOLDER, Checkpoint
 from dlcourse.runs.find import find_started
 from dlcourse.runs.folder import CONFIG, OVERRIDES, RunFolder
 from dlcourse.runs.reopen import read_checked, stated_sums
-from dlcourse.runs.resume import Paused, look
+from dlcourse.runs.resume import Start, read_start
 from dlcourse.terminal import print_help
 
 HELP = """\
@@ -53,38 +54,36 @@ def main(words: list[str]) -> int:
         raise ConfigError(f"'{run}' is no run; write dlcourse resume RUN {run}")
     folder = find_started(run)
     with RunFolder(folder).locked() as run_folder:
-        paused = look(run_folder)
-        config = RunConfig.from_mapping(changed(_saved_config(paused), changes))
+        start = read_start(run_folder)
+        config = RunConfig.from_mapping(changed(_saved_config(run_folder, start), changes))
 
-        from dlcourse.cli.train import load_train
+        from dlcourse.cli.train import load_session
 
-        load_train().resume(paused, config, _words(paused, changes))
+        load_session().resume(run_folder, start, config, _overrides(run_folder, start, changes))
     return 0
 
 
-def _saved_config(paused: Paused) -> dict[str, Any]:
+def _saved_config(folder: RunFolder, start: Start) -> dict[str, Any]:
     """The config of the checkpoint, or of a run that has none yet that of its file."""
-    if paused.about:
-        _require_same_run(paused)
-        return dict(paused.about["config"])
-    if CONFIG in stated_sums(paused.folder.path):  # not yet where the run was killed as it began
-        read_checked(paused.folder.path, CONFIG)
-    return read_yaml(paused.folder / CONFIG)
+    if start.checkpoint is not None:
+        _require_same_run(folder, start.checkpoint, start.about["config"])
+        return dict(start.about["config"])
+    if CONFIG in stated_sums(folder.path):  # not yet if the run was killed as it began
+        read_checked(folder.path, CONFIG)
+    return read_yaml(folder / CONFIG)
 
 
-def _require_same_run(paused: Paused) -> None:
+def _require_same_run(folder: RunFolder, checkpoint: Checkpoint, saved: Mapping[str, Any]) -> None:
     """Raise DataError for a checkpoint that another run has left, as far as the run's own config can still be trusted."""
     try:
-        read_checked(paused.folder.path, CONFIG)
-        written = read_yaml(paused.folder / CONFIG)
+        read_checked(folder.path, CONFIG)
+        written = read_yaml(folder / CONFIG)
     except (DataError, ConfigError):
         return
-    saved = paused.about["config"]
     different = [key for key in saved if key not in _NO_PART_OF_A_RUN and saved[key] != written.get(key)]
     if different:
-        assert paused.checkpoint is not None
         raise DataError(
-            f"no usable checkpoint in {paused.folder / FOLDER}: {paused.checkpoint.path.name} is of another run, its "
+            f"no usable checkpoint in {folder / FOLDER}: {checkpoint.path.name} is of another run, its "
             f"'{different[0]}' differs from that in {CONFIG}; remove what does not belong there"
         )
 
@@ -118,15 +117,15 @@ def _with(section: Any, path: list[str], value: Any) -> dict[str, Any]:
     return section | {first: _with(section.get(first), rest, value) if rest else value}
 
 
-def _words(paused: Paused, changes: list[str]) -> list[str]:
-    """The words of the command that would do the whole run: those it began with, less what was changed since."""
-    before = [str(word) for word in paused.about["overrides"]] if paused.about else _first_words(paused.folder)
+def _overrides(folder: RunFolder, start: Start, changes: list[str]) -> list[str]:
+    """The overrides of the command that would do the whole run: those it began with, less what was changed since."""
+    before = [str(word) for word in start.about["overrides"]] if start.about else _first_overrides(folder)
     keys = {change.partition("=")[0] for change in changes}
     return [word for word in before if word.partition("=")[0] not in keys] + changes
 
 
-def _first_words(folder: RunFolder) -> list[str]:
-    """The words in the file of a run that has no checkpoint yet, as far as they can be read."""
+def _first_overrides(folder: RunFolder) -> list[str]:
+    """The overrides in the file of a run that has no checkpoint yet, as far as they can be read."""
     with contextlib.suppress(DataError, ValueError):
         lines = read_regular(folder / OVERRIDES, _MAX_OVERRIDES_BYTES).decode().splitlines()
         return [str(json.loads(line.removeprefix("- "))) for line in lines if line.startswith("- ")]

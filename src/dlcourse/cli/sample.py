@@ -54,9 +54,9 @@ def main(words: list[str]) -> int:
     out = options.pop("out")
     target: Path | None = None if out is None else user_path(out, "--out")
 
-    from dlcourse.cli.train import load_train
+    from dlcourse.cli.train import load_session
 
-    load_train().check_entries(config)
+    load_session().check_entries(config)
     from dlcourse.tasks.generative_task import SampleRequest
     from dlcourse.training import sampling
 

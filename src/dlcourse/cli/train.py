@@ -111,7 +111,7 @@ def attempt(config: DictConfig) -> "RunResult | Exception":
     """Train as the composed config says. An error is returned: Hydra would print lines of its own around a raised one."""
     try:
         checked = _named(hydra_guard.run_config(config), HydraConfig.get().runtime.choices)
-        train = load_train()
+        train = load_session()
         words: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)  # as they were typed
         overrides = [str(word) for word in words]
         result: RunResult = train.run(checked, [word for word in overrides if not word.startswith("run.dir=")])
@@ -128,7 +128,7 @@ def _named(config: RunConfig, choices: Mapping[str, str | None]) -> RunConfig:
     return dataclasses.replace(config, run=dataclasses.replace(config.run, name=name))
 
 
-def load_train() -> ModuleType:
+def load_session() -> ModuleType:
     """`dlcourse.training.session`, which imports torch: Ctrl-C in the middle of that would end in torch's own errors.
 
     Nothing has been written yet, so the process just ends. A process told to ignore Ctrl-C, as by nohup, goes on doing so.

@@ -1,12 +1,12 @@
-"""Runs that ended before their time, as their folders tell: found, read, and compared with what is here now.
+"""Runs that can be resumed: found, read, and compared with what is here now.
 
-Nothing here needs torch, so that a command which cannot go on says so at once.
+Nothing here needs torch, so that a command which cannot resume says so at once.
 """
 
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from dlcourse.config.paths import user_path
 from dlcourse.config.run_config import RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError, DataError
-from dlcourse.files import read_regular
+from dlcourse.files import FilePrefix, read_regular
 from dlcourse.runs.checkpoints import FOLDER, Checkpoint
 from dlcourse.runs.find import checkpoints_of, is_run
 from dlcourse.runs.folder import CONFIG, LOCK, OVERRIDES, STATE, STATUS, RunFolder
@@ -29,25 +29,52 @@ _BEFORE: dict[str, dict[str, Any]] = {"regression": {"standardize": False}}
 
 
 @dataclass(frozen=True)
-class Paused:
-    """A run that can go on: from its newest good checkpoint, or from its beginning where it has none yet.
+class Start:
+    """Where a training starts: from nothing, or from a checkpoint of the run.
 
-    `about` is what the checkpoint says about the run: its config, the words of its command line, the machine and the data.
+    `about` is what the checkpoint says about the run: its config, its command line, the machine and the data; it is empty
+    without one. `damaged` has a line for each newer checkpoint that cannot be used.
     """
 
-    folder: RunFolder
-    checkpoint: Checkpoint | None
-    about: Mapping[str, Any]
+    checkpoint: Checkpoint | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
 
+    @property
+    def epochs_done(self) -> int:
+        """The whole epochs behind it; raises DataError."""
+        return 0 if self.checkpoint is None else epochs_done(self.checkpoint)
 
-def look(folder: RunFolder) -> Paused:
-    """What there is of a run, which must be locked. Raises DataError where all its checkpoints are damaged."""
+    @property
+    def log(self) -> FilePrefix | None:
+        """As much of the run's log as belongs to it."""
+        return None if self.checkpoint is None else self.checkpoint.log
+
+    @property
+    def threads(self) -> int | None:
+        """The number of threads of the run so far, on which the last digits of its numbers depend."""
+        return int(self.about["environment"]["threads"]) if self.about else None
+
+    @property
+    def epochs_planned(self) -> int | None:
+        """The epochs of the run's config so far."""
+        return int(self.about["config"]["trainer"]["epochs"]) if self.about else None
+
+    def continues(self, config: RunConfig) -> bool:
+        """Whether a finished run has more to do: more epochs, or another patience after patience had ended it."""
+        if not self.about:
+            return True
+        before = self.about["config"]["trainer"]
+        return (config.trainer.epochs, config.trainer.patience) != (before["epochs"], before["patience"])
+
+
+def read_start(folder: RunFolder) -> Start:
+    """Where a run, which must be locked, can be resumed. Raises DataError if all its checkpoints are damaged."""
     checkpoint, damaged = checkpoints_of(folder).newest()
     if checkpoint is None and damaged:
         what = damaged[0] if len(damaged) == 1 else f"{len(damaged)} are damaged, the newest: {damaged[0]}"
         raise DataError(f"no usable checkpoint in {folder / FOLDER}: {what}")
-    return Paused(folder, checkpoint, about(checkpoint) if checkpoint else {}, tuple(damaged))
+    return Start(checkpoint, about(checkpoint) if checkpoint else {}, tuple(damaged))
 
 
 def about(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -12,7 +12,10 @@ from dlcourse.console import Console, format_metric, format_seconds
 from dlcourse.device import Device, environment
 from dlcourse.metrics.report import Report
 from dlcourse.models.summary import count_parameters, summarize, table
+from dlcourse.plots import LearningCurve
 from dlcourse.runs.folder import CONFIG, OVERRIDES, RunFolder
+from dlcourse.runs.logger import Logger
+from dlcourse.runs.tensorboard import Board
 from dlcourse.spec import Data
 from dlcourse.tasks.task import Task
 from dlcourse.terminal import escaped
@@ -26,7 +29,7 @@ CURVE = "learning_curve"
 
 @dataclass(frozen=True)
 class Setup:
-    """A run that is ready to start; `overrides` are the words of its command line."""
+    """A run that is ready to start, with the overrides of its command line."""
 
     config: RunConfig
     overrides: list[str]
@@ -37,6 +40,11 @@ class Setup:
     @property
     def command(self) -> str:
         return shlex.join(["dlcourse", "train", *self.overrides])
+
+    @property
+    def subject(self) -> str:
+        """What its pictures say they are of."""
+        return f"{self.config.model.name} on {self.config.data.name}"
 
     @property
     def parameters(self) -> int:
@@ -82,14 +90,37 @@ def describe_data(data: Data) -> str:
 
 def write_beginning(folder: RunFolder, setup: Setup, *, is_new: bool) -> None:
     """The files that say how to do the run again. One that goes on keeps the facts of the machine it began on."""
-    words = (f"- {json.dumps(word, ensure_ascii=False)}\n" for word in setup.overrides)
-    folder.write_text(OVERRIDES, "".join(words) or "[]\n")
+    lines = (f"- {json.dumps(override, ensure_ascii=False)}\n" for override in setup.overrides)
+    folder.write_text(OVERRIDES, "".join(lines) or "[]\n")
     folder.write_text(CONFIG, setup.config.to_yaml())  # from here on it can be resumed
     folder.write_text("model.txt", "\n".join([*setup.layers, f"{setup.parameters:,} parameters"]) + "\n")
     if not is_new:
         return
     facts = {"dlcourse": __version__, "command": setup.command, "device": str(setup.device)}
     folder.write_json("environment.json", facts | environment())
+
+
+def log_setup(board: Board, setup: Setup) -> None:
+    """Show in TensorBoard how to do the run again, and the model's graph if that is asked for."""
+    board.text("command", f"`{setup.command}`")
+    board.text("config", f"```yaml\n{setup.config.to_yaml()}\n```")
+    if setup.config.trainer.log_graph:
+        with setup.device.forked_random_state():
+            board.graph(setup.task.model, next(setup.data.val.batches(1)).inputs)
+
+
+def log_end(logger: Logger, setup: Setup, history: History, test: Report) -> None:
+    """Log the test, the picture of the whole training, and what TensorBoard compares runs by."""
+    epoch = history.epochs[-1]
+    logger.report("test", history.steps, epoch, test)
+    logger.picture(CURVE, history.steps, epoch, _learning_curve(history, setup))
+    logger.board.hyperparameters(hyperparameters(setup), results(setup.task))
+
+
+def _learning_curve(history: History, setup: Setup) -> LearningCurve:
+    names = ("loss", setup.task.main_metric)
+    shown = {tag: values for tag, values in history.series.items() if tag.rpartition("/")[2] in names}
+    return LearningCurve(history.epochs, shown, history.kept_epoch, setup.config.trainer.weights)
 
 
 def hyperparameters(setup: Setup) -> dict[str, str | float]:
@@ -161,6 +192,27 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
         *test.lines,
     ]
     folder.write_text("report.txt", escaped("\n".join(lines)).rstrip() + "\n")
+
+
+def already_complete(folder: RunFolder, epochs_done: int, epochs_asked: int) -> str:
+    """That a run has nothing left to do, and the command that trains it for longer."""
+    option = f"trainer.epochs={2 * epochs_done}" if epochs_done == epochs_asked else "trainer.patience=N"
+    command = f"dlcourse resume {shlex.quote(str(folder.path))} {option}"
+    return f"{folder.path} is already complete ({_plural(epochs_done, 'epoch')}); to train longer: {command}"
+
+
+def other_schedule(config: RunConfig, epochs_before: int, lr_before: float, lr: float) -> str:
+    """What another number of epochs does to the learning rate of the next step."""
+    change = f"stays {lr:.3g}" if lr == lr_before else f"continues at {lr:.3g} (was {lr_before:.3g})"
+    return (
+        f"{config.trainer.epochs} epochs instead of {epochs_before}; schedule '{config.scheduler.name}': the learning rate "
+        f"{change}"
+    )
+
+
+def lost_log(reason: str, step: int) -> str:
+    """What is missing after the log of the steps before was lost."""
+    return f"{reason}: metrics.jsonl and TensorBoard lack steps up to {step:,}; the training itself lacks nothing"
 
 
 def say_end(console: Console, folder: RunFolder, setup: Setup, history: History, test: Report) -> None:
