@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
-from dlcourse.models.transformer import Transformer
+from dlcourse.models.transformer import transformer
 from dlcourse.plots import AccuracyByLength, AttentionMap, to_image
 from dlcourse.spec import Batch, DataSpec
 from dlcourse.tasks.generative_task import SampleRequest
@@ -86,7 +86,7 @@ def test_the_whole_sequences_counted_are_those_that_greedy_decoding_gets_right()
     torch.manual_seed(0)
     texts = ["".join(map(str, torch.randint(0, 3, (int(size),)).tolist())) for size in torch.randint(1, 4, (100,))]
     split = copying(*texts)
-    model = Transformer(SPEC, width=16, layers=1, heads=2)
+    model = transformer(SPEC, width=16, layers=1, heads=2)
     optimizer = torch.optim.Adam(model.parameters(), 0.02)
     measured = task(model)
     for _ in range(30):
@@ -104,7 +104,7 @@ def test_the_whole_sequences_counted_are_those_that_greedy_decoding_gets_right()
 
 def test_padding_in_the_targets_weighs_nothing() -> None:
     torch.manual_seed(0)
-    model = task(Transformer(SPEC, width=16))
+    model = task(transformer(SPEC, width=16))
     short = Batch(rows("01"), rows("01", end=True))
     logits = model.model(short.inputs, torch.tensor([[START, *short.targets[0, :-1].tolist()]]))
     expected = functional.cross_entropy(logits[0, :3], short.targets[0, :3])
@@ -115,7 +115,7 @@ def test_padding_in_the_targets_weighs_nothing() -> None:
 def test_a_full_report_has_lengths_examples_and_the_attention_of_the_last_layer() -> None:
     torch.manual_seed(0)
     split = copying("012", "3210", "21", "31")
-    found = task(Transformer(SPEC, width=16, heads=2)).evaluate(split, 3, full=True)
+    found = task(transformer(SPEC, width=16, heads=2)).evaluate(split, 3, full=True)
     assert [row[0] for row in found.tables["accuracy_by_length"]] == ["length", 2, 3, 4]
     assert [row[2] for row in found.tables["accuracy_by_length"]][1:] == [2, 1, 1]
     picture = found.pictures["attention"]

@@ -31,8 +31,7 @@ def fits() -> dict[str, list[str]]:
 def announced(data: str) -> tuple[DataSpec, ...]:
     """What the data set of this name says of its examples before it is built."""
     data_set: Any = DATASETS[data]
-    specs: tuple[DataSpec, ...] = data_set.SPECS
-    return specs
+    return data_set.SPECS
 
 
 @cache

@@ -34,13 +34,13 @@ def count_built(size: Size) -> int:
     """The parameters of our own transformer of this size, on torch's meta device, which has shapes and no memory."""
     import torch
 
-    from dlcourse.models.transformer import Transformer
+    from dlcourse.models.transformer import transformer
     from dlcourse.spec import DataSpec
 
     symbols = tuple(map(str, range(size.vocabulary)))
     spec = DataSpec("text", (size.context,), size.vocabulary, "next", vocabulary=symbols)
     with torch.device("meta"):
-        model = Transformer(spec, width=size.width, layers=size.layers, heads=size.heads, norm=size.norm)
+        model = transformer(spec, width=size.width, layers=size.layers, heads=size.heads, norm=size.norm)
     return sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -12,7 +12,7 @@ from dlcourse.models.linear import LinearRegression, LogisticRegression, Softmax
 from dlcourse.models.mlp import MLP
 from dlcourse.models.recurrent import gru, lstm, rnn
 from dlcourse.models.resnet import ResNet, ResNet9
-from dlcourse.models.transformer import Transformer
+from dlcourse.models.transformer import transformer
 
 MODELS: Registry[nn.Module] = Registry(
     "model",
@@ -28,7 +28,7 @@ MODELS: Registry[nn.Module] = Registry(
         "gru": gru,
         "lstm": lstm,
         "bag": BagOfWords,
-        "transformer": Transformer,
+        "transformer": transformer,
         "autoencoder": Autoencoder,
         "vae": VAE,
         "gan": GAN,

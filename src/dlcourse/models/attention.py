@@ -6,7 +6,6 @@ heads, each of size D / H.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +42,7 @@ class Attention(nn.Module):
             self.recorder(weights.detach())
             mixed = functional.dropout(weights, dropout) @ values
         joined = mixed.transpose(1, 2).flatten(2)  # (B, H, T, D/H) -> (B, T, D)
-        return cast(Tensor, self.output(joined))
+        return self.output(joined)
 
 
 class SelfAttention(Attention):

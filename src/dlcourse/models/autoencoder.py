@@ -40,8 +40,7 @@ class LatentModel(nn.Module, ABC):
 
     def decode(self, codes: Tensor) -> Tensor:
         """What the decoder makes of codes, `(B, L) -> (B, *input_shape)`."""
-        outputs: Tensor = self.decoder(codes)
-        return outputs
+        return self.decoder(codes)
 
     @abstractmethod
     def represent(self, inputs: Tensor) -> Tensor:
@@ -70,8 +69,7 @@ class Autoencoder(LatentModel):
 
     def encode(self, inputs: Tensor) -> Tensor:
         """The codes `(B, L)`."""
-        codes: Tensor = self.encoder(inputs)
-        return codes
+        return self.encoder(inputs)
 
     def represent(self, inputs: Tensor) -> Tensor:
         return self.encode(inputs)

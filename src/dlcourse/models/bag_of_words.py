@@ -29,5 +29,4 @@ class BagOfWords(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         embedded = self.embedding(inputs.sort(dim=1).values)  # (B, T) -> (B, T, E)
-        outputs: Tensor = self.head(embedded.mean(dim=1))  # (B, outputs)
-        return outputs
+        return self.head(embedded.mean(dim=1))  # (B, outputs)

@@ -72,8 +72,7 @@ class CNN(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         maps = self.blocks(inputs)  # (B, C, H, W)
-        outputs: Tensor = self.head(maps)
-        return outputs
+        return self.head(maps)
 
 
 # Layers without tensors are there even where they change nothing: the names of the others must not depend on them.

@@ -73,8 +73,7 @@ class Denoiser(nn.Module):
             if labels is None:
                 labels = torch.full((len(noisy),), self.num_classes, device=noisy.device)
             embedding = embedding + self.label(labels)
-        outputs: Tensor = self.network(noisy, functional.silu(embedding))
-        return outputs
+        return self.network(noisy, functional.silu(embedding))
 
 
 class _SteeredMLP(nn.Module):

@@ -20,8 +20,7 @@ class _Affine(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        outputs: Tensor = self.linear(inputs.flatten(1))  # (B, ...) -> (B, D) -> (B, outputs)
-        return outputs
+        return self.linear(inputs.flatten(1))  # (B, ...) -> (B, D) -> (B, outputs)
 
 
 class LinearRegression(_Affine):

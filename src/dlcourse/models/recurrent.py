@@ -103,8 +103,7 @@ class Recurrent(nn.Module):
         sequence = read_image(inputs, self._steps) if self._is_image else inputs
         states, last = self.recurrent(self.embedding(sequence))  # (B, T, H or 2H), (layers or 2 layers, B, H)
         features = states if self._answers_every_step else self._ends(last)
-        outputs: Tensor = self.head(self.dropout(features))  # (B, T, V) or (B, outputs)
-        return outputs
+        return self.head(self.dropout(features))  # (B, T, V) or (B, outputs)
 
     def _ends(self, last: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         """The top layer's state where each direction ends: `(B, H)` or `(B, 2H)`."""

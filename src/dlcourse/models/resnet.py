@@ -44,8 +44,7 @@ class ResNet(nn.Module):
         _start_normal(self)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        outputs: Tensor = self.head(self.pool(self.blocks(self.stem(inputs))))  # (B, K)
-        return outputs
+        return self.head(self.pool(self.blocks(self.stem(inputs))))  # (B, K)
 
 
 class _Block(nn.Module):
@@ -70,8 +69,7 @@ class _Block(nn.Module):
         outputs: Tensor = self.norm2(self.conv2(self.relu1(self.norm1(self.conv1(inputs)))))
         if self._skip:
             outputs = outputs + self._shortcut(inputs)
-        activated: Tensor = self.relu2(outputs)  # (B, C', H / stride, W / stride)
-        return activated
+        return self.relu2(outputs)  # (B, C', H / stride, W / stride)
 
     def _shortcut(self, inputs: Tensor) -> Tensor:
         if self._stride == 1:
@@ -121,8 +119,7 @@ class _Residual(nn.Module):
         self.convolutions = nn.Sequential(_conv_norm_relu(channels, channels), _conv_norm_relu(channels, channels))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        outputs: Tensor = inputs + self.convolutions(inputs)
-        return outputs
+        return inputs + self.convolutions(inputs)
 
 
 def _conv(before: int, after: int, stride: int = 1) -> nn.Conv2d:

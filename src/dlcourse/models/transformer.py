@@ -23,105 +23,35 @@ _TOKEN_STD = 0.02
 Positions = Literal["learned", "sinusoidal", "rotary"]
 
 
-class Transformer(nn.Module):
-    """Transformer (Vaswani 2017): what it is follows from the targets of the data.
-
-    Classes or numbers: an encoder, its outputs averaged over the steps, and a linear layer. It reads tokens, sequences of
-    numbers `(B, T, features)`, and images: their rows, or squares of `patch` pixels. Text to continue: GPT-2's causal
-    decoder (Radford 2019), logits `(B, T, V)`. Sequences: an encoder and a decoder that attends to it, logits
-    `(B, output_length, V)`.
+def transformer(
+    spec: DataSpec,
+    width: Count = 64,
+    layers: Count = 2,
+    heads: Count = 4,
+    feedforward: Count = 4,
+    dropout: Fraction = 0.0,
+    norm: Literal["pre", "post"] = "pre",
+    positions: Positions = "learned",
+    patch: Count | None = None,
+    tie: bool = True,
+) -> "Encoder | Decoder | EncoderDecoder":
+    """Transformer (Vaswani 2017): an encoder, a causal decoder or both, as the targets of the data ask for.
 
     A pre-norm transformer has a last layer norm; a post-norm one, as GPT-1 (2018) and the one of 2017, has none. Tied, the
-    logits are products with the token embedding. First weights on tokens are GPT-2's: normal with standard deviation 0.02.
-    On numbers a layer's are as large as keep its outputs at 1, without which a narrow model learns far more slowly. In
-    both, what is added to the residual stream is divided by the root of the number of additions.
+    logits are products with the token embedding. `patch` is the side of the squares that images are cut into, None cuts
+    them into rows.
     """
-
-    def __init__(
-        self,
-        spec: DataSpec,
-        width: Count = 64,
-        layers: Count = 2,
-        heads: Count = 4,
-        feedforward: Count = 4,
-        dropout: Fraction = 0.0,
-        norm: Literal["pre", "post"] = "pre",
-        positions: Positions = "learned",
-        patch: Count | None = None,
-        tie: bool = True,
-    ) -> None:
-        super().__init__()
-        _check_data(spec)
-        _check_heads(width, heads, positions)
-        self.spec = spec
-        position_std = _TOKEN_STD if spec.is_tokens else 1.0
-        options = _Options(width, layers, heads, feedforward, dropout, norm == "pre", positions, position_std)
-        self.embedding = nn.Embedding(len(spec.vocabulary), width) if spec.is_tokens else None
-        self.steps = None if spec.is_tokens else _Steps(spec, patch, width)
-        if spec.is_tokens and patch is not None:
-            raise ConfigError(_no_patches(spec))
-        length = spec.input_shape[0] if self.steps is None else self.steps.length
-        self.encoder = None if spec.target == "next" else _Stack(options, length)
-        self.decoder: _Stack | None = None
-        if spec.target == "next":
-            self.decoder = _Stack(options, length)
-        elif spec.target == "sequence":
-            self.decoder = _Stack(options, spec.output_length, reads_memory=True)
-        self.head: nn.Linear | None = None
-        if self.decoder is None:
-            self.head = nn.Linear(width, spec.num_outputs)
-        elif not tie:
-            self.head = nn.Linear(width, len(spec.vocabulary), bias=False)
-        self._set_first_weights()
-
-    def forward(self, inputs: Tensor, previous: Tensor | None = None) -> Tensor:
-        """Outputs `(B, num_outputs)`, or logits for each step.
-
-        Where targets are sequences, `previous` `(B, T)` are the decoder's inputs: START, then the tokens so far, T at most
-        `output_length`; None stands for START alone at every step.
-        """
-        if self.encoder is None:
-            return self._logits(self._decode(inputs))
-        mask = _seen(inputs) if self.spec.vocabulary[:1] == SPECIAL[:1] else None
-        encoded = self.encoder(self._embed(inputs), mask)  # (B, S, D)
-        if self.decoder is None:
-            assert self.head is not None
-            return cast(Tensor, self.head(_mean_over_steps(encoded, mask)))
-        if previous is None:
-            previous = inputs.new_full((len(inputs), self.spec.output_length), START)
-        return self._logits(self._decode(previous, encoded, mask))
-
-    def _embed(self, inputs: Tensor) -> Tensor:
-        embed = self.embedding or self.steps
-        assert embed is not None
-        return cast(Tensor, embed(inputs))  # (B, T, D)
-
-    def _decode(self, tokens: Tensor, memory: Tensor | None = None, memory_mask: Tensor | None = None) -> Tensor:
-        assert self.decoder is not None
-        return cast(Tensor, self.decoder(self._embed(tokens), None, memory, memory_mask, causal=True))  # (B, T, D)
-
-    def _logits(self, stream: Tensor) -> Tensor:
-        if self.head is not None:
-            return cast(Tensor, self.head(stream))
-        assert self.embedding is not None
-        return functional.linear(stream, self.embedding.weight)  # (B, T, D) -> (B, T, V)
-
-    @torch.no_grad()
-    def _set_first_weights(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=self._first_std(module))
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        if self.embedding is not None:
-            nn.init.normal_(self.embedding.weight, std=_TOKEN_STD)
-        for stack in (self.encoder, self.decoder):
-            additions = [] if stack is None else stack.additions()
-            for layer in additions:
-                nn.init.normal_(layer.weight, std=self._first_std(layer) / math.sqrt(len(additions)))
-
-    def _first_std(self, layer: nn.Linear) -> float:
-        return _TOKEN_STD if self.embedding is not None else 1 / math.sqrt(layer.in_features)
+    _check_data(spec)
+    _check_heads(width, heads, positions)
+    if patch is not None and spec.is_tokens:
+        raise ConfigError(_no_patches(spec))
+    position_std = _TOKEN_STD if spec.is_tokens else 1.0
+    options = _Options(width, layers, heads, feedforward, dropout, norm == "pre", positions, position_std)
+    if spec.target == "next":
+        return Decoder(spec, options, tie=tie)
+    if spec.target == "sequence":
+        return EncoderDecoder(spec, options, tie=tie)
+    return Encoder(spec, options, patch=patch)
 
 
 @dataclass(frozen=True)
@@ -134,6 +64,104 @@ class _Options:
     pre_norm: bool
     positions: Positions
     position_std: float
+
+
+class Encoder(nn.Module):
+    """An encoder, its outputs averaged over the steps, and a linear layer: `(B, num_outputs)`.
+
+    It reads tokens, sequences of numbers `(B, T, features)`, and images: their rows, or squares of `patch` pixels.
+    """
+
+    def __init__(self, spec: DataSpec, options: _Options, *, patch: int | None = None) -> None:
+        super().__init__()
+        self._has_padding = spec.vocabulary[:1] == SPECIAL[:1]
+        self.embedding = _embedding(spec, options) if spec.is_tokens else None
+        self.steps = None if spec.is_tokens else _Steps(spec, patch, options.width)
+        self.encoder = _Stack(options, spec.input_shape[0] if self.steps is None else self.steps.length)
+        self.head = nn.Linear(options.width, spec.num_outputs)
+        _set_first_weights(self, self.embedding, self.encoder)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        mask = _seen(inputs) if self._has_padding else None
+        embed = self.embedding or self.steps
+        assert embed is not None
+        encoded = self.encoder(embed(inputs), mask)  # (B, T, D)
+        return self.head(_mean_over_steps(encoded, mask))
+
+
+class Decoder(nn.Module):
+    """GPT-2's causal decoder (Radford 2019): logits `(B, T, V)` of the token after each of `(B, T)`."""
+
+    def __init__(self, spec: DataSpec, options: _Options, *, tie: bool = True) -> None:
+        super().__init__()
+        self.embedding = _embedding(spec, options)
+        self.decoder = _Stack(options, spec.input_shape[0])
+        self.head = None if tie else nn.Linear(options.width, len(spec.vocabulary), bias=False)
+        _set_first_weights(self, self.embedding, self.decoder)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        stream = self.decoder(self.embedding(inputs), causal=True)  # (B, T, D)
+        return _logits(stream, self.head, self.embedding)
+
+
+class EncoderDecoder(nn.Module):
+    """An encoder, and a causal decoder that attends to what it gives (Vaswani 2017)."""
+
+    def __init__(self, spec: DataSpec, options: _Options, *, tie: bool = True) -> None:
+        super().__init__()
+        self._has_padding = spec.vocabulary[:1] == SPECIAL[:1]
+        self._output_length = spec.output_length
+        self.embedding = _embedding(spec, options)
+        self.encoder = _Stack(options, spec.input_shape[0])
+        self.decoder = _Stack(options, spec.output_length, reads_memory=True)
+        self.head = None if tie else nn.Linear(options.width, len(spec.vocabulary), bias=False)
+        _set_first_weights(self, self.embedding, self.encoder, self.decoder)
+
+    def forward(self, inputs: Tensor, previous: Tensor | None = None) -> Tensor:
+        """Logits `(B, T, V)` for inputs `(B, S)`.
+
+        `previous` `(B, T)` are the decoder's inputs: START, then the tokens so far, T at most `output_length`; None stands
+        for START alone at every step.
+        """
+        if previous is None:
+            previous = inputs.new_full((len(inputs), self._output_length), START)
+        mask = _seen(inputs) if self._has_padding else None
+        encoded = self.encoder(self.embedding(inputs), mask)  # (B, S, D)
+        stream = self.decoder(self.embedding(previous), None, encoded, mask, causal=True)  # (B, T, D)
+        return _logits(stream, self.head, self.embedding)
+
+
+def _embedding(spec: DataSpec, options: _Options) -> nn.Embedding:
+    return nn.Embedding(len(spec.vocabulary), options.width)
+
+
+def _logits(stream: Tensor, head: nn.Linear | None, embedding: nn.Embedding) -> Tensor:
+    """`(B, T, D) -> (B, T, V)`; without a head of its own, by products with the embedding."""
+    return functional.linear(stream, embedding.weight) if head is None else head(stream)
+
+
+@torch.no_grad()
+def _set_first_weights(model: nn.Module, embedding: nn.Embedding | None, *stacks: "_Stack") -> None:
+    """GPT-2's first weights on tokens: normal with standard deviation 0.02.
+
+    On numbers a layer's are as large as keep its outputs at 1, without which a narrow model learns far more slowly. In
+    both, what is added to the residual stream is divided by the root of the number of additions.
+    """
+
+    def std(layer: nn.Linear) -> float:
+        return _TOKEN_STD if embedding is not None else 1 / math.sqrt(layer.in_features)
+
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=std(module))
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    if embedding is not None:
+        nn.init.normal_(embedding.weight, std=_TOKEN_STD)
+    for stack in stacks:
+        additions = stack.additions()
+        for layer in additions:
+            nn.init.normal_(layer.weight, std=std(layer) / math.sqrt(len(additions)))
 
 
 class _Stack(nn.Module):
@@ -166,7 +194,7 @@ class _Stack(nn.Module):
         stream = self.dropout(stream)
         for block in self.blocks:
             stream = block(stream, mask, memory, memory_mask, causal)
-        return cast(Tensor, self.norm(stream))
+        return self.norm(stream)
 
     def additions(self) -> list[nn.Linear]:
         """The layers whose outputs are added to the residual stream."""
@@ -207,8 +235,8 @@ class _Block(nn.Module):
 
     def _add(self, stream: Tensor, norm: nn.LayerNorm, layer: Callable[[Tensor], Tensor]) -> Tensor:
         if self.pre_norm:
-            return cast(Tensor, stream + self.dropout(layer(norm(stream))))
-        return cast(Tensor, norm(stream + self.dropout(layer(stream))))
+            return stream + self.dropout(layer(norm(stream)))
+        return norm(stream + self.dropout(layer(stream)))
 
 
 class _Steps(nn.Module):
@@ -238,7 +266,7 @@ class _Steps(nn.Module):
             (count, channels, height, width), (rows, columns) = inputs.shape, self.patch
             squares = inputs.reshape(count, channels, height // rows, rows, width // columns, columns)
             inputs = squares.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)  # (B, T, C * rows * columns)
-        return cast(Tensor, self.project(inputs))  # (B, T, F) -> (B, T, D)
+        return self.project(inputs)  # (B, T, F) -> (B, T, D)
 
 
 class _Sinusoids(nn.Module):

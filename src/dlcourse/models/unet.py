@@ -78,8 +78,7 @@ class ResidualBlock(nn.Module):
         inner = self.conv1(functional.silu(self.norm1(maps)))
         inner = inner + self.shift(embedding)[:, :, None, None]  # (B, E) -> (B, C, 1, 1)
         inner = self.conv2(functional.silu(self.norm2(inner)))
-        outputs: Tensor = self.shortcut(maps) + inner
-        return outputs
+        return self.shortcut(maps) + inner
 
 
 class SelfAttention(nn.Module):
@@ -98,8 +97,7 @@ class SelfAttention(nn.Module):
         parts = self.query_key_value(self.norm(maps)).reshape(batch, 3, self._heads, -1, height * width)
         query, key, value = parts.transpose(3, 4).unbind(1)  # each (B, heads, H W, C / heads)
         mixed = functional.scaled_dot_product_attention(query, key, value)
-        outputs: Tensor = maps + self.out(mixed.transpose(2, 3).reshape(batch, channels, height, width))
-        return outputs
+        return maps + self.out(mixed.transpose(2, 3).reshape(batch, channels, height, width))
 
 
 def _norm(channels: int) -> nn.GroupNorm:

@@ -152,8 +152,7 @@ def hide_frame(axes: Any) -> None:
 
 def finite_points(points: NDArray[Any]) -> NDArray[Any]:
     """Of points `(n, 2)` those that have a place in a picture."""
-    finite: NDArray[Any] = points[np.isfinite(points).all(axis=1)]
-    return finite
+    return points[np.isfinite(points).all(axis=1)]
 
 
 def finite_images(images: NDArray[Any], title: str) -> tuple[NDArray[Any], str]:

@@ -155,8 +155,7 @@ def _config_of(folder: Path) -> Mapping[str, Any]:
     """The config in the newest good checkpoint, or in its file; raises ConfigError where there is neither."""
     checkpoint, _ = checkpoints_of(RunFolder(folder)).newest()
     if checkpoint is not None:
-        config: Mapping[str, Any] = about(checkpoint)["config"]
-        return config
+        return about(checkpoint)["config"]
     return read_yaml(folder / CONFIG)
 
 

@@ -182,8 +182,7 @@ class Diffusion(GenerativeTask):
         """Epsilon `(B, ...)` with guidance towards the labels, both predictions in one batch of twice the size."""
         with self.device.autocast():
             if labels is None or guidance == 0:
-                predicted: Tensor = self.model(noisy, times, labels).float()
-                return predicted
+                return self.model(noisy, times, labels).float()
             nothing = torch.full_like(labels, len(self.spec.class_names))
             both: Tensor = self.model(
                 noisy.repeat(2, *[1] * (noisy.ndim - 1)), times.repeat(2), torch.cat([labels, nothing])

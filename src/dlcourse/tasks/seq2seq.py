@@ -108,8 +108,7 @@ class SequenceToSequence(LossTask):
         return previous[:, 1:]
 
     def _teacher_forced(self, batch: Batch) -> Tensor:
-        logits: Tensor = self.model(batch.inputs, _shifted(batch.targets))
-        return logits
+        return self.model(batch.inputs, _shifted(batch.targets))
 
     def _add_details(self, report: Report, counts: "_Counts", split: Split, batch_size: int) -> None:
         lengths, correct, totals = counts.by_length()
