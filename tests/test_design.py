@@ -74,7 +74,7 @@ def check_comments(text: str, options: Schema, indent: str = "") -> None:
 
 
 LAYERS = (
-    "errors signals terminal",
+    "errors signals terminal text_table",
     "console files",
     "state_dict config",
     "plots device",

@@ -1,11 +1,10 @@
 """`dlcourse count`: the parameters of language models, by formula and by building them without memory."""
 
-from collections.abc import Sequence
-
 from dlcourse.config.options import suggestion
 from dlcourse.errors import ConfigError
 from dlcourse.models.gpt_sizes import SIZES, Size
 from dlcourse.terminal import fitted, print_help
+from dlcourse.text_table import aligned
 
 HELP = """\
 dlcourse count               the sizes of GPT-1, GPT-2 and smaller ones: layers, heads, width, ..., parameters
@@ -47,7 +46,7 @@ def count_built(size: Size) -> int:
 def _overview() -> list[str]:
     rows = [_HEADER, *((name, *_facts(size)) for name, size in SIZES.items())]
     return [
-        *_aligned(rows),
+        *aligned(rows),
         "",
         *(f"{name:<11}  {size.note}" for name, size in SIZES.items()),
         "",
@@ -75,7 +74,7 @@ def _in_full(name: str, size: Size) -> list[str]:
     rows = [(part, f"{count:,}", f"{count / total:.1%}".replace("%", " %")) for part, count in size.parts().items()]
     built = count_built(size)
     rows += [("together", f"{total:,}", "100.0 %"), ("built", f"{built:,}", "")]
-    table = _aligned(rows)
+    table = aligned(rows)
     lines = [f"{line}  {meanings[part]}" for line, part in zip(table, meanings, strict=False)]
     own_output = f"Left out: an output layer of its own (model.tie=false) would add {size.vocabulary * size.width:,}."
     return [
@@ -85,7 +84,7 @@ def _in_full(name: str, size: Size) -> list[str]:
         "",
         *lines,
         table[-2],
-        f"{table[-1].rstrip()}  model=transformer on torch's meta device, which takes no memory",
+        f"{table[-1]}  model=transformer on torch's meta device, which takes no memory",
         "",
         own_output,
         f"In float32 the weights take {_in_bytes(4 * total)}; with gradients and Adam's averages {_in_bytes(16 * total)}.",
@@ -94,12 +93,3 @@ def _in_full(name: str, size: Size) -> list[str]:
 
 def _in_bytes(size: int) -> str:
     return f"{size / 2**30:,.2f} GiB" if size >= 2**30 / 10 else f"{size / 2**20:,.1f} MiB"
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """The rows as lines: the first column to the left, numbers to the right."""
-    first, *rest = (max(map(len, column)) for column in zip(*rows, strict=True))
-    return [
-        "  ".join([row[0].ljust(first), *(cell.rjust(width) for cell, width in zip(row[1:], rest, strict=True))])
-        for row in rows
-    ]

@@ -10,6 +10,7 @@ from dlcourse.cli.error_line import error_line
 from dlcourse.console import format_metric, format_seconds
 from dlcourse.runs.folder import RunFolder, output_errors
 from dlcourse.terminal import escaped
+from dlcourse.text_table import aligned
 
 if TYPE_CHECKING:
     from dlcourse.training.session import RunResult
@@ -78,12 +79,7 @@ def _table(ranked: Sequence[tuple[Job, "RunResult"]]) -> list[str]:
             [str(place), *words, *values, str(result.kept_epoch), format_seconds(result.seconds), result.folder.name]
         )
     left = {0, *range(1, 1 + len(varied)), len(rows[0]) - 1}
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(_pad(row[c], widths[c], c in left) for c in range(len(row))).rstrip() for row in rows]
-
-
-def _pad(text: str, width: int, left: bool) -> str:
-    return text.ljust(width) if left else text.rjust(width)
+    return aligned(rows, left=left)
 
 
 def _failures(jobs: Sequence[Job]) -> list[str]:

@@ -1,16 +1,10 @@
-"""The user's own table in a CSV file: numbers stay numbers, text becomes one column of 0 and 1 for each of its values.
+"""The user's own table in a CSV file: numbers stay numbers, text becomes one column of 0 and 1 for each of its values."""
 
-Rows are numbered as an editor numbers lines: the header is row 1.
-"""
-
-import csv
-import io
 import math
 import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -21,9 +15,9 @@ from torch import Tensor
 from dlcourse.config.options import suggestion
 from dlcourse.config.paths import path_to_read
 from dlcourse.data import announced
+from dlcourse.data.csv_table import Column, parse_number, read_columns, shorten
 from dlcourse.data.dataset import ClassSource, Tables, TableSource
 from dlcourse.data.float_precision import as_floats
-from dlcourse.data.text_file import decode
 from dlcourse.errors import ConfigError, DataError
 
 MAX_CLASSES_OF_NUMBERS = 20
@@ -33,61 +27,8 @@ MAX_ONE_HOT = 10_000
 MAX_SELDOM_REPEATED = 20
 """Different values of a text column that may be more than half as many as its rows: further ones are names, not kinds."""
 
-_MISSING = {"", "?", "-", "na", "n/a", "#n/a", "nan", "none", "null"}
-_MOSTLY = 0.5
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 _DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d{2}.*)?")
 _PLAIN = re.compile(r"(?!(?:true|false|null|nan|inf)$)[^\W\d](?:[\w -]*\w)?", re.IGNORECASE)
-
-
-@dataclass
-class _Column:
-    """One column: its name, its cells as text, and the row that each stands in; `place` names the file."""
-
-    place: str
-    name: str
-    cells: list[str]
-    rows: list[int]
-
-    def numbers(self) -> NDArray[np.float64] | None:
-        """The cells as numbers, None where the column is text; raises DataError where it is a bit of both."""
-        values = [_number(cell) for cell in self.cells]
-        wrong = [index for index, value in enumerate(values) if value is None]
-        if wrong:
-            self._refuse_commas(wrong)
-            if len(wrong) > (1 - _MOSTLY) * len(values):
-                return None
-            raise self.error(wrong[0], "is text in a numeric column; correct it or remove the row")
-        numbers = np.array(values, np.float64)
-        for index in np.flatnonzero(~(np.abs(numbers) <= np.finfo(np.float32).max)):
-            raise self.error(int(index), "is not a number that fits into 32 bits; correct it or remove the row")
-        return numbers
-
-    def _refuse_commas(self, wrong: Sequence[int]) -> None:
-        """Raise DataError where the cells that are no numbers all are numbers with commas."""
-        cells, first = [self.cells[index] for index in wrong], self.cells[wrong[0]]
-        meant = []
-        if all(_THOUSANDS.fullmatch(cell) for cell in cells):
-            meant.append(f"{first.replace(',', '')} if it separates thousands")
-        if all(_DECIMAL_COMMA.fullmatch(cell) for cell in cells):
-            meant.append(f"{first.replace(',', '.')} if it is a decimal comma")
-        if meant:
-            raise self.error(wrong[0], f"is a number with a comma; write {', '.join(meant)}")
-
-    def require_complete(self, remedy: str) -> None:
-        """Raise DataError, saying the remedy, where a value is missing."""
-        for index, cell in enumerate(self.cells):
-            if cell.lower() in _MISSING:
-                shown = f"'{cell}'" if cell else "empty"
-                raise DataError(
-                    f"{self.place}, row {self.rows[index]}, column '{self.name}': the value is missing ({shown}); {remedy}"
-                )
-
-    def error(self, index: int, complaint: str) -> DataError:
-        return DataError(
-            f"{self.place}, row {self.rows[index]}, column '{self.name}': '{shorten(self.cells[index])}' {complaint}"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +56,7 @@ class CsvFile(TableSource, ClassSource):
         target = self._take_target(columns)
         inputs, feature_names, notes = _features(self._kept(columns), self.drop)
         targets, class_names = self._targets(target)
-        if self.kind == "auto" and len(class_names) > 2 and _all_numbers(target):
+        if self.kind == "auto" and len(class_names) > 2 and target.is_all_numbers:
             notes.append(
                 f"column '{target.name}' holds {len(class_names)} different whole numbers and is taken as classes; to "
                 "predict numbers type data.kind=value"
@@ -130,7 +71,7 @@ class CsvFile(TableSource, ClassSource):
             raise ConfigError(f"data.separator='{self.separator}' must be one character such as , or ; or the word tab")
         return separator
 
-    def _take_target(self, columns: dict[str, _Column]) -> _Column:
+    def _take_target(self, columns: dict[str, Column]) -> Column:
         """The target column, removed from the others."""
         if self.target is None:
             raise ConfigError(
@@ -146,7 +87,7 @@ class CsvFile(TableSource, ClassSource):
         column.require_complete("fill it in or remove the row")
         return column
 
-    def _kept(self, columns: dict[str, _Column]) -> list[_Column]:
+    def _kept(self, columns: dict[str, Column]) -> list[Column]:
         for name in self.drop:
             if name not in columns:
                 raise ConfigError(f"data.drop: {self.file} has no column '{name}'{self._meant(name, columns)}")
@@ -172,11 +113,11 @@ class CsvFile(TableSource, ClassSource):
         others = (other for other in self.drop if other in columns and other != whole)
         return f"; for the column '{whole}' type {_drop_word(*others, whole)}"
 
-    def _targets(self, column: _Column) -> tuple[Tensor, tuple[str, ...]]:
+    def _targets(self, column: Column) -> tuple[Tensor, tuple[str, ...]]:
         """Classes `(N,)` with their names, or values `(N, 1)` and no names."""
-        numbers = None if self.kind == "class" and not _all_numbers(column) else column.numbers()
+        numbers = None if self.kind == "class" and not column.is_all_numbers else column.numbers()
         if numbers is None and self.kind == "value":
-            index = next(index for index, cell in enumerate(column.cells) if _number(cell) is None)
+            index = next(index for index, cell in enumerate(column.cells) if parse_number(cell) is None)
             raise column.error(index, "is no number, which data.kind=value needs; type data.kind=class")
         if numbers is not None and (self.kind == "value" or (self.kind == "auto" and not _looks_like_classes(numbers))):
             (values,) = as_floats(torch.from_numpy(numbers).unsqueeze(1))
@@ -200,77 +141,13 @@ class CsvFile(TableSource, ClassSource):
         return torch.from_numpy(classes), class_names
 
 
-def read_columns(path: Path, separator: str, encoding: str = "utf-8") -> dict[str, _Column]:
-    """The columns of a CSV file by name, in order; raises DataError for a file that is no rectangular table."""
-    reader = csv.reader(
-        io.StringIO(_read_text(path, encoding), newline=""), delimiter=separator, skipinitialspace=True, strict=True
-    )
-    rows: list[int] = []
-    cells: list[list[str]] = []
-    start = 1  # the line that a row starts in; quoted cells may hold line ends
-    try:
-        for row in reader:
-            if row:
-                rows.append(start)
-                cells.append([cell.strip() for cell in row])
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"{path}, row {start}: {error}; correct the row (are its quotes closed?)") from None
-    if not cells:
-        raise DataError(f"{path} is empty; it needs a header with the names of the columns, and rows")
-    header, *body = cells
-    _check_header(path, header, separator)
-    if not body:
-        raise DataError(f"{path} has a header but no rows below it")
-    for number, row in zip(rows[1:], body, strict=True):
-        if len(row) != len(header):
-            raise DataError(
-                f"{path}, row {number}: {len(row)} cells, but the header has {len(header)}; correct the row or remove it"
-            )
-    return {
-        name: _Column(str(path), name, list(column), rows[1:])
-        for name, column in zip(header, zip(*body, strict=True), strict=True)
-    }
-
-
-def shorten(text: str, length: int = 40) -> str:
-    """Text cut to at most `length` characters, so that it does not fill a line."""
-    return text if len(text) <= length else f"{text[: length - 3]}..."
-
-
-def _read_text(path: Path, encoding: str) -> str:
-    try:
-        if path.exists() and not path.is_file():
-            raise DataError(f"data.file={path} is not a file; type data.file=FILE for a CSV file")
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; type data.file=FILE for a CSV file") from None
-    return decode(content, encoding, str(path), "CSV")
-
-
-def _check_header(path: Path, header: Sequence[str], separator: str) -> None:
-    if all(_number(name) is not None for name in header):
-        raise DataError(
-            f"{path} has no header: row 1 is all numbers ({shorten(separator.join(header))}); "
-            "write the names of the columns there"
-        )
-    if len(header) == 1:
-        other = next((mark for mark in ",;\t|" if mark in header[0]), None)
-        if other is not None:
-            word = "tab" if other == "\t" else f"'{other}'"
-            raise DataError(f"{path}, row 1: one column '{shorten(header[0])}'; type \"data.separator={word}\"")
-    for name in header:
-        if header.count(name) > 1:
-            raise DataError(f"{path}, row 1: two columns are called '{name}'; rename one")
-
-
 def _drop_word(*names: str) -> str:
     """`data.drop` with these names, as a shell takes it; names that Hydra would read otherwise are in quotes."""
     quoted = (name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '\\"') + '"' for name in names)
     return shlex.quote(f"data.drop=[{','.join(quoted)}]")
 
 
-def _features(columns: Sequence[_Column], dropped: Sequence[str]) -> tuple[Tensor, tuple[str, ...], list[str]]:
+def _features(columns: Sequence[Column], dropped: Sequence[str]) -> tuple[Tensor, tuple[str, ...], list[str]]:
     """Inputs `(N, F)`, the name of each feature, `colour=red` for a value of a text column, and what to say of those.
 
     They are float32, or float64 where a column of numbers would be blurred.
@@ -295,7 +172,7 @@ def _features(columns: Sequence[_Column], dropped: Sequence[str]) -> tuple[Tenso
     return torch.cat(parts, dim=1), tuple(names), notes
 
 
-def _note(column: _Column, categories: NDArray[np.str_], dropped: Sequence[str]) -> list[str]:
+def _note(column: Column, categories: NDArray[np.str_], dropped: Sequence[str]) -> list[str]:
     """A line on a text column that was hardly meant to become as many features as it has values."""
     became = f"became {len(categories):,} features, one for each value"
     leave_out = f"leave the column out: {_drop_word(*dropped, column.name)}"
@@ -307,7 +184,7 @@ def _note(column: _Column, categories: NDArray[np.str_], dropped: Sequence[str])
 
 
 def _check_text_columns(
-    columns: Sequence[_Column], values: Sequence[NDArray[np.str_] | None], dropped: Sequence[str]
+    columns: Sequence[Column], values: Sequence[NDArray[np.str_] | None], dropped: Sequence[str]
 ) -> None:
     texts = [(len(names), column) for column, names in zip(columns, values, strict=True) if names is not None]
     seldom = [(count, column) for count, column in texts if count > max(MAX_SELDOM_REPEATED, len(column.cells) / 2)]
@@ -324,20 +201,6 @@ def _check_text_columns(
             f"{MAX_ONE_HOT:,} can become features; leave out '{widest.name}' ({count:,}): "
             f"{_drop_word(*dropped, widest.name)}"
         )
-
-
-def _number(cell: str) -> float | None:
-    """The number that a cell holds, None where it holds text; Python's `1_000` is text."""
-    if "_" in cell:
-        return None
-    try:
-        return float(cell)
-    except ValueError:
-        return None
-
-
-def _all_numbers(column: _Column) -> bool:
-    return all(_number(cell) is not None for cell in column.cells)
 
 
 def _looks_like_classes(numbers: NDArray[np.float64]) -> bool:

@@ -3,7 +3,6 @@
 N is a number of examples, H and W height and width, C channels, T steps of a sequence, F features, O values to predict.
 """
 
-import math
 import tokenize
 import zipfile
 import zlib
@@ -14,7 +13,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -105,18 +103,19 @@ class NpzFile(TableSource, ImageSource):
 
 def read_arrays(path: Path) -> dict[str, Array]:
     """The arrays of an .npz file in the order x, y of training, then of testing; raises DataError."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"data.file={path} is not a file; type data.file=FILE for an .npz file")
     try:
-        if path.exists() and not path.is_file():
-            raise DataError(f"data.file={path} is not a file; type data.file=FILE for an .npz file")
         with zipfile.ZipFile(path) as archive:
             sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()}
-            names = _wanted(path, sizes)
-            if sum(sizes[name] for name in names) > MAX_BYTES:
-                raise DataError(
-                    f"{path}: its arrays unpack to {sum(sizes[name] for name in names) / 2**30:,.1f} GiB, and at most "
-                    f"{MAX_BYTES / 2**30:.0f} GiB are read; keep fewer examples"
-                )
-            return {name: _read_array(archive, path, name, sizes[name]) for name in names}
+        names = _wanted(path, sizes)
+        if sum(sizes[name] for name in names) > MAX_BYTES:
+            raise DataError(
+                f"{path}: its arrays unpack to {sum(sizes[name] for name in names) / 2**30:,.1f} GiB, and at most "
+                f"{MAX_BYTES / 2**30:.0f} GiB are read; keep fewer examples"
+            )
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: _read_array(arrays, path, name) for name in names}
     except OSError as error:
         raise DataError(
             f"cannot read {path}: {error.strerror or error}; type data.file=FILE for an .npz file"
@@ -135,25 +134,15 @@ def _wanted(path: Path, held: Mapping[str, int]) -> tuple[str, ...]:
     raise DataError(f"{path} has no {missing}; it holds {there}; expected {', '.join(_DIVIDED)}, or x and y")
 
 
-def _read_array(archive: zipfile.ZipFile, path: Path, name: str, size: int) -> Array:
-    """One array, read only after its header was found to agree with the size of the file."""
-    member = f"{name}.npy" if f"{name}.npy" in archive.namelist() else name
+def _read_array(arrays: Mapping[str, Array], path: Path, name: str) -> Array:
     try:
-        with archive.open(member) as file:
-            version = npy.read_magic(file)
-            read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, _, dtype = read_header(file)
-            if dtype.hasobject:
-                raise DataError(
-                    f"{path}: {name} holds Python objects, which could run code when read; save it as an array of "
-                    f"numbers, such as {name}.astype('float32')"
-                )
-            promised = math.prod(shape) * dtype.itemsize
-            if promised != size - file.tell():
-                raise DataError(f"{path} is damaged: the header of {name} promises {promised:,} bytes, it holds others")
-        with archive.open(member) as file:
-            array: Array = npy.read_array(file, allow_pickle=False)
+        array = arrays[name]
     except _DAMAGE as error:
+        if "allow_pickle" in str(error):
+            raise DataError(
+                f"{path}: {name} holds Python objects, which could run code when read; save it as an array of numbers, "
+                f"such as {name}.astype('float32')"
+            ) from None
         raise DataError(f"{path} is damaged: {name} cannot be read ({_first_line(error)})") from None
     if array.ndim == 0 or array.size == 0:
         raise DataError(f"{path}: {name} is empty (its shape is {array.shape})")

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from dlcourse.text_table import aligned
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -58,5 +60,4 @@ def table(layers: list[Layer]) -> list[str]:
         (layer.kind, "x".join(map(str, layer.shape)), f"{layer.parameters:,}" if layer.parameters else "")
         for layer in shown
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)] if rows else [0, 0, 0]
-    return [f"{kind:<{widths[0]}}  {shape:>{widths[1]}}  {count:>{widths[2]}}" for kind, shape, count in rows]
+    return aligned(rows)

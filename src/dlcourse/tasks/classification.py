@@ -24,6 +24,7 @@ from dlcourse.models.linear import SoftmaxRegression
 from dlcourse.plots import ConfusionMatrix, DecisionBoundary, ImageGrid, Picture, WeightImages
 from dlcourse.spec import Batch, DataSpec, Split
 from dlcourse.tasks.task import PredictionTask, Scalars, output_shape, target_words, usual_task
+from dlcourse.text_table import aligned
 
 _NUM_MISTAKES = 25
 _GRID = 200
@@ -186,10 +187,8 @@ class Classification(PredictionTask):
 def _score_lines(
     names: tuple[str, ...], support: list[int], per_class: dict[str, list[float]], macro: dict[str, float]
 ) -> list[str]:
-    width = max(len("macro average"), *(len(name) for name in names))
-    lines = [f"{'class':<{width}}  precision  recall      F1  support"]
-    for name, precision, recall, f1, count in zip(names, *per_class.values(), support, strict=True):
-        scores = f"{precision:9.4f}  {recall:6.4f}  {f1:6.4f}" if count else f"{'-':>9}  {'-':>6}  {'-':>6}"
-        lines.append(f"{name:<{width}}  {scores}  {count:7d}")
-    average = f"{macro['precision']:9.4f}  {macro['recall']:6.4f}  {macro['f1']:6.4f}  {sum(support):7d}"
-    return [*lines, f"{'macro average':<{width}}  {average}"]
+    rows = [["class", "precision", "recall", "F1", "support"]]
+    for name, *scores, count in zip(names, *per_class.values(), support, strict=True):
+        rows.append([name, *(f"{score:.4f}" if count else "-" for score in scores), str(count)])
+    average = [f"{macro[score]:.4f}" for score in ("precision", "recall", "f1")]
+    return aligned([*rows, ["macro average", *average, str(sum(support))]])

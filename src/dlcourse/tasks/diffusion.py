@@ -26,6 +26,7 @@ from dlcourse.state_dict import State, load_tensors
 from dlcourse.tasks.generative_task import GenerativeTask, SampleRequest
 from dlcourse.tasks.noise_schedule import Noising, Sampler, Schedule
 from dlcourse.tasks.task import Scalars
+from dlcourse.text_table import aligned
 
 Several = Annotated[int, Range(ge=2)]
 
@@ -305,7 +306,4 @@ class Diffusion(GenerativeTask):
 def _steps_lines(table: list[list[object]]) -> list[str]:
     names = [str(name) for name in table[0]]
     rows = [[f"{value:.4g}" for value in row if isinstance(value, (int, float))] for row in table[1:]]
-    return [
-        "Scores by the number of sampling steps",
-        *("  ".join(f"{cell:>15}" for cell in row) for row in [names, *rows]),
-    ]
+    return ["Scores by the number of sampling steps", *aligned([names, *rows], left=())]

@@ -1,0 +1,16 @@
+"""Tables of text, their columns as wide as their widest cells."""
+
+from collections.abc import Container, Sequence
+
+
+def aligned(rows: Sequence[Sequence[str]], *, left: Container[int] = (0,)) -> list[str]:
+    """A line for each row: the columns numbered in `left` begin at the same place, the others, of numbers, end there."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(_padded(row, widths, left)).rstrip() for row in rows]
+
+
+def _padded(row: Sequence[str], widths: Sequence[int], left: Container[int]) -> list[str]:
+    return [
+        cell.ljust(width) if column in left else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
