@@ -3,7 +3,7 @@
 Each figure is the median over rounds; in a round the competitors take turns, each in a process of its own, and what a
 process reports is its last epoch, when everything is warm. The loops written by hand are what a careful user would write:
 
-    bare     tensors in memory, a permuted index, gather, normalise, forward, backward, Adam as it comes
+    bare     tensors in memory, a permuted index, gather, normalize, forward, backward, Adam as it comes
     worked   the style of the lectures' script: PIL transforms for each sample, a DataLoader
 
 The lstm and the transformer read rows of MNIST; the vae is 784-400-20; the gan is the one of `model=gan` on MNIST, its

@@ -90,7 +90,7 @@ def test_where_links_cannot_be_made_the_file_is_copied(
     ("content", "reason"),
     [
         (b'{"step": 2}!', "state.json has 12 bytes, expected 11"),
-        (b'{"step": 1}', "the sha256 of state.json is another one"),
+        (b'{"step": 1}', "sha256 mismatch: state.json"),
         (None, "state.json: no such file or directory"),
     ],
 )

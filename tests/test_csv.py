@@ -17,7 +17,7 @@ from dlcourse.data.dataset import Tables
 from dlcourse.errors import UserError
 from lab import Lab
 
-PETS = "size,colour,kind\n" + "1.5,red,dog\n2,blue,cat\n-3e1,red,dog\n4,green,cat\n5,red,dog\n"
+PETS = "size,color,kind\n" + "1.5,red,dog\n2,blue,cat\n-3e1,red,dog\n4,green,cat\n5,red,dog\n"
 
 
 def write(folder: Path, content: str | bytes) -> str:
@@ -38,7 +38,7 @@ def all_rows(tables: Tables) -> list[tuple[float, ...]]:
 
 def test_text_becomes_a_feature_for_each_value_and_a_class(tmp_path: Path) -> None:
     tables = load(tmp_path, PETS)
-    assert tables.feature_names == ("size", "colour=blue", "colour=green", "colour=red")
+    assert tables.feature_names == ("size", "color=blue", "color=green", "color=red")
     assert tables.class_names == ("cat", "dog")
     assert tables.train_inputs.dtype == torch.float32
     assert (len(tables.train_targets), len(tables.test_targets)) == (4, 1)
@@ -112,14 +112,14 @@ DECIMAL_COMMAS = MANY.replace(",", ";").replace(".", ",")
         (
             PETS,
             {"target": None},
-            "data.target is missing; type data.target=COLUMN; the columns are: size, colour, kind",
+            "data.target is missing; type data.target=COLUMN; the columns are: size, color, kind",
         ),
         (PETS, {"target": "kimd"}, "has no column 'kimd'; did you mean 'kind'?"),
-        (PETS, {"drop": ("color",)}, "has no column 'color'; did you mean 'colour'?"),
+        (PETS, {"drop": ("color",)}, "has no column 'color'; did you mean 'color'?"),
         (PETS, {"drop": ("kind",)}, "data.drop=['kind'] has the target 'kind' in it; leave that in"),
-        (PETS, {"drop": ("size", "colour")}, "has no column besides the target 'kind'; it needs at least one"),
+        (PETS, {"drop": ("size", "color")}, "has no column besides the target 'kind'; it needs at least one"),
         (PETS, {"separator": ";;"}, "data.separator=';;' must be one character such as , or ; or the word tab"),
-        (PETS.replace(",", ";"), {}, "row 1: one column 'size;colour;kind'; type \"data.separator=';'\""),
+        (PETS.replace(",", ";"), {}, "row 1: one column 'size;color;kind'; type \"data.separator=';'\""),
         (
             PETS.replace("2,", ","),
             {},
@@ -150,7 +150,7 @@ DECIMAL_COMMAS = MANY.replace(",", ";").replace(".", ",")
             {"kind": "value"},
             "row 2, column 'kind': 'dog' is no number, which data.kind=value needs; type data.kind=",
         ),
-        (PETS.replace("cat", "dog"), {}, "every row of the target 'kind' is 'dog'; two classes are the least"),
+        (PETS.replace("cat", "dog"), {}, "every row of the target 'kind' is 'dog'; at least two classes are needed"),
         (
             PETS,
             {"target": "size", "kind": "class"},
@@ -168,7 +168,7 @@ DECIMAL_COMMAS = MANY.replace(",", ";").replace(".", ",")
         (PETS.replace("blue", '"blue'), {}, "row 3: unexpected end of data; correct the row (are its quotes closed?)"),
         ("", {}, "is empty; it needs a header with the names of the columns, and rows"),
         ("\n\n", {}, "is empty; it needs a header with the names of the columns, and rows"),
-        ("size,colour,kind\n", {}, "has a header but no rows below it"),
+        ("size,color,kind\n", {}, "has a header but no rows below it"),
         ("1,2,3\n4,5,6\n", {}, "has no header: row 1 is all numbers (1,2,3); write the names of the columns there"),
         (
             PETS.encode().replace(b"blue", b"bl\xfce"),
@@ -259,7 +259,7 @@ def test_a_file_that_is_not_there(file: str | None, message: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["cp932", "shift_jis", "euc_jp", "utf-16", "utf-8"])
 def test_a_table_in_any_encoding(tmp_path: Path, encoding: str) -> None:
-    content = PETS.replace("red", "赤").replace("colour", "色").replace("dog", "犬")
+    content = PETS.replace("red", "赤").replace("color", "色").replace("dog", "犬")
     tables = load(tmp_path, content.encode(encoding), encoding=encoding)
     assert tables.feature_names == ("size", "色=blue", "色=green", "色=赤")
     assert tables.class_names == ("cat", "犬")
@@ -334,7 +334,7 @@ def test_numbers_with_commas_are_named(tmp_path: Path, cell: str, advice: str, c
 
 def test_columns_that_became_many_features_are_named(tmp_path: Path) -> None:
     rows = "".join(f"2024-02-{1 + i % 28:02d},t{i % 21},c{i % 20},{i % 3 + 1}\n" for i in range(120))
-    tables = load(tmp_path, "day,town,colour,kind\n" + rows)
+    tables = load(tmp_path, "day,town,color,kind\n" + rows)
     assert tables.notes == (
         "column 'day' holds dates and became 28 features, one for each value; write numbers, such as days, or leave the "
         "column out: 'data.drop=[day]'",
@@ -342,7 +342,7 @@ def test_columns_that_became_many_features_are_named(tmp_path: Path) -> None:
         "'data.drop=[town]'",
         "column 'kind' holds 3 different whole numbers and is taken as classes; to predict numbers type data.kind=value",
     )
-    few = load(tmp_path, "day,town,colour,kind\n" + rows, kind="class", drop=("day",)).notes
+    few = load(tmp_path, "day,town,color,kind\n" + rows, kind="class", drop=("day",)).notes
     assert [note.partition(" of")[0] for note in few] == ["column 'town'"]
     assert "data.drop=[day,town]" in few[0]
     assert load(tmp_path, PETS).notes == ()

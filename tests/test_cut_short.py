@@ -80,7 +80,7 @@ def test_ctrl_c_leaves_a_readable_run(tmp_path: Path) -> None:
     assert err == ""
     (run,) = (tmp_path / "outputs" / "digits-mlp").iterdir()
     resume = f"dlcourse resume {run.relative_to(tmp_path)}"
-    assert out.splitlines()[-1] == f"stop   stopped by Ctrl-C; go on with: {resume}"
+    assert out.splitlines()[-1] == f"stop   interrupted (Ctrl-C); resume with: {resume}"
     assert json.loads((run / "run.json").read_text())["status"] == "stopped"
     assert all(json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines())
     assert load_file(run / "weights.safetensors")

@@ -30,10 +30,10 @@ POINTS = DataSpec("clouds", (2,), 2, class_names=("left", "right"))
 SMALL = {"hidden": (16,), "channels": (8, 16)}
 
 
-def images(side: int, colours: int = 1) -> DataSpec:
+def images(side: int, colors: int = 1) -> DataSpec:
     names = ("round", "square", "bent")
     return DataSpec(
-        "shapes", (colours, side, side), 3, class_names=names, pixel_mean=(0.4,) * colours, pixel_std=(0.2,) * colours
+        "shapes", (colors, side, side), 3, class_names=names, pixel_mean=(0.4,) * colors, pixel_std=(0.2,) * colors
     )
 
 
@@ -339,6 +339,6 @@ def test_a_run_learns_images_by_class(lab: Lab) -> None:
         *("model=diffusion", "data=digits", "model.conditional=true", "model.channels=[8,16]", "trainer.epochs=1"),
         *("task.samples=20", "task.sample_steps=3", "task.steps=100"),
     )
-    assert {"loss", "frechet", "recognised"} <= set(report(run)["test"])
+    assert {"loss", "frechet", "recognized"} <= set(report(run)["test"])
     for name in ("samples", "noising", "denoising", "nearest", "progress/samples_0001"):
         assert (run / f"{name}.png").exists()

@@ -25,22 +25,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
-        behaviour = self.path.split("/")[1]
+        behavior = self.path.split("/")[1]
         first_time = self.server.asked.count(self.path) == 1
-        if behaviour == "refuse":
+        if behavior == "refuse":
             self.send_error(403)
-        elif behaviour == "busy" and first_time:
+        elif behavior == "busy" and first_time:
             self.send_error(503)
-        elif behaviour == "loop":
+        elif behavior == "loop":
             self.send_response(302)
             self.send_header("Location", self.path)
             self.end_headers()
         else:
-            body = b"<html>Please log in" if behaviour == "wrong" else CONTENT
+            body = b"<html>Please log in" if behavior == "wrong" else CONTENT
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body[:5000] if behaviour == "cut" else body)
+            self.wfile.write(body[:5000] if behavior == "cut" else body)
 
     def log_message(self, *_: object) -> None:
         """Keep quiet."""
@@ -64,8 +64,8 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "new" / "folder" / "file.gz"
 
 
-def urls(server: http.server.ThreadingHTTPServer, *behaviours: str) -> list[str]:
-    return [f"http://127.0.0.1:{server.server_port}/{behaviour}/file.gz" for behaviour in behaviours]
+def urls(server: http.server.ThreadingHTTPServer, *behaviors: str) -> list[str]:
+    return [f"http://127.0.0.1:{server.server_port}/{behavior}/file.gz" for behavior in behaviors]
 
 
 def only_file(target: Path) -> bytes:
@@ -112,12 +112,12 @@ def test_mirror_that_refused_is_not_asked_again(server, target) -> None:
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "reason"),
+    ("behavior", "reason"),
     [("refuse", "HTTP 403"), ("cut", "stopped after 5000 of 1024000 bytes"), ("wrong", "wrong md5")],
 )
-def test_failure_names_reason_and_remedy(server, target, behaviour: str, reason: str) -> None:
+def test_failure_names_reason_and_remedy(server, target, behavior: str, reason: str) -> None:
     with pytest.raises(DataError) as caught:
-        fetch_now(urls(server, behaviour), target)
+        fetch_now(urls(server, behavior), target)
     assert str(caught.value) == (
         f"cannot download file.gz (127.0.0.1:{server.server_port}: {reason}); for files that are already there "
         "type data.root=FOLDER, with data.verify=false if they are repacked"

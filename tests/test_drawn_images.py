@@ -1,4 +1,4 @@
-"""Glyphs and shapes: same options, same images; balanced classes that can be told apart, by form and not by colour."""
+"""Glyphs and shapes: same options, same images; balanced classes that can be told apart, by form and not by color."""
 
 import math
 
@@ -64,13 +64,13 @@ def test_shapes_are_told_apart_by_form():
     tables = Shapes(train_size=2000, test_size=300).load()
 
     def outline(images):
-        """Where the image differs from its ground, which is the colour of the pixels along the edge."""
+        """Where the image differs from its ground, which is the color of the pixels along the edge."""
         border = torch.cat([images[:, :, 0], images[:, :, -1], images[:, :, :, 0], images[:, :, :, -1]], dim=2)
         ground = border.float().median(dim=2).values[:, :, None, None]
         return ((images - ground).abs().mean(dim=1) > 40).float()
 
-    def centred(masks):
-        """The masks with their centre of mass moved to the middle, to the pixel."""
+    def centered(masks):
+        """The masks with their center of mass moved to the middle, to the pixel."""
         steps = torch.arange(32.0)
         total = masks.sum(dim=(1, 2))
         down = (16 - (masks.sum(dim=2) * steps).sum(dim=1) / total).round().int().tolist()
@@ -79,18 +79,18 @@ def test_shapes_are_told_apart_by_form():
             [mask.roll(shift, (0, 1)) for mask, shift in zip(masks, zip(down, right, strict=True), strict=True)]
         )
 
-    train, test = (centred(outline(images)).flatten(1) for images in (tables.train_inputs, tables.test_inputs))
+    train, test = (centered(outline(images)).flatten(1) for images in (tables.train_inputs, tables.test_inputs))
     assert KNeighborsClassifier(3).fit(train, tables.train_targets).score(test, tables.test_targets) > 0.85
 
 
-def test_the_colours_of_shapes_say_nothing_about_the_class():
+def test_the_colors_of_shapes_say_nothing_about_the_class():
     tables = Shapes(train_size=3000, test_size=1000).load()
     corners = [
         images[:, :, [0, 0, -1, -1], [0, -1, 0, -1]].flatten(1) / 255
         for images in (tables.train_inputs, tables.test_inputs)
     ]
-    centre = [images[:, :, 16, 16] / 255 for images in (tables.train_inputs, tables.test_inputs)]
-    for train, test in (corners, centre):
+    center = [images[:, :, 16, 16] / 255 for images in (tables.train_inputs, tables.test_inputs)]
+    for train, test in (corners, center):
         model = KNeighborsClassifier(25).fit(train, tables.train_targets)
         assert model.score(test, tables.test_targets) < 0.14
 

@@ -307,5 +307,5 @@ def test_a_run_on_images(lab):
         *("model.conditional=true", "task.loss=wasserstein", "task.critic_steps=2"),
     )
     assert "judge" in lab.out and "Frechet" in lab.out
-    assert 0 <= metrics(run, "test/recognised")[0] <= 1
+    assert 0 <= metrics(run, "test/recognized")[0] <= 1
     assert list(run.rglob("*samples*.png")) and list(run.rglob("*nearest*.png"))

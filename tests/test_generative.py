@@ -14,7 +14,7 @@ from dlcourse.data.sklearn_data import Digits
 from dlcourse.data.split import TensorSplit
 from dlcourse.device import cpu
 from dlcourse.metrics.generative import SampleScores, energy_distance, frechet_distance
-from dlcourse.metrics.reference_classifier import Judge
+from dlcourse.metrics.reference_classifier import ReferenceClassifier
 from dlcourse.plots import SampledPoints, to_image
 from dlcourse.spec import Data, DataSpec
 
@@ -73,11 +73,11 @@ def test_real_digits_score_as_real_and_noise_does_not(digits):
     real = inputs_of(data.test)
     targets = torch.cat([batch.targets for batch in data.test.batches(500)])
     found = scores.scores(real, targets)
-    assert set(found) == {"frechet", "frechet_real", "classes", "recognised"}
-    assert found["classes"] == 10 and found["recognised"] > 0.95
+    assert set(found) == {"frechet", "frechet_real", "classes", "recognized"}
+    assert found["classes"] == 10 and found["recognized"] > 0.95
     assert found["frechet"] < 3 * found["frechet_real"] + 5
     noise = scores.scores(torch.randn_like(real))
-    assert noise["frechet"] > 10 * found["frechet"] and "recognised" not in noise
+    assert noise["frechet"] > 10 * found["frechet"] and "recognized" not in noise
     assert scores.monitor == SampleScores.monitor_for(data.spec) == "frechet"
     assert len(scores.lines) == 1
 
@@ -87,7 +87,7 @@ def test_a_generator_of_one_class_is_found_out(digits):
     batch = next(data.test.batches(500))
     ones = batch.inputs[batch.targets == 1]
     found = scores.scores(ones, torch.full((len(ones),), 7))
-    assert found["classes"] <= 2 and found["recognised"] < 0.1
+    assert found["classes"] <= 2 and found["recognized"] < 0.1
     assert found["frechet"] > 2 * scores.scores(batch.inputs)["frechet"]
 
 
@@ -101,11 +101,11 @@ def test_nearest_training_examples(digits):
 def test_the_judge_is_the_same_again_and_leaves_the_random_state_alone():
     data = Digits(classes=(0, 1), resize=4).build(name="digits", seed=0)
     torch.manual_seed(3)
-    first = Judge.train(data, cpu())
+    first = ReferenceClassifier.train(data, cpu())
     after = torch.rand(4)
     torch.manual_seed(3)
     assert torch.equal(after, torch.rand(4))
-    second = Judge.train(data, cpu())
+    second = ReferenceClassifier.train(data, cpu())
     images = inputs_of(data.val)
     assert torch.equal(first.features(images), second.features(images))
     hits = (first.classes(images) == torch.cat([batch.targets for batch in data.val.batches(500)])).double()
@@ -122,7 +122,7 @@ def test_points_about_the_modes_of_a_ring():
     centers = torch.tensor(data.spec.centers)
     collapsed = scores.scores(centers[:1].repeat(100, 1), torch.arange(100) % 8)
     assert collapsed["modes"] == 1 and collapsed["good"] == 1 and collapsed["energy_distance"] > 0.5
-    assert collapsed["recognised"] == pytest.approx(13 / 100)
+    assert collapsed["recognized"] == pytest.approx(13 / 100)
     far = scores.scores(1.0601 * centers.repeat(20, 1))  # 3.005 standard deviations outwards
     assert far["modes"] == 0 and far["good"] == 0
 

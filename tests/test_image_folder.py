@@ -16,14 +16,14 @@ from dlcourse.spec import Data
 from lab import Lab
 
 
-def save(path: Path, colour: object = (200, 0, 0), size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Path:
+def save(path: Path, color: object = (200, 0, 0), size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, colour).save(path)
+    Image.new(mode, size, color).save(path)
     return path
 
 
 def make(folder: Path, per_class: int = 10, classes: tuple[str, ...] = ("cat", "dog")) -> Path:
-    """Images of one grey level each, all different, so that they can be recognised."""
+    """Images of one gray level each, all different, so that they can be recognized."""
     for label, name in enumerate(classes):
         for index in range(per_class):
             save(folder / name / f"{index:02}.png", (100 * label + index,) * 3)
@@ -37,7 +37,7 @@ def build(folder: Path, seed: int = 0, **options: object) -> Data:
 
 
 def levels(split: FileSplit) -> list[int]:
-    """The grey level of each image of a split."""
+    """The gray level of each image of a split."""
     return (split.pictures(torch.arange(len(split)))[:, 0, 0, 0] * 255).round().int().tolist()
 
 
@@ -118,7 +118,7 @@ def test_crop_takes_the_middle_and_squash_takes_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "mode", "colour", "expected"),
+    ("name", "mode", "color", "expected"),
     [
         ("a.png", "RGBA", (10, 20, 30, 255), [10, 20, 30]),
         ("a.png", "RGBA", (10, 20, 30, 0), [255, 255, 255]),
@@ -133,8 +133,8 @@ def test_crop_takes_the_middle_and_squash_takes_all(tmp_path: Path) -> None:
         ("a.jpg", "L", 40, [40, 40, 40]),
     ],
 )
-def test_modes_and_formats(tmp_path: Path, name: str, mode: str, colour: object, expected: list[int]) -> None:
-    path = save(tmp_path / name, colour, mode=mode)
+def test_modes_and_formats(tmp_path: Path, name: str, mode: str, color: object, expected: list[int]) -> None:
+    path = save(tmp_path / name, color, mode=mode)
     assert Decoder(2, "crop", True)(path)[:, 1, 1].tolist() == pytest.approx(expected, abs=1)
 
 
@@ -252,7 +252,7 @@ def test_folders_that_hold_no_data_set(tmp_path: Path) -> None:
     )
     empty = tmp_path / "empty"
     (empty / "cat").mkdir(parents=True)
-    assert message(empty) == "TMP/empty holds one class only, 'cat'; two are the least: TMP/empty/CLASS"
+    assert message(empty) == "TMP/empty holds one class only, 'cat'; at least two are needed: TMP/empty/CLASS"
     (empty / "dog").mkdir()
     assert message(empty).startswith(
         "TMP/empty has no images in its folders cat, dog; put files there that end in .png, .jp"

@@ -72,4 +72,4 @@ def test_a_gan_finds_all_modes(train, seed: int) -> None:
 
 
 def test_diffusion_draws_the_digit_asked_for(train) -> None:
-    assert train("experiment=diffusion_mnist")["test"]["recognised"] >= 0.95
+    assert train("experiment=diffusion_mnist")["test"]["recognized"] >= 0.95

@@ -136,7 +136,7 @@ def test_an_experiment_prints_its_head_comment(run, own):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["modle"], "nothing is called 'modle'; did you mean 'model'?"),
+        (["modle"], "no group or entry 'modle'; did you mean 'model'?"),
         (["model=onw"], "unknown model 'onw'; did you mean 'own'?"),
         (["modell=own"], "unknown group 'modell'; did you mean 'model'?"),
         (["--foo"], "unknown flag '--foo'"),

@@ -166,7 +166,7 @@ def test_polynomial_features_equal_scikit_learn(interaction_only: bool) -> None:
     torch.testing.assert_close(features(inputs).double(), scaled, rtol=1e-3, atol=1e-4)
 
 
-def test_standardised_features_leave_a_constant_column_finite() -> None:
+def test_standardized_features_leave_a_constant_column_finite() -> None:
     features = FEATURES.build(Choice("standard"), spec=MOONS)
     features.fit(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
     assert features(torch.tensor([[2.0, 5.0], [4.0, 5.0]])).tolist() == [[0.0, 0.0], [2.0, 0.0]]

@@ -15,7 +15,7 @@ from lab import Lab
 
 RANDOM = np.random.RandomState(0)
 GREY = RANDOM.randint(0, 256, (40, 6, 5), dtype=np.uint8)
-COLOUR = RANDOM.randint(0, 256, (40, 6, 5, 3), dtype=np.uint8)
+COLOR = RANDOM.randint(0, 256, (40, 6, 5, 3), dtype=np.uint8)
 FEATURES = RANDOM.normal(size=(40, 3))
 LABELS = np.arange(40) % 4
 
@@ -37,8 +37,8 @@ def load(folder: Path, x: object = FEATURES, y: object = LABELS, **options: obje
         (GREY, GREY[:, None]),
         (GREY[..., None], GREY[:, None]),
         (GREY[:, None], GREY[:, None]),
-        (COLOUR, COLOUR.transpose(0, 3, 1, 2)),
-        (COLOUR.transpose(0, 3, 1, 2), COLOUR.transpose(0, 3, 1, 2)),
+        (COLOR, COLOR.transpose(0, 3, 1, 2)),
+        (COLOR.transpose(0, 3, 1, 2), COLOR.transpose(0, 3, 1, 2)),
         (FEATURES, FEATURES.astype(np.float32)),
         (FEATURES.astype(">f8"), FEATURES.astype(np.float32)),
         (np.asfortranarray(FEATURES.astype(np.float16)), FEATURES.astype(np.float16).astype(np.float32)),
@@ -99,7 +99,7 @@ def test_x_and_y_are_divided(tmp_path: Path) -> None:
     assert data.test.targets.bincount().tolist() == [2, 2, 2, 2]
 
 
-def test_images_are_resized_and_normalised_and_numbers_are_not(tmp_path: Path) -> None:
+def test_images_are_resized_and_normalized_and_numbers_are_not(tmp_path: Path) -> None:
     data = NpzFile(file=write(tmp_path, x=GREY, y=LABELS), resize=4, rgb=True).build(name="npz", seed=0)
     inputs = next(data.train.batches(len(data.train))).inputs
     assert inputs.shape[1:] == data.spec.input_shape == (3, 4, 4)
@@ -130,14 +130,14 @@ def with_bad_value(value: float) -> np.ndarray:
             {},
             "x_train has shape (30, 6, 5, 4); images need 1 or 3 channels, at axis 1",
         ),
-        (COLOUR[:, :3], LABELS, {}, "shape (30, 3, 5, 3), whose channels could be axis 1 or axis 3"),
+        (COLOR[:, :3], LABELS, {}, "shape (30, 3, 5, 3), whose channels could be axis 1 or axis 3"),
         (
-            COLOUR / 255,
+            COLOR / 255,
             LABELS,
             {},
             "but is float64; images must be uint8 from 0 to 255; for values in [0, 1] save (255 * x_train).round().astype(",
         ),
-        (COLOUR[None].swapaxes(0, 1), LABELS, {}, "x_train has shape (30, 1, 6, 5, 3); at most 4 axes have a meaning"),
+        (COLOR[None].swapaxes(0, 1), LABELS, {}, "x_train has shape (30, 1, 6, 5, 3); at most 4 axes have a meaning"),
         (FEATURES.astype(complex), LABELS, {}, "x_train is an array of complex128; it must be one of numbers"),
         (with_bad_value(np.nan), LABELS, {}, "x_train[2, 1] is nan, which is not a finite 32-bit number; replace it"),
         (with_bad_value(-np.inf), LABELS, {}, "x_train[2, 1] is -inf, which is not a finite"),
@@ -162,14 +162,14 @@ def with_bad_value(value: float) -> np.ndarray:
             {},
             "y_train of shape (30, 4) is one-hot rows, and classes have shape (N,); save y_train.argmax(1), or type data.k",
         ),
-        (FEATURES, COLOUR, {}, "y_train has shape (30, 6, 5, 3); targets have shape (N,) or (N, O)"),
+        (FEATURES, COLOR, {}, "y_train has shape (30, 6, 5, 3); targets have shape (N,) or (N, O)"),
         (
             FEATURES,
             LABELS.astype("M8[s]"),
             {},
             "y_train is an array of datetime64[s]; it must be one of numbers or text",
         ),
-        (FEATURES, LABELS * 0 + 7, {}, "every label of y_train is 7; two classes are the least"),
+        (FEATURES, LABELS * 0 + 7, {}, "every label of y_train is 7; at least two classes are needed"),
         (
             FEATURES,
             np.arange(40),

@@ -104,10 +104,10 @@ def tick_names(axis) -> list[str]:
     return [label.get_text() for label in axis.get_ticklabels()]
 
 
-def luminance(colour) -> float:
-    """Relative luminance of an sRGB colour, after WCAG 2."""
-    colour = np.array(colour)
-    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+def luminance(color) -> float:
+    """Relative luminance of an sRGB color, after WCAG 2."""
+    color = np.array(color)
+    linear = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
@@ -209,7 +209,7 @@ def test_confusion_matrix_writes_each_count_in_its_cell():
     assert axes.get_title(loc="left") == "Accuracy 93.33 %: 140 of 150 examples"
 
 
-def test_confusion_matrix_colours_by_share_of_the_row_and_gives_the_recall():
+def test_confusion_matrix_colors_by_share_of_the_row_and_gives_the_recall():
     axes, *_ = PICTURES["confusion"].draw().axes
     (image,) = axes.images
     assert np.allclose(image.get_array(), [[0.9, 0.08, 0.02], [0, 1, 0], [0, 0, 0]])
@@ -235,7 +235,7 @@ def test_confusion_matrix_shows_small_errors_and_every_count_stands_out():
     assert np.abs(np.subtract(zero, one_percent)).max() > 0.05
 
 
-def test_confusion_matrix_of_many_classes_has_colours_only_and_thinned_names():
+def test_confusion_matrix_of_many_classes_has_colors_only_and_thinned_names():
     counts = np.eye(100, dtype=int) * 7
     figure = ConfusionMatrix(counts, [f"class {index}" for index in range(100)]).draw()
     axes = figure.axes[0]
@@ -251,10 +251,10 @@ def test_ten_classes_make_a_picture_of_about_1000_by_900_pixels():
 
 
 def test_image_grid_shows_every_image_over_its_caption():
-    grey = torch.rand(7, 1, 4, 6)
-    (axes,) = ImageGrid(grey, [f"{n} as 9" for n in range(7)], "Mistakes", columns=3).draw().axes
+    gray = torch.rand(7, 1, 4, 6)
+    (axes,) = ImageGrid(gray, [f"{n} as 9" for n in range(7)], "Mistakes", columns=3).draw().axes
     assert len(axes.images) == 7
-    for image, expected, caption in zip(axes.images, grey, axes.texts, strict=True):
+    for image, expected, caption in zip(axes.images, gray, axes.texts, strict=True):
         assert np.array_equal(image.get_array(), expected[0])
         assert image.get_clim() == (0, 1) and image.get_interpolation() == "nearest"
         left, right, bottom, _ = image.get_extent()
@@ -265,10 +265,10 @@ def test_image_grid_shows_every_image_over_its_caption():
     assert sorted({image.get_extent()[0] for image in axes.images}) == pytest.approx([0, 1.06, 2.12])
 
 
-def test_image_grid_shows_colour_and_no_captions_where_there_are_none():
-    colour = np.random.default_rng(0).random((2, 3, 5, 5))
-    (axes,) = ImageGrid(colour, title="Samples").draw().axes
-    assert np.allclose(axes.images[1].get_array(), colour[1].transpose(1, 2, 0))
+def test_image_grid_shows_color_and_no_captions_where_there_are_none():
+    color = np.random.default_rng(0).random((2, 3, 5, 5))
+    (axes,) = ImageGrid(color, title="Samples").draw().axes
+    assert np.allclose(axes.images[1].get_array(), color[1].transpose(1, 2, 0))
     assert len(axes.texts) == 0
 
 
@@ -318,7 +318,7 @@ def test_decision_boundary_lies_where_the_classes_are_equally_likely():
     assert vertices[:, 1].min() == -1 and vertices[:, 1].max() == 1
 
 
-def test_decision_boundary_shades_regions_by_confidence_in_the_colours_of_the_points():
+def test_decision_boundary_shades_regions_by_confidence_in_the_colors_of_the_points():
     (axes,) = boundary().draw().axes
     (image,) = axes.images
     shade = np.asarray(image.get_array())

@@ -47,7 +47,7 @@ def test_without_shortcuts_nothing_goes_past_the_convolutions() -> None:
     assert not block(torch.rand(1, 16, 4, 4)).any()
 
 
-@pytest.mark.parametrize("spec", [CIFAR, DataSpec("grey", (1, 9, 13), 3), DataSpec("angles", (3, 16, 16), 2, "value")])
+@pytest.mark.parametrize("spec", [CIFAR, DataSpec("gray", (1, 9, 13), 3), DataSpec("angles", (3, 16, 16), 2, "value")])
 @pytest.mark.parametrize("name", ["resnet", "resnet9"])
 def test_images_of_any_size_give_an_output_for_each_target(name: str, spec: DataSpec) -> None:
     model = MODELS.build(Choice(name), spec=spec)

@@ -524,7 +524,7 @@ def test_a_log_that_is_lost_while_training_is_noticed_once_the_step_is_safe(
         assert bench("train", *MLP, "run.dir=run") == 3
     (line,) = bench.err.splitlines()
     assert line.startswith("dlcourse: error: run/metrics.jsonl was removed, replaced or changed while the run was ")
-    assert line.endswith("; step 21 is safe: then go on with dlcourse resume run")
+    assert line.endswith("; step 21 is safe: resume with dlcourse resume run")
     assert bench("resume", "run") == 0, bench.err
     assert "from step 21, " in bench.out
     assert "metrics.jsonl differs" in differences(Path("run"), runs / "whole")[-1]

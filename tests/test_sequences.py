@@ -132,7 +132,7 @@ def test_no_string_is_in_training_and_test_set_both():
     ("options", "message"),
     [
         ({"min_length": 11}, r"data.min_length=11 is more than data.length=10; use a smaller one"),
-        ({"length": 5, "symbols": 2}, r"data.size=10000: .*5 to 5 of 2 symbols are not to be had; use a smaller"),
+        ({"length": 5, "symbols": 2}, r"data.size=10000: .*5 to 5 of 2 symbols were found; use a smaller"),
     ],
 )
 def test_strings_that_cannot_be_drawn_are_refused(options, message):

@@ -17,7 +17,7 @@ NAMES = ("cat", "dog", "owl")
 
 @dataclass(frozen=True, kw_only=True)
 class Animals(ClassSource):
-    """Rows whose first feature is their number, so that they can be recognised; three classes of unequal size."""
+    """Rows whose first feature is their number, so that they can be recognized; three classes of unequal size."""
 
     def load(self) -> Tables:
         targets = torch.repeat_interleave(torch.arange(3), torch.tensor(SIZES))

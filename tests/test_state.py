@@ -43,8 +43,8 @@ def test_a_tensor_that_is_missing_is_named() -> None:
 @pytest.mark.parametrize(
     ("saved", "reason"),
     [
-        ({"w": torch.zeros(2)}, "other tensors"),
-        (None, "other tensors"),
+        ({"w": torch.zeros(2)}, "tensor names do not match"),
+        (None, "tensor names do not match"),
         ({"w": torch.zeros(3), "b": torch.zeros(1)}, "tensor 'w' has another shape"),
         ({"w": [0.0, 0.0], "b": torch.zeros(1)}, "tensor 'w' has another shape"),
     ],

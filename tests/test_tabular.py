@@ -56,7 +56,7 @@ def test_diabetes_is_the_raw_table():
     assert ages.min() == 19 and ages.max() == 79
 
 
-def test_digits_are_images_of_256_grey_levels():
+def test_digits_are_images_of_256_gray_levels():
     tables = Digits().load()
     inputs, targets = all_rows(tables)
     assert inputs.shape == (1797, 1, 8, 8) and inputs.dtype == torch.uint8

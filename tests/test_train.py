@@ -288,7 +288,7 @@ def test_real_mnist_is_learnt_from_a_small_subset(lab: Lab, real_data: Path) -> 
     assert found["data"]["test"] == 10_000
 
 
-def test_no_terminal_colours_or_bars_when_piped(tmp_path: Path) -> None:
+def test_no_terminal_colors_or_bars_when_piped(tmp_path: Path) -> None:
     environment = {**os.environ, "LANG": "C", "PYTHONUTF8": "0"}
     command = [sys.executable, "-m", "dlcourse", "train", "data=moons", "trainer.epochs=1"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, env=environment)

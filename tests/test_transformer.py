@@ -22,7 +22,7 @@ TEXT = DataSpec("text", (12,), 10, "next", vocabulary=SYMBOLS, tokenizer="charac
 WORDS = DataSpec("words", (9,), 2, "class", ("no", "yes"), vocabulary=SPECIAL + SYMBOLS, tokenizer="words")
 REVERSE = DataSpec("reverse", (9,), 13, "sequence", vocabulary=SPECIAL + SYMBOLS, tokenizer="words", output_length=10)
 MNIST = DataSpec("mnist", (1, 28, 28), 10, "class", tuple("0123456789"))
-COLOUR = DataSpec("colour", (3, 8, 12), 3, "class", ("a", "b", "c"))
+COLOR = DataSpec("color", (3, 8, 12), 3, "class", ("a", "b", "c"))
 SERIES = DataSpec("series", (20, 3), 2, "value")
 POSITIONS = ["learned", "sinusoidal", "rotary"]
 
@@ -48,7 +48,7 @@ def symbols(*shape: int) -> torch.Tensor:
         (WORDS, (2,)),
         (REVERSE, (10, 13)),
         (MNIST, (10,)),
-        (COLOUR, (3,)),
+        (COLOR, (3,)),
         (SERIES, (2,)),
     ],
 )
@@ -153,7 +153,7 @@ def test_rotary_products_depend_on_distance_alone() -> None:
 
 
 def test_patches_are_the_squares_of_the_image() -> None:
-    model = build(COLOUR, patch=4, width=8)
+    model = build(COLOR, patch=4, width=8)
     assert model.steps is not None and model.steps.length == 6
     images = torch.randn(2, 3, 8, 12)
     seen = []
@@ -164,7 +164,7 @@ def test_patches_are_the_squares_of_the_image() -> None:
 
 
 def test_without_patches_the_steps_are_the_rows() -> None:
-    model = build(COLOUR, width=8)
+    model = build(COLOR, width=8)
     images = torch.randn(2, 3, 8, 12)
     seen = []
     model.steps.project.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
@@ -199,7 +199,7 @@ def test_a_tied_output_layer_has_no_weights_of_its_own() -> None:
     assert count_parameters(own) - count_parameters(tied) == 10 * 16
 
 
-def test_post_norm_normalises_after_each_addition_and_has_no_last_norm() -> None:
+def test_post_norm_normalizes_after_each_addition_and_has_no_last_norm() -> None:
     spec = TEXT
     pre, post = transformer(spec, width=16), transformer(spec, width=16, norm="post")
     assert count_parameters(pre) - count_parameters(post) == 2 * 16
@@ -228,7 +228,7 @@ def test_steps_of_numbers_start_as_large_as_their_positions(positions) -> None:
             {"width": 20, "heads": 4, "positions": "rotary"},
             r"heads of an even size.*makes it 5; use model\.width=24",
         ),
-        (COLOUR, {"patch": 5}, r"model\.patch=5 does not divide the 8x12 images of data 'colour'"),
+        (COLOR, {"patch": 5}, r"model\.patch=5 does not divide the 8x12 images of data 'color'"),
         (TEXT, {"patch": 2}, r"model\.patch cuts images, and data 'text' has none .*use model\.patch=null"),
         (SERIES, {"patch": 2}, r"data 'series' has none"),
     ],

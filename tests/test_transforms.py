@@ -90,9 +90,9 @@ def test_rotate_is_torchvisions(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("adjust", [adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue])
-def test_colours_are_torchvisions(adjust, channels: int) -> None:
+def test_colors_are_torchvisions(adjust, channels: int) -> None:
     images = pictures(channels).float()
-    images[0, :, :3] = 77.0  # grey pixels have no hue
+    images[0, :, :3] = 77.0  # gray pixels have no hue
     images[0, :, 3] = 0.0
     images[1] = torch.tensor([0.0, 200.0, 200.0])[:channels].view(-1, 1, 1)  # two channels equally bright
     limit = (-0.5, 0.5) if adjust is adjust_hue else (0.0, 2.0)
@@ -111,7 +111,7 @@ def test_adjusting_leaves_its_input_alone() -> None:
     assert torch.equal(images, before)
 
 
-def test_fit_normalises_each_channel() -> None:
+def test_fit_normalizes_each_channel() -> None:
     images = pictures()
     images[:, 1] //= 3
 
@@ -126,7 +126,7 @@ def test_constant_images_become_zero() -> None:
     assert torch.equal(ImageTransform.fit(images)(images, None), torch.zeros(2, 1, 4, 4))
 
 
-def test_rgb_repeats_grey() -> None:
+def test_rgb_repeats_gray() -> None:
     images = pictures(1)
     plain, repeated = ImageTransform.fit(images), ImageTransform.fit(images, rgb=True)
 
@@ -224,12 +224,12 @@ def test_crop_reaches_every_offset_equally() -> None:
     torch.testing.assert_close(places, expected, rtol=0, atol=0.03)
 
 
-def test_grey_is_augmented_like_its_colour_copy() -> None:
+def test_gray_is_augmented_like_its_color_copy() -> None:
     """Working on one channel before it is repeated must not show."""
-    grey = pictures(1)
+    gray = pictures(1)
     options = Augment(rotation=20, brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1)
-    repeated = options(grey.expand(-1, 3, -1, -1), draw(3))
-    torch.testing.assert_close(options(grey, draw(3)).expand_as(repeated), repeated, rtol=0, atol=0.1)
+    repeated = options(gray.expand(-1, 3, -1, -1), draw(3))
+    torch.testing.assert_close(options(gray, draw(3)).expand_as(repeated), repeated, rtol=0, atol=0.1)
 
 
 def test_mnist_moments_are_the_published_ones(real_data) -> None:

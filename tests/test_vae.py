@@ -22,7 +22,7 @@ from dlcourse.tasks.variational import Variational, kl_per_dimension
 from dlcourse.training.evaluate import evaluate
 from lab import Lab, report
 
-IMAGES = DataSpec("grey", (1, 6, 5), 2, class_names=("a", "b"), pixel_mean=(0.25,), pixel_std=(0.5,))
+IMAGES = DataSpec("gray", (1, 6, 5), 2, class_names=("a", "b"), pixel_mean=(0.25,), pixel_std=(0.5,))
 TABLE = DataSpec("table", (3,), 1, "value")
 POINTS = DataSpec("points", (2,), 2, class_names=("a", "b"))
 
@@ -254,7 +254,7 @@ def test_pictures_show_what_they_were_given() -> None:
     assert [bar.get_height() for bar in bars.patches] == [3.0, 0.5, 0.1]
     scatter = LatentScatter(np.eye(2), [0, 1], ["cat", "dog"]).draw()
     assert [text.get_text() for text in scatter.legends[0].get_texts()] == ["cat", "dog"]
-    assert len(LatentScatter(np.eye(2), [0.5, 1.5]).draw().axes) == 2  # with a bar of colours
+    assert len(LatentScatter(np.eye(2), [0.5, 1.5]).draw().axes) == 2  # with a bar of colors
 
 
 def test_a_short_training_beats_what_the_prior_alone_explains(lab: Lab) -> None:

@@ -1,4 +1,4 @@
-"""What a run says on the console: labelled lines, one line an epoch, and a progress bar on a terminal."""
+"""What a run says on the console: labeled lines, one line an epoch, and a progress bar on a terminal."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ _BAR = "epoch {epoch}  run {{percentage:3.0f}} % {{bar}} {numbers}{{remaining}} 
 
 
 class Console:
-    """Writes to standard output; the progress bar goes to standard error and only where that is a terminal."""
+    """Writes to standard output; the progress bar goes to standard error and only if that is a terminal."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet

@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 
-from dlcourse.config.options import Count, Whole
+from dlcourse.config.options import Count, NonNegativeInt
 from dlcourse.config.registry import Registry
 from dlcourse.errors import ConfigError
 
@@ -45,7 +45,7 @@ class Device:
         return self.torch_device.type == "cpu"
 
     def autocast(self) -> AbstractContextManager[object]:
-        """The context of a forward pass: mixed precision where it is asked for."""
+        """The context of a forward pass: mixed precision if it is asked for."""
         if self.precision == "float32":
             return contextlib.nullcontext()
         return torch.autocast(self.torch_device.type, dtype=getattr(torch, self.precision))
@@ -75,7 +75,7 @@ def cpu(threads: Count | None = None, deterministic: bool = False) -> Device:
     return Device(torch.device("cpu"))
 
 
-def cuda(index: Whole = 0, precision: Precision = "float32", deterministic: bool = False) -> Device:
+def cuda(index: NonNegativeInt = 0, precision: Precision = "float32", deterministic: bool = False) -> Device:
     """An NVIDIA or AMD graphics processor."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count == 0:

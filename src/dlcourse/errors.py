@@ -49,7 +49,10 @@ class ResourceError(UserError):
 
 
 class DivergedError(UserError):
-    """The loss became NaN or infinite: the run cannot go on. `in_first_step`: before the weights had changed, or almost."""
+    """The loss became NaN or infinite: the training cannot continue.
+
+    `in_first_step`: before the weights had changed, or almost.
+    """
 
     exit_code = 1
 

@@ -23,7 +23,7 @@ _WAIT_FOR_NOBODY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY  # openi
 def whole_file(path: Path) -> Iterator[Path]:
     """The path of a temporary file beside `path` to write to; it takes that name when the block ends well.
 
-    Where the block raises, nothing is left behind and a file that was there before stays as it was.
+    If the block raises, nothing is left behind and a file that was there before stays as it was.
     """
     unfinished = _beside(path)
     unfinished.unlink(missing_ok=True)  # a stranger's folder may hold a link of that name
@@ -142,7 +142,7 @@ def _beside(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class FilePrefix:
-    """The beginning of a file that goes on growing: how many bytes of it, and their sha256."""
+    """The beginning of a file that is still growing: how many bytes of it, and their sha256."""
 
     size: int
     sha256: str

@@ -35,7 +35,7 @@ def random_state(device: Device) -> State:
 
 
 def set_random_state(state: State, device: Device) -> None:
-    """Go on drawing where `random_state` was taken; a device that was not in use then is left as it is."""
+    """Continue drawing where `random_state` was taken; a device that was not in use then is left as it is."""
     version, words, next_gauss = state["python"]
     random.setstate((version, tuple(words), next_gauss))
     kind, key, position, has_gauss, gauss = state["numpy"]

@@ -1,6 +1,6 @@
 """Being told to stop: Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP, heeded at the next point where the run can be saved.
 
-The handler itself only takes note, or raises where nothing is half done. A second Ctrl-C ends the process at once.
+The handler itself only takes note, or raises if nothing is half done. A second Ctrl-C ends the process at once.
 """
 
 import contextlib
@@ -61,13 +61,13 @@ class Stop:
             yield
 
     def check(self) -> None:
-        """Raise StoppedError where a signal was noted."""
+        """Raise StoppedError if a signal was noted."""
         if self.received is not None:
             raise StoppedError(self.received)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Within this, a signal is only noted; the end heeds it, where it would have been heeded at once."""
+        """Within this, a signal is only noted; the end heeds it, if it would have been heeded at once."""
         with self.deferred():
             yield
         if not self._waits:
@@ -92,7 +92,7 @@ class Stop:
 
 @contextlib.contextmanager
 def making_processes() -> Iterator[None]:
-    """Make processes in this: they hear none of the signals, also where Ctrl-C goes to all, and end with this one.
+    """Make processes in this: they hear none of the signals, also if Ctrl-C goes to all, and end with this one.
 
     Here a signal has to wait until they are made: what is raised in the middle of a fork gets lost, or is printed.
     """
@@ -108,7 +108,7 @@ def making_processes() -> Iterator[None]:
 
 
 def end_quietly() -> None:
-    """Make the process just end where a signal other than Ctrl-C comes while no run is there that could be saved."""
+    """Make the process just end if a signal other than Ctrl-C comes while no run is there that could be saved."""
     for number in _numbers():
         if signal.getsignal(number) is signal.SIG_DFL:  # Python's own for Ctrl-C is another one
             signal.signal(number, lambda number, _: os._exit(_CODES[signal.Signals(number).name]))

@@ -33,13 +33,13 @@ class DataSpec:
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
-    """The symbol of each token, where inputs are tokens."""
+    """The symbol of each token, if inputs are tokens."""
     tokenizer: str = ""
     """How text becomes tokens: `characters`, `words`, or the JSON of a byte-pair encoding (see dlcourse.tokens)."""
     output_length: int = 0
     pixel_mean: tuple[float, ...] = ()
     pixel_std: tuple[float, ...] = ()
-    """What images were normalised with, per channel, in units of white."""
+    """What images were normalized with, per channel, in units of white."""
     centers: tuple[tuple[float, ...], ...] = ()
     """The modes of a density that is a mixture of round Gaussians, each with the standard deviation `spread`."""
     spread: float = 0.0
@@ -80,12 +80,12 @@ class DataSpec:
         return torch.zeros(count, *self.input_shape, dtype=dtype, device=device)
 
     def to_pixels(self, inputs: "Tensor") -> "Tensor":
-        """Images in [0, 1] from normalised ones, `(B, channels, height, width)` both."""
+        """Images in [0, 1] from normalized ones, `(B, channels, height, width)` both."""
         mean, std = (inputs.new_tensor(values).view(-1, 1, 1) for values in (self.pixel_mean, self.pixel_std))
         return inputs * std + mean
 
     def from_pixels(self, pixels: "Tensor") -> "Tensor":
-        """Images normalised as the data set's are, from images in [0, 1]."""
+        """Images normalized as the data set's are, from images in [0, 1]."""
         mean, std = (pixels.new_tensor(values).view(-1, 1, 1) for values in (self.pixel_mean, self.pixel_std))
         return (pixels - mean) / std
 
@@ -114,13 +114,13 @@ class Split(Protocol):
         """
 
     def fingerprint(self) -> str:
-        """A checksum over all examples, which tells whether a run that goes on sees the same ones."""
+        """A checksum over all examples, which tells whether a resumed run sees the same ones."""
 
     def to(self, device: "torch.device") -> "Split":
         """The same split with its tensors on `device`."""
 
     def pictures(self, indices: "Tensor") -> "Tensor | None":
-        """The chosen examples as `(n, channels, height, width)` in [0, 1], where they are images."""
+        """The chosen examples as `(n, channels, height, width)` in [0, 1], if they are images."""
 
 
 @dataclass

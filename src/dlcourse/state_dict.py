@@ -22,7 +22,7 @@ def pack(state: State) -> tuple[State, dict[str, Tensor]]:
 
 
 def unpack(packed: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """The state that `pack` took apart; raises DataError where a tensor is missing."""
+    """The state that `pack` took apart; raises DataError if a tensor is missing."""
     if isinstance(packed, dict):
         return {key: unpack(value, tensors) for key, value in packed.items()}
     if isinstance(packed, list):
@@ -38,7 +38,7 @@ def unpack(packed: Any, tensors: Mapping[str, Tensor]) -> Any:
 def load_tensors(current: Mapping[str, Tensor], saved: Any, what: str) -> dict[str, Tensor]:
     """The saved tensors, checked to have the names and shapes of the current ones; raises DataError."""
     if not isinstance(saved, Mapping) or set(saved) != set(current):
-        raise DataError(f"{what}: other tensors than this model has")
+        raise DataError(f"{what}: tensor names do not match the model")
     for name, tensor in saved.items():
         if not isinstance(tensor, Tensor) or tensor.shape != current[name].shape:
             raise DataError(f"{what}: tensor '{name}' has another shape than in this model")

@@ -83,14 +83,14 @@ def _shown(found: re.Match[str]) -> str:
 
 
 def styled(text: str, *styles: Style, stream: TextIO | None = None) -> str:
-    """The text in these styles where the stream, by default standard output, is guarded and shows styles."""
+    """The text in these styles if the stream, by default standard output, is guarded and shows styles."""
     if not shows_styles(sys.stdout if stream is None else stream):
         return text
     return "".join(f"\x1b{_KEY}{code}m" for code in [_CODES[style] for style in styles]) + f"{text}\x1b{_KEY}0m"
 
 
 def shows_styles(stream: TextIO) -> bool:
-    """Whether styles are wanted: on a terminal, unless NO_COLOR is set or TERM is dumb; elsewhere where FORCE_COLOR is."""
+    """Whether styles are wanted: on a terminal, unless NO_COLOR is set or TERM is dumb; elsewhere if FORCE_COLOR is."""
     if not isinstance(stream, _Guarded) or os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):

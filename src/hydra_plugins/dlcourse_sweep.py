@@ -25,7 +25,7 @@ from dlcourse.signals import Stop, StoppedError
 
 
 class Sweeper(BasicSweeper):
-    """Every combination of the given values, refused as a whole where one of them cannot run."""
+    """Every combination of the given values, refused as a whole if one of them cannot run."""
 
     def __init__(self) -> None:
         super().__init__(max_batch_size=None)
@@ -33,7 +33,7 @@ class Sweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
         """Run all combinations, print and write the ranking.
 
-        Raises ConfigError before the first run, and SweepFailedError after the last where one failed. A sweep of one run
+        Raises ConfigError before the first run, and SweepFailedError after the last if one failed. A sweep of one run
         that fails ends as that run by itself would: OnlyRunFailedError.
         """
         assert self.config is not None and self.launcher is not None and self.hydra_context is not None
@@ -87,7 +87,7 @@ class Launcher(BasicLauncher):
     """What ended the latest sweep before its time."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """The outcomes of the runs, fewer than asked for where it was stopped. A failed run does not stop the others."""
+        """The outcomes of the runs, fewer than asked for if it was stopped. A failed run does not stop the others."""
         returns: list[JobReturn] = []
         self.stopped_by = None
         try:

@@ -21,7 +21,7 @@ _DEVICE = Device(torch.device("cpu"))
 
 
 def fits() -> dict[str, list[str]]:
-    """The data sets that each model trains on, default options on both sides; where a file decides, those that it may."""
+    """The data sets that each model trains on, default options on both sides; if a file decides, those that it may."""
     return {
         model: [name for name in DATASETS if any(trains_on(model, spec) for spec in announced(name))]
         for model in MODELS

@@ -1,4 +1,4 @@
-"""How an error is told: one line, the traceback only where it was asked for."""
+"""How an error is told: one line, the traceback only if it was asked for."""
 
 import contextlib
 import errno
@@ -18,7 +18,7 @@ _REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, e
 def report(error: Exception) -> int:
     """Print one line for an error on stderr, after the traceback where DLCOURSE_TRACEBACK=1; return the exit code.
 
-    The code stays what it is where stderr takes no line, as on a full disk.
+    The code stays what it is if stderr takes no line, as on a full disk.
     """
     told = _as_user_error(error)
     kind, colon, text = error_line(error).partition(":")

@@ -52,7 +52,7 @@ def check(overrides: list[Override], places: list[Path], *, sweep: bool) -> list
         if sweep and override.key_or_group == "run.dir":
             raise ConfigError("run.dir would put all runs of a sweep into one folder; write run.root=FOLDER")
         if sweep and override.key_or_group == "resume":
-            raise ConfigError("resume does not go with -m; go on with single runs of the sweep by dlcourse resume RUN")
+            raise ConfigError("resume does not go with -m; resume single runs of the sweep with dlcourse resume RUN")
     check_given_once(overrides)
     groups = [override for override in overrides if _is_choice(override)]
     chosen = [override for override in groups if not override.is_sweep_override()]
@@ -135,7 +135,7 @@ def _values(override: Override) -> Iterator[Any]:
 
 
 def check_given_once(overrides: list[Override]) -> None:
-    """Raise ConfigError where two of them set the same option."""
+    """Raise ConfigError if two of them set the same option."""
     seen: dict[str, str] = {}
     for override in overrides:
         key = override.key_or_group
@@ -177,7 +177,7 @@ def _check_experiment(config: DictConfig, places: list[Path]) -> None:
 def _check_options(
     overrides: list[Override], config: DictConfig, places: list[Path], *, sweeps_groups: bool
 ) -> list[str]:
-    """Options set on the command line must exist in the chosen entries. Where entries vary, each run is checked later.
+    """Options set on the command line must exist in the chosen entries. If entries vary, each run is checked later.
 
     Hydra itself refuses an option that only some of the varied entries have, unless it looks like one of many values.
     """

@@ -65,7 +65,7 @@ def _check_characters(key: str, word: str) -> None:
 
 
 def _try_parse(text: str) -> Override | None:
-    """None where Hydra refuses the text. Python itself refuses to read numbers of more than 4300 digits (ValueError)."""
+    """None if Hydra refuses the text. Python itself refuses to read numbers of more than 4300 digits (ValueError)."""
     try:
         override = OverridesParser.create().parse_override(text)
     except (HydraException, ValueError):

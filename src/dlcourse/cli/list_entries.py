@@ -173,7 +173,7 @@ def _chosen(name: str, places: Sequence[Path]) -> list[str]:
         entries = [read_entry(group, paths[word]) for group, paths in found.items() if word in paths]
         if not entries:
             meant = [*(hint(word, names, kind=group) for group, names in found.items()), hint(word, _WORDS)]
-            raise ConfigError(f"nothing is called '{word}'{next(filter(None, meant), suggestion(word, GROUPS))}")
+            raise ConfigError(f"no group or entry '{word}'{next(filter(None, meant), suggestion(word, GROUPS))}")
     return [*(line for entry in entries for line in ["", *_in_full(entry)]), *_pointer(entries)]
 
 
@@ -204,7 +204,7 @@ def _in_full(entry: Entry, shared: Sequence[Option] = ()) -> list[str]:
 
 
 def _table(options: Sequence[Option]) -> list[str]:
-    """A row for each option: name, default, type, meaning; the meaning below where there is no room beside."""
+    """A row for each option: name, default, type, meaning; the meaning below if there is no room beside."""
     sections = {option.path for option in options}
     rows = [
         (

@@ -1,4 +1,4 @@
-"""`dlcourse resume RUN`: go on with a run that was stopped, killed or cut short, or train a finished one for longer."""
+"""`dlcourse resume RUN`: continue a run that was interrupted or killed, or train a finished one for longer."""
 
 import contextlib
 import json
@@ -21,10 +21,10 @@ from dlcourse.runs.resume import Start, read_start
 from dlcourse.terminal import print_help
 
 HELP = """\
-dlcourse resume RUN [OPTION=VALUE ...]   go on with a run: its folder, or one above (the newest run in it)
+dlcourse resume RUN [OPTION=VALUE ...]   continue a run: its folder, or one above (the newest run in it)
 
-It goes on at its newest good checkpoint, in the middle of an epoch too, and ends as if it had never been interrupted: with
-the same number of threads on the same machine, bit for bit. A finished run is left as it is.
+It continues from its newest good checkpoint, also in the middle of an epoch, and ends as if it had never been interrupted:
+bit for bit, with the same number of threads on the same machine. A finished run is left as it is.
 
 Only these may be given:
   trainer.epochs=N          more epochs than before; the learning rate follows the schedule of N epochs from there on
@@ -103,8 +103,9 @@ def changed(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
             continue
         if not key.startswith(_MAY_CHANGE) or override.is_sweep_override():
             raise ConfigError(
-                f"resume cannot change '{key}': a run goes on as it began. It may change trainer.epochs, trainer.patience, "
-                "trainer.checkpoint.* and device; for anything else start a new run, with init_from=RUN from its weights"
+                f"resume cannot change '{key}': a run continues as it began. It may change trainer.epochs, "
+                "trainer.patience, trainer.checkpoint.* and device; for anything else start a new run, with init_from=RUN "
+                "from its weights"
             )
         config = _with(config, key.split("."), value)
     return config

@@ -41,7 +41,7 @@ _INFO_TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "search
 
 
 def main(words: list[str]) -> None:
-    """Run `dlcourse train` with the words behind it. Raises UserError, or SystemExit where Hydra ends the program."""
+    """Run `dlcourse train` with the words behind it. Raises UserError, or SystemExit if Hydra ends the program."""
     flags = _parse_flags(words)
     places = config_files.folders(flags.config_dir)
     for name in _RESOLVERS:
@@ -131,7 +131,7 @@ def _named(config: RunConfig, choices: Mapping[str, str | None]) -> RunConfig:
 def load_session() -> ModuleType:
     """`dlcourse.training.session`, which imports torch: Ctrl-C in the middle of that would end in torch's own errors.
 
-    Nothing has been written yet, so the process just ends. A process told to ignore Ctrl-C, as by nohup, goes on doing so.
+    Nothing has been written yet, so the process just ends. A process told to ignore Ctrl-C, as by nohup, keeps doing so.
     """
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:

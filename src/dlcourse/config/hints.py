@@ -292,7 +292,7 @@ _FILES = {
 
 
 def hints(kind: str, word: str) -> Iterator[str]:
-    """What may be typed instead of `word`, where something of this kind is expected: the key of a table above."""
+    """What may be typed instead of `word`, if something of this kind is expected: the key of a table above."""
     if kind in HINTS:
         yield from _BY_WORD[kind].get(plain(word), ())
     if kind not in ("command", "option"):

@@ -50,7 +50,7 @@ Fraction = Annotated[float, Range(ge=0, lt=1)]
 Probability = Annotated[float, Range(ge=0, le=1)]
 ProperFraction = Annotated[float, Range(gt=0, lt=1)]
 Count = Annotated[int, Range(ge=1)]
-Whole = Annotated[int, Range(ge=0)]
+NonNegativeInt = Annotated[int, Range(ge=0)]
 
 Schema = dict[str, inspect.Parameter]
 
@@ -136,7 +136,7 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
 
 
 def _whole(value: Any, annotation: Any) -> str:
-    """`; write 1000` for a 1e3 where that whole number would do."""
+    """`; write 1000` for a 1e3 if that whole number would do."""
     if not isinstance(value, float) or not value.is_integer():
         return ""
     try:

@@ -7,7 +7,7 @@ from dlcourse.errors import ConfigError
 
 
 def user_path(text: str, option: str) -> Path:
-    """The path that an option gives, a leading `~` replaced; raises ConfigError where that home is unknown."""
+    """The path that an option gives, a leading `~` replaced; raises ConfigError if that home is unknown."""
     try:
         return Path(text).expanduser()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""RunConfig and TrainerConfig: the typed shape of a whole run, and where the config files lie."""
+"""RunConfig and TrainerConfig: the typed shape of a whole run, and where the config files are."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -13,7 +13,7 @@ from dlcourse.errors import ConfigError
 class CheckpointConfig:
     """When the whole state of a training is saved, besides at its start, its end and when it is told to stop.
 
-    After so many `steps`, and after so many `seconds`, which are stretched where saving would take more than 3 % of the
+    After so many `steps`, and after so many `seconds`, which are stretched if saving would take more than 3 % of the
     time. The newest `keep` are kept.
     """
 
@@ -94,7 +94,7 @@ class RunConfig:
     """Patterns of the names of parameters that training leaves as they are."""
     seed: Annotated[int, Range(ge=0, le=2**32 - 1)] = 0
     resume: Literal["auto"] | None = None
-    """`auto` goes on with an unfinished run of the same config, where there is one."""
+    """`auto` resumes an unfinished run of the same config, if there is one."""
 
     @property
     def name(self) -> str:

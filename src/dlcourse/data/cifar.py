@@ -1,4 +1,4 @@
-"""CIFAR-10: 50,000 + 10,000 colour pictures of 32 x 32 in ten classes, from its python or its binary version.
+"""CIFAR-10: 50,000 + 10,000 color pictures of 32 x 32 in ten classes, from its python or its binary version.
 
 Both versions, and their checksums, are described at https://www.cs.toronto.edu/~kriz/cifar.html.
 """
@@ -50,7 +50,7 @@ _Batch = tuple[np.ndarray, np.ndarray]  # pixels (N, 3072) and labels (N,)
 
 @dataclass(frozen=True, kw_only=True)
 class CIFAR10(ImageFiles):
-    """Small colour photographs of animals and vehicles (Krizhevsky 2009, Learning multiple layers of features).
+    """Small color photographs of animals and vehicles (Krizhevsky 2009, Learning multiple layers of features).
 
     Training pictures are shifted and mirrored, unless `augment` says otherwise, as is usual since He et al. 2016,
     section 4.2.
@@ -80,7 +80,7 @@ class CIFAR10(ImageFiles):
         return [self._read_binary(binary / name) for name in _BINARY_FILES]
 
     def _archive(self, missing: str) -> Path:
-        """The archive of the binary version, downloaded where it is not there. It is kept: its host is slow."""
+        """The archive of the binary version, downloaded if it is not there. It is kept: its host is slow."""
         archive = self.root_folder / _ARCHIVE
         if not lies_there(archive):
             self.require_download(missing, self.root_folder)
@@ -101,7 +101,7 @@ class CIFAR10(ImageFiles):
         return pixels, labels
 
     def _read_binary(self, path: Path) -> _Batch:
-        """Rows of one byte for the label and 3072 for the pixels; fewer than published only where not verified."""
+        """Rows of one byte for the label and 3072 for the pixels; fewer than published only if not verified."""
         check_file(path)
         row, size = 1 + _PIXELS, path.stat().st_size
         published = _ROWS * row

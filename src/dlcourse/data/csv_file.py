@@ -35,8 +35,8 @@ _PLAIN = re.compile(r"(?!(?:true|false|null|nan|inf)$)[^\W\d](?:[\w -]*\w)?", re
 class CsvFile(TableSource, ClassSource):
     """Rows of a CSV file with a header; the column `target` is predicted from all others, less those to `drop`.
 
-    A column is numeric where every cell is a number. A column of text is refused where it has more than 20 different
-    values, and more than half as many as there are rows, as names do. A target is a class where it is text, or whole
+    A column is numeric if every cell is a number. A column of text is refused if it has more than 20 different
+    values, and more than half as many as there are rows, as names do. A target is a class if it is text, or whole
     numbers with at most 20 different values, and otherwise a value; `kind` overrules that.
     """
 
@@ -130,7 +130,8 @@ class CsvFile(TableSource, ClassSource):
             class_names = tuple(f"{label:.0f}" if label.is_integer() else str(label) for label in labels.tolist())
         if len(class_names) == 1:
             raise DataError(
-                f"{column.place}: every row of the target '{column.name}' is '{class_names[0]}'; two classes are the least"
+                f"{column.place}: every row of the target '{column.name}' is '{class_names[0]}'; at least two classes are "
+                "needed"
             )
         if len(class_names) > max(2, len(classes) / 2):
             raise DataError(
@@ -148,9 +149,9 @@ def _drop_word(*names: str) -> str:
 
 
 def _features(columns: Sequence[Column], dropped: Sequence[str]) -> tuple[Tensor, tuple[str, ...], list[str]]:
-    """Inputs `(N, F)`, the name of each feature, `colour=red` for a value of a text column, and what to say of those.
+    """Inputs `(N, F)`, the name of each feature, `color=red` for a value of a text column, and what to say of those.
 
-    They are float32, or float64 where a column of numbers would be blurred.
+    They are float32, or float64 if a column of numbers would be blurred.
     """
     numbers = [column.numbers() for column in columns]
     values = [

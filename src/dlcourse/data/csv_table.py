@@ -32,7 +32,7 @@ class Column:
     rows: list[int]
 
     def numbers(self) -> NDArray[np.float64] | None:
-        """The cells as numbers, None where the column is text; raises DataError where it is a bit of both."""
+        """The cells as numbers, None if the column is text; raises DataError if it is a bit of both."""
         values = [parse_number(cell) for cell in self.cells]
         wrong = [index for index, value in enumerate(values) if value is None]
         if wrong:
@@ -51,7 +51,7 @@ class Column:
         return all(parse_number(cell) is not None for cell in self.cells)
 
     def _refuse_commas(self, wrong: Sequence[int]) -> None:
-        """Raise DataError where the cells that are no numbers all are numbers with commas."""
+        """Raise DataError if the cells that are no numbers all are numbers with commas."""
         cells, first = [self.cells[index] for index in wrong], self.cells[wrong[0]]
         meant = []
         if all(_THOUSANDS.fullmatch(cell) for cell in cells):
@@ -62,7 +62,7 @@ class Column:
             raise self.error(wrong[0], f"is a number with a comma; write {', '.join(meant)}")
 
     def require_complete(self, remedy: str) -> None:
-        """Raise DataError, saying the remedy, where a value is missing."""
+        """Raise DataError, saying the remedy, if a value is missing."""
         for index, cell in enumerate(self.cells):
             if cell.lower() in _MISSING:
                 shown = f"'{cell}'" if cell else "empty"
@@ -142,7 +142,7 @@ def shorten(text: str, length: int = 40) -> str:
 
 
 def parse_number(cell: str) -> float | None:
-    """The number that a cell holds, None where it holds text; Python's `1_000` is text."""
+    """The number that a cell holds, None if it holds text; Python's `1_000` is text."""
     if "_" in cell:
         return None
     try:

@@ -22,7 +22,7 @@ class Tables:
 
     Images are uint8 `(N, channels, height, width)`, features float32 `(N, features)` or `(N, T, features)`, tokens int64
     `(N, T)`; classes are int64 `(N,)`, values float32 `(N, outputs)`, sequences int64 `(N, output_length)`. Features and
-    values are float64 where float32 would blur them.
+    values are float64 if float32 would blur them.
     """
 
     train_inputs: Tensor
@@ -34,7 +34,7 @@ class Tables:
     vocabulary: tuple[str, ...] = ()
     val_inputs: Tensor | None = None
     val_targets: Tensor | None = None
-    """Validation, where the data set comes with its own; otherwise it is carved from the training tables."""
+    """Validation, if the data set comes with its own; otherwise it is carved from the training tables."""
     notes: tuple[str, ...] = ()
     """Those of `dlcourse.spec.Data`."""
 
@@ -42,7 +42,7 @@ class Tables:
 class DataSet(ABC):
     """Abstract: anything that builds the three splits of a run from its options.
 
-    `SPECS` are what it announces with the default options, or where a file decides, all that it may: `announced` has them
+    `SPECS` are what it announces with the default options, or if a file decides, all that it may: `announced` has them
     in short, and `dlcourse list fits` asks the models with them.
     """
 
@@ -231,9 +231,9 @@ def _keep_classes(inputs: Tensor, targets: Tensor, new_index: Tensor) -> tuple[T
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSource(ClassSource):
-    """A data set of images with classes; every split is resized and normalised alike, training also augmented.
+    """A data set of images with classes; every split is resized and normalized alike, training also augmented.
 
-    `resize` is the side in pixels (bilinear, antialiased); `rgb` repeats a grey channel three times. Normalisation
+    `resize` is the side in pixels (bilinear, antialiased); `rgb` repeats a gray channel three times. Normalization
     takes mean and standard deviation per channel from the training examples.
     """
 

@@ -1,4 +1,4 @@
-"""Files of data sets: where they lie, how they are fetched from mirrors, and the checks they pass before use."""
+"""Files of data sets: where they are, how they are fetched from mirrors, and the checks they pass before use."""
 
 import hashlib
 import os
@@ -45,7 +45,7 @@ class DataFiles:
     """The options of a data set in files.
 
     `root` is the folder of data files, null for `$DLCOURSE_DATA` or else `~/.cache/dlcourse`. Missing files are
-    downloaded where `download` allows; files with published checksums must match them unless `verify` is false.
+    downloaded if `download` allows; files with published checksums must match them unless `verify` is false.
     """
 
     root: str | None = None
@@ -72,7 +72,7 @@ def lies_there(path: Path) -> bool:
 
 
 def check_file(path: Path, checksum: str | None = None) -> None:
-    """Raise DataError unless `path` is a regular file, and one with that checksum, such as `md5:0123...`, where given.
+    """Raise DataError unless `path` is a regular file, and one with that checksum, such as `md5:0123...`, if given.
 
     Anything else, such as a pipe, could be read for ever.
     """

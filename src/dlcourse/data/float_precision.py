@@ -13,7 +13,7 @@ from dlcourse.data.split import TensorSplit
 from dlcourse.spec import Data, Split
 
 RESOLUTION = 1e-3
-"""A column is blurred where the steps of float32 are more than this share of its standard deviation."""
+"""A column is blurred if the steps of float32 are more than this share of its standard deviation."""
 
 
 def blurred(numbers: Tensor) -> list[int]:
@@ -24,7 +24,7 @@ def blurred(numbers: Tensor) -> list[int]:
 
 
 def as_floats(*tables: Tensor) -> list[Tensor]:
-    """Tables `(N, ..., F)` with the same columns in float32, or as they are where one of these would be blurred."""
+    """Tables `(N, ..., F)` with the same columns in float32, or as they are if one of these would be blurred."""
     if all(table.dtype == torch.float32 for table in tables):
         return list(tables)
     rows = torch.cat([table.reshape(-1, table.shape[-1]) for table in tables])
@@ -47,7 +47,7 @@ def narrow_targets(data: Data, advice: str) -> Data:
 
 
 def _column_values(split: Split, name: str) -> Tensor | None:
-    """The columns of a split's inputs or targets, `(N, F)`, where they are float64."""
+    """The columns of a split's inputs or targets, `(N, F)`, if they are float64."""
     table: Tensor | None = getattr(split, name, None)
     return table.reshape(-1, table.shape[-1]) if table is not None and table.dtype == torch.float64 else None
 

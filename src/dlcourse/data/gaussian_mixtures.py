@@ -1,4 +1,4 @@
-"""Densities in the plane whose every mode is known: mixtures of round Gaussians, for models that make up points."""
+"""Densities in the plane whose every mode is known: mixtures of round Gaussians, for models that generate points."""
 
 import dataclasses
 from abc import abstractmethod
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dlcourse.config.options import Positive, Range, Whole
+from dlcourse.config.options import NonNegativeInt, Positive, Range
 from dlcourse.data import announced
 from dlcourse.data.dataset import ClassSource, Tables, TableSource
 from dlcourse.spec import Data
@@ -30,7 +30,7 @@ class _Mixture(TableSource, ClassSource):
 
     size: Size = 10_000
     noise: Positive = 0.02
-    seed: Whole = 0
+    seed: NonNegativeInt = 0
 
     def load(self) -> Tables:
         random = np.random.default_rng(self.seed)

@@ -30,7 +30,7 @@ DETAIL = 3  # pixels of a template per pixel of an image, in each direction
 
 @dataclass(frozen=True, kw_only=True)
 class Glyphs(DrawnImages):
-    """28x28 grey images of printed digits, white on black, in 21 fonts, turned, sheared, stretched and shifted.
+    """28x28 gray images of printed digits, white on black, in 21 fonts, turned, sheared, stretched and shifted.
 
     The same fonts serve for training and testing; what differs is how the digits are distorted.
     """

@@ -23,7 +23,7 @@ _REMEDY = "delete it to download it again, or type data.root=FOLDER"
 
 
 def read_pictures(images: Path, labels: Path, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Grey images `(N, 1, H, W)` as uint8 and their classes `(N,)` as int64; raises DataError."""
+    """Gray images `(N, 1, H, W)` as uint8 and their classes `(N,)` as int64; raises DataError."""
     pixels, classes = read_idx(images, 3), read_idx(labels, 1)
     if len(pixels) != len(classes):
         raise DataError(f"{images} has {len(pixels)} pictures but {labels} {len(classes)} labels; {_REMEDY}")
@@ -45,7 +45,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
 
 
 def check_labels(path: Path, labels: np.ndarray, num_classes: int) -> None:
-    """Raise DataError where a label of the file is not one of the classes."""
+    """Raise DataError if a label of the file is not one of the classes."""
     wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
     if len(wrong):
         row = int(wrong[0])

@@ -20,7 +20,7 @@ _REDUCING_GAP = 2.0  # a JPEG may be decoded at this multiple of the size that i
 
 @dataclass(frozen=True)
 class Decoder:
-    """Reads a file as uint8 `(3, size, size)`, or `(1, size, size)` where not `rgb`; raises DataError.
+    """Reads a file as uint8 `(3, size, size)`, or `(1, size, size)` if not `rgb`; raises DataError.
 
     `crop` scales the shorter side to `size` and takes the middle, `squash` scales both sides. Photographs are turned
     upright as their camera noted; what is transparent becomes white; of an animation the first picture counts.
@@ -76,8 +76,8 @@ def _opaque(image: Image.Image) -> Image.Image:
         return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
     if not image.has_transparency_data:
         return image
-    coloured = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), coloured)
+    colored = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), colored)
 
 
 def _middle(size: tuple[int, int]) -> tuple[float, float, float, float]:

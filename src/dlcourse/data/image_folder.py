@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from dlcourse.config.options import Count, Whole, suggestion
+from dlcourse.config.options import Count, NonNegativeInt, suggestion
 from dlcourse.config.paths import path_to_read
 from dlcourse.data import announced
 from dlcourse.data.dataset import ClassSource, Tables, TableSource
@@ -29,17 +29,17 @@ from dlcourse.spec import Batch, DataSpec
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
 PARTS = ("train", "val", "test")
-_MEASURED = 1000  # training images whose moments stand for all, or fewer where they have more pixels than
+_MEASURED = 1000  # training images whose moments stand for all, or fewer if they have more pixels than
 _MEASURED_PIXELS = 1 << 26
 _SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder(TableSource, ClassSource):
-    """Images in `folder/CLASS`, or in `folder/train/CLASS`, `folder/test/CLASS` and, where it is there, `folder/val/CLASS`.
+    """Images in `folder/CLASS`, or in `folder/train/CLASS`, `folder/test/CLASS` and, if it is there, `folder/val/CLASS`.
 
     Every image is brought to `size` x `size` pixels: shrunk and cut to its middle (`crop`), or distorted (`squash`).
-    What is transparent becomes white. Normalisation is measured on up to 1,000 of the training images. `workers` are
+    What is transparent becomes white. Normalization is measured on up to 1,000 of the training images. `workers` are
     processes that decode ahead; with 0 the training process does it. A test set that is not there is set aside by
     `test_fraction`, validation by `val_fraction`.
     """
@@ -51,7 +51,7 @@ class ImageFolder(TableSource, ClassSource):
     resize: Literal["crop", "squash"] = "crop"
     rgb: bool = True
     augment: Augment = field(default_factory=Augment)
-    workers: Whole = 0
+    workers: NonNegativeInt = 0
     unreadable: Literal["stop", "skip"] = "stop"
     odd_sizes: Literal["resize", "skip", "stop"] = "resize"
 
@@ -125,7 +125,7 @@ class FileSplit:
         return len(self.files)
 
     def batches(self, batch_size: int, *, epoch: int | None = None, start: int = 0) -> Iterator[Batch]:
-        """Every example once; shuffled and augmented where an epoch is given. Raises DataError for damaged files."""
+        """Every example once; shuffled and augmented if an epoch is given. Raises DataError for damaged files."""
         if epoch is None:
             pieces = list(torch.split(torch.arange(len(self)), batch_size))
         else:
@@ -227,7 +227,7 @@ class _Listing:
 
 
 def _list_folder(folder: Path) -> _Listing:
-    """All image files of the classes; raises DataError where the folder is not laid out as expected."""
+    """All image files of the classes; raises DataError if the folder is not laid out as expected."""
     entries = _visible(folder)
     folders = {entry.name: entry for entry in entries if entry.is_dir()}
     is_divided = "train" in folders and any(entry.is_dir() for entry in _visible(folders["train"]))
@@ -258,7 +258,7 @@ def _list_classes(folder: Path) -> dict[str, list[Path]]:
             f"{folder} holds {found}; put the images of each class into a folder of their own, {folder}/CLASS"
         )
     if len(classes) == 1:
-        raise DataError(f"{folder} holds one class only, '{classes[0].name}'; two are the least: {folder}/CLASS")
+        raise DataError(f"{folder} holds one class only, '{classes[0].name}'; at least two are needed: {folder}/CLASS")
     found_files = {entry.name: [file for file in _visible(entry) if _is_image(file)] for entry in classes}
     if not any(found_files.values()):
         raise DataError(f"{folder} has no images in its folders {_some(list(found_files))}; {_expected()}")
@@ -275,7 +275,7 @@ def _numbered(files: dict[str, list[Path]], names: Sequence[str], part: str) -> 
 
 
 def _visible(folder: Path) -> list[Path]:
-    """What lies in the folder, sorted by name, less what is hidden."""
+    """What is in the folder, sorted by name, less what is hidden."""
     try:
         if folder.exists() and not folder.is_dir():
             raise DataError(f"{folder} is not a folder; type data.folder=FOLDER, with one folder per class in it")
@@ -324,7 +324,7 @@ def _check_files(source: ImageFolder, listing: _Listing) -> _Listing:
 
 
 def _require_classes(listing: _Listing, kept: Sequence[_File]) -> None:
-    """Raise DataError where a class of a part has lost all of its images."""
+    """Raise DataError if a class of a part has lost all of its images."""
     left = {(file.part, file.label) for file in kept}
     for file in listing.files:
         if (file.part, file.label) not in left:
@@ -332,7 +332,7 @@ def _require_classes(listing: _Listing, kept: Sequence[_File]) -> None:
 
 
 def _note(kind: str, left_out: Sequence[Path], folder: Path) -> Iterator[str]:
-    """A line on images that were left out, where there are any."""
+    """A line on images that were left out, if there are any."""
     if left_out:
         noun = "image" if len(left_out) == 1 else "images"
         yield f"{len(left_out):,} {kind} {noun} left out: {_some([str(path.relative_to(folder)) for path in left_out])}"

@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST and Kuzushiji-MNIST: 60,000 + 10,000 grey pictures of 28 x 28 in ten classes, as IDX files.
+"""MNIST, Fashion-MNIST and Kuzushiji-MNIST: 60,000 + 10,000 gray pictures of 28 x 28 in ten classes, as IDX files.
 
 Folders and checksums are those of torchvision, so what it has downloaded is read as it is.
 """
@@ -31,7 +31,7 @@ class _IdxPictures(ImageFiles):
     FOLDER: ClassVar[str]
     MIRRORS: ClassVar[tuple[str, ...]]
     CHECKSUMS: ClassVar[Mapping[str, str]]
-    """Of the compressed files, which are what the mirrors hold, and of the raw ones where known."""
+    """Of the compressed files, which are what the mirrors hold, and of the raw ones if known."""
     CLASS_NAMES: ClassVar[tuple[str, ...]]
 
     def load(self) -> Tables:
@@ -53,7 +53,7 @@ class _IdxPictures(ImageFiles):
         return read_pictures(self._file(folder, images), self._file(folder, labels), len(self.CLASS_NAMES))
 
     def _file(self, folder: Path, name: str) -> Path:
-        """The file, downloaded where it is missing, and verified."""
+        """The file, downloaded if it is missing, and verified."""
         path = _find(folder, name)
         if path is None:
             self.require_download(name, folder)
@@ -65,7 +65,7 @@ class _IdxPictures(ImageFiles):
 
 
 def _find(folder: Path, name: str) -> Path | None:
-    """The raw file where there is one, or else the compressed one."""
+    """The raw file if there is one, or else the compressed one."""
     return next((path for path in (folder / name, folder / f"{name}.gz") if lies_there(path)), None)
 
 

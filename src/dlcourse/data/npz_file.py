@@ -183,9 +183,9 @@ def _channels_first(path: Path, name: str, array: Array) -> Array:
 
 
 def _rows_of_numbers(path: Path, name: str, array: Array) -> Tensor:
-    """The array as float32 where that holds its type, else as float64, and `(N, 1)` where it is `(N,)`.
+    """The array as float32 if that holds its type, else as float64, and `(N, 1)` if it is `(N,)`.
 
-    Raises DataError where a number is not finite in float32.
+    Raises DataError if a number is not finite in float32.
     """
     numbers = np.ascontiguousarray(array, dtype=np.float32 if np.can_cast(array.dtype, np.float32) else np.float64)
     with np.errstate(over="ignore"):
@@ -231,7 +231,7 @@ def _classes(path: Path, arrays: Mapping[str, Array]) -> tuple[dict[str, Tensor]
     known = np.unique(train)
     names = tuple(f"{label:.0f}" if isinstance(label, float) else str(label) for label in known.tolist())
     if len(known) == 1:
-        raise DataError(f"{path}: every label of {train_name} is {names[0]}; two classes are the least")
+        raise DataError(f"{path}: every label of {train_name} is {names[0]}; at least two classes are needed")
     if len(known) > max(2, len(train) / 2):
         raise DataError(
             f"{path}: {train_name} has {len(known):,} different labels for {len(train):,} examples, too many for classes; "
@@ -252,7 +252,7 @@ def _is_one_hot(array: Array) -> bool:
 
 
 def _as_floats(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of numbers in float32, all of them in float64 where that would blur them; images as they are."""
+    """The tensors of numbers in float32, all of them in float64 if that would blur them; images as they are."""
     if any(_is_images(tensor) for tensor in tensors.values()) or len({t.shape[-1] for t in tensors.values()}) > 1:
         return dict(tensors)
     return dict(zip(tensors, as_floats(*tensors.values()), strict=True))

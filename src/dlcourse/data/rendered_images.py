@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor
 
-from dlcourse.config.options import Range, Whole
+from dlcourse.config.options import NonNegativeInt, Range
 from dlcourse.data.dataset import ImageSource, Tables
 from dlcourse.data.split import seeded_generator
 
@@ -27,7 +27,7 @@ class DrawnImages(ImageSource):
 
     train_size: ImageCount = 10_000
     test_size: ImageCount = 2_000
-    seed: Whole = 0
+    seed: NonNegativeInt = 0
 
     def load(self) -> Tables:
         return Tables(*self._draw_part(self.train_size, 0), *self._draw_part(self.test_size, 1), self.CLASS_NAMES)

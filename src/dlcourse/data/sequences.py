@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from dlcourse.config.options import Count, NonNegative, Range, Whole
+from dlcourse.config.options import Count, NonNegative, NonNegativeInt, Range
 from dlcourse.data import announced
 from dlcourse.data.dataset import ClassSource, Source, Tables, TableSource
 from dlcourse.data.split import seeded_generator
@@ -29,7 +29,7 @@ class _Values(TableSource, Source):
 
     size: Size = 12_500
     length: AtLeastTwo = 100
-    seed: Whole = 0
+    seed: NonNegativeInt = 0
 
     def load(self) -> Tables:
         return self.divide(*self.draw(seeded_generator("sequences", self.seed)))
@@ -97,7 +97,7 @@ class Parity(TableSource, ClassSource):
 
     size: Size = 12_500
     length: Count = 16
-    seed: Whole = 0
+    seed: NonNegativeInt = 0
 
     def load(self) -> Tables:
         bits = torch.randint(0, 2, (self.size, self.length), generator=seeded_generator("sequences", self.seed))

@@ -1,4 +1,4 @@
-"""Shapes: ten coloured figures in CIFAR's format, drawn from distance functions, so that they need no network.
+"""Shapes: ten colored figures in CIFAR's format, drawn from distance functions, so that they need no network.
 
 A figure is given by the signed distance of a point to its outline, negative inside, in units in which the figure just
 fits the unit circle. B is a number of images and P a number of points (pixels); points are pairs (x, y), y downwards.
@@ -52,7 +52,7 @@ def _without(whole: Distance, hole: Distance) -> Distance:
 
 
 def _regular(count: int, *radii: float) -> list[tuple[float, float]]:
-    """`count` corners evenly spaced round the centre from the top on, at these radii in turn."""
+    """`count` corners evenly spaced round the center from the top on, at these radii in turn."""
     angles = [2 * math.pi * step / count for step in range(count)]
     return [
         (radii[step % len(radii)] * math.sin(angle), -radii[step % len(radii)] * math.cos(angle))
@@ -86,9 +86,9 @@ FIGURES: dict[str, Distance] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Shapes(DrawnImages):
-    """32x32 colour images of one figure each: circle, square, triangle, star, cross, ring, diamond and three more.
+    """32x32 color images of one figure each: circle, square, triangle, star, cross, ring, diamond and three more.
 
-    Place, size, tilt and both colours are random and say nothing about the class. The colours differ by at least 0.3 of
+    Place, size, tilt and both colors are random and say nothing about the class. The colors differ by at least 0.3 of
     the full range in each channel, and the figure is lighter as often as it is darker.
     """
 
@@ -111,11 +111,11 @@ def _place(radius: Tensor, generator: torch.Generator) -> Tensor:
     count = len(radius)
     steps = torch.arange(SIDE) + 0.5 - SIDE / 2
     pixels = torch.cartesian_prod(steps, steps).flip(1)  # (P, 2), row by row
-    centres = (SIDE / 2 - radius) * (2 * torch.rand((count, 2), generator=generator) - 1)
+    centers = (SIDE / 2 - radius) * (2 * torch.rand((count, 2), generator=generator) - 1)
     tilt = torch.deg2rad(uniform(count, -20, 20, generator))
     cos, sin = tilt.cos(), tilt.sin()
     rotations = torch.stack([cos, -sin, sin, cos], dim=1).view(-1, 2, 2)
-    return (pixels - centres.unsqueeze(1)) @ rotations / radius.unsqueeze(1)
+    return (pixels - centers.unsqueeze(1)) @ rotations / radius.unsqueeze(1)
 
 
 def _coverage(points: Tensor, classes: Tensor, radius: Tensor) -> Tensor:

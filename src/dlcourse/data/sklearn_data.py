@@ -11,7 +11,7 @@ from dlcourse.data.dataset import ClassSource, ImageSource, Source, Tables, Tabl
 
 @dataclass(frozen=True, kw_only=True)
 class Digits(TableSource, ImageSource):
-    """1,797 handwritten digits of 8x8 grey pixels (Alpaydin and Kaynak, 1998)."""
+    """1,797 handwritten digits of 8x8 gray pixels (Alpaydin and Kaynak, 1998)."""
 
     SPECS = (announced.images(1, 8, classes=10),)
 
@@ -19,7 +19,7 @@ class Digits(TableSource, ImageSource):
         from sklearn.datasets import load_digits
 
         bunch = load_digits()
-        pixels = torch.from_numpy(bunch.images) * (255 / 16)  # ink counts 0 to 16 -> grey levels 0 to 255
+        pixels = torch.from_numpy(bunch.images) * (255 / 16)  # ink counts 0 to 16 -> gray levels 0 to 255
         images = pixels.round().to(torch.uint8).unsqueeze(1)  # (N, 8, 8) -> (N, 1, 8, 8)
         return self.divide(images, torch.from_numpy(bunch.target).long(), _names(bunch.target_names))
 
@@ -81,5 +81,5 @@ def _divide_classes(source: TableSource, bunch: Any) -> Tables:
 
 
 def _names(names: Any) -> tuple[str, ...]:
-    """The names as plain text, where scikit-learn gives numbers or NumPy's own strings."""
+    """The names as plain text, if scikit-learn gives numbers or NumPy's own strings."""
     return tuple(str(name) for name in names)

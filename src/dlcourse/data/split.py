@@ -1,4 +1,4 @@
-"""A split held in memory as tensors: batches are gathered by index, then normalised and augmented as a whole."""
+"""A split held in memory as tensors: batches are gathered by index, then normalized and augmented as a whole."""
 
 import dataclasses
 import hashlib
@@ -30,7 +30,7 @@ class TensorSplit:
         return len(self.targets)
 
     def batches(self, batch_size: int, *, epoch: int | None = None, start: int = 0) -> Iterator[Batch]:
-        """Every example once; shuffled and augmented where an epoch is given. The last batch may be shorter."""
+        """Every example once; shuffled and augmented if an epoch is given. The last batch may be shorter."""
         if epoch is None:
             for first in range(start * batch_size, len(self), batch_size):
                 chosen = slice(first, first + batch_size)

@@ -12,7 +12,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from dlcourse.config.options import Count, Range, Whole
+from dlcourse.config.options import Count, NonNegativeInt, Range
 from dlcourse.data import announced
 from dlcourse.data.dataset import Source, Tables, TableSource
 from dlcourse.data.split import seeded_generator
@@ -41,7 +41,7 @@ class _Rewriting(TableSource, Source):
     length: Count = 10
     min_length: Count = 5
     symbols: Symbols = 10
-    seed: Whole = 0
+    seed: NonNegativeInt = 0
 
     def load(self) -> Tables:
         if self.min_length > self.length:
@@ -69,8 +69,8 @@ class _Rewriting(TableSource, Source):
         chosen = first[first < len(tokens)].sort().values[: self.size]  # the first place of each input
         if len(chosen) < self.size:
             raise ConfigError(
-                f"data.size={self.size}: so many different inputs of {self.min_length} to {self.length} of "
-                f"{self.symbols} symbols are not to be had; use a smaller data.size or a larger data.length"
+                f"data.size={self.size}: only {len(chosen):,} distinct inputs of {self.min_length} to {self.length} of "
+                f"{self.symbols} symbols were found; use a smaller data.size or a larger data.length"
             )
         return tokens[chosen], lengths[chosen]
 

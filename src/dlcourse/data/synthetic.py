@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlcourse.config.options import NonNegative, Positive, Range, Whole
+from dlcourse.config.options import NonNegative, NonNegativeInt, Positive, Range
 from dlcourse.data import announced
 from dlcourse.data.dataset import ClassSource, Source, Tables, TableSource
 
@@ -31,7 +31,7 @@ class _NoisyFunction(TableSource, Source):
 
     size: Size = 1000
     noise: NonNegative = 0.1
-    seed: Whole = 0
+    seed: NonNegativeInt = 0
 
     def load(self) -> Tables:
         random = _random(self.seed)
@@ -79,7 +79,7 @@ class _PointClouds(TableSource, ClassSource):
 
     size: Size = 1000
     noise: NonNegative = 0.1
-    seed: Whole = 0
+    seed: NonNegativeInt = 0
 
     def load(self) -> Tables:
         points, classes = self.draw(_random(self.seed))
@@ -96,7 +96,7 @@ class _PointClouds(TableSource, ClassSource):
 
 @dataclass(frozen=True, kw_only=True)
 class Blobs(_PointClouds):
-    """One round cloud of points for each class, their centres evenly spaced on a circle of radius 1."""
+    """One round cloud of points for each class, their centers evenly spaced on a circle of radius 1."""
 
     SPECS = (announced.numbers(2, classes=3),)
 
@@ -145,7 +145,7 @@ class Circles(_PointClouds):
 
 @dataclass(frozen=True, kw_only=True)
 class Spirals(_PointClouds):
-    """Arms that wind round each other, one for each class; each starts at the centre and ends at radius 1.
+    """Arms that wind round each other, one for each class; each starts at the center and ends at radius 1.
 
     Neighbouring arms are `1 / (turns * num_classes)` apart: more turns, more classes or more noise are harder.
     """
@@ -167,7 +167,7 @@ class Spirals(_PointClouds):
 
 @dataclass(frozen=True, kw_only=True)
 class XOR(_PointClouds):
-    """Four clouds about (+-1, +-1), of class 'equal' where both signs agree: a line gets three of the four right at best."""
+    """Four clouds about (+-1, +-1), of class 'equal' if both signs agree: a line gets three of the four right at best."""
 
     noise: NonNegative = 0.25
 

@@ -34,7 +34,7 @@ VocabSize = Annotated[int, Range(ge=257)]
 class TextSplit:
     """A contiguous part of a text, `(n,)` int32 tokens with n > T.
 
-    An epoch has `windows` windows at random places; where that is None, as many as cover the part once, next to each
+    An epoch has `windows` windows at random places; if that is None, as many as cover the part once, next to each
     other from a random first one, shuffled. Both are pure functions of `(seed, epoch)`. Without an epoch come the
     windows next to each other from the very first; less than a window at the end is left out.
     """
@@ -149,7 +149,7 @@ class TextSource(DataSet):
         return text[:train], text[train : train + val], text[train + val :]
 
     def _require_windows(self, name: str, tokens: list[Tensor]) -> None:
-        """Raise DataError where a part is shorter than a window and the token after it."""
+        """Raise DataError if a part is shorter than a window and the token after it."""
         if min(len(part) for part in tokens) > self.context:
             return
         sizes = ", ".join(f"{len(part):,} for {what}" for what, part in zip(_PARTS, tokens, strict=True))

@@ -1,7 +1,7 @@
-"""Image transforms on whole batches: resizing once, normalising and augmenting each time a batch is drawn.
+"""Image transforms on whole batches: resizing once, normalizing and augmenting each time a batch is drawn.
 
-Images are channels-first. B is the batch size, C the channels (1 grey, 3 red-green-blue). Pixel values stay within
-[0, 255], as uint8 or as float32, until normalisation.
+Images are channels-first. B is the batch size, C the channels (1 gray, 3 red-green-blue). Pixel values stay within
+[0, 255], as uint8 or as float32, until normalization.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dlcourse.config.options import NonNegative, Range, Whole
+from dlcourse.config.options import NonNegative, NonNegativeInt, Range
 
 WHITE = 255.0
 LUMA = (0.2989, 0.587, 0.114)  # ITU-R BT.601 weights of red, green and blue, rounded as torchvision has them
@@ -26,10 +26,10 @@ class Augment:
 
     `crop` is a random crop of the original size after that many pixels of black on each side, `flip` mirrors left and
     right with probability 1/2, `rotation` is the largest angle in degrees either way. `brightness`, `contrast` and
-    `saturation` v scale by a factor in [max(0, 1 - v), 1 + v]; `hue` turns the colour circle by at most that share.
+    `saturation` v scale by a factor in [max(0, 1 - v), 1 + v]; `hue` turns the color circle by at most that share.
     """
 
-    crop: Whole = 0
+    crop: NonNegativeInt = 0
     flip: bool = False
     rotation: Annotated[float, Range(ge=0, le=180)] = 0.0
     brightness: NonNegative = 0.0
@@ -68,9 +68,9 @@ class Augment:
 
 @dataclass(frozen=True)
 class ImageTransform:
-    """From stored uint8 images to a model's inputs: augmented on request, normalised, and grey repeated where `rgb`.
+    """From stored uint8 images to a model's inputs: augmented on request, normalized, and gray repeated if `rgb`.
 
-    Normalisation is `pixel * scale + shift` per channel, both `(C, 1, 1)`.
+    Normalization is `pixel * scale + shift` per channel, both `(C, 1, 1)`.
     """
 
     scale: Tensor
@@ -80,11 +80,11 @@ class ImageTransform:
 
     @classmethod
     def fit(cls, train_inputs: Tensor, *, rgb: bool = False, augment: Augment | None = None) -> "ImageTransform":
-        """Normalisation to mean 0 and standard deviation 1 of the training images `(N, C, H, W)`.
+        """Normalization to mean 0 and standard deviation 1 of the training images `(N, C, H, W)`.
 
-        A channel of one value everywhere becomes 0: its deviation is taken as one grey level.
+        A channel of one value everywhere becomes 0: its deviation is taken as one gray level.
         """
-        # Counting grey levels gives exact moments in about a nanosecond per pixel, without a float copy. A sample would
+        # Counting gray levels gives exact moments in about a nanosecond per pixel, without a float copy. A sample would
         # not do: every sixth image of MNIST is 6 % darker than the rest.
         counts = torch.stack([torch.bincount(channel.reshape(-1), minlength=256) for channel in train_inputs.unbind(1)])
         share = counts.double() / counts.sum(1, keepdim=True)  # (C, 256)
@@ -115,9 +115,9 @@ class ImageTransform:
         return (3, *shape[1:]) if self.rgb else shape
 
     def __call__(self, inputs: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Float32 `(B, C', H, W)` from uint8 `(B, C, H, W)`; augmented where a generator on the CPU is given.
+        """Float32 `(B, C', H, W)` from uint8 `(B, C, H, W)`; augmented if a generator on the CPU is given.
 
-        The three channels of a repeated grey image share memory.
+        The three channels of a repeated gray image share memory.
         """
         assert inputs.dtype == torch.uint8, inputs.dtype
         images = self.augment(inputs, generator) if generator is not None else inputs.float()
@@ -151,12 +151,12 @@ def crop_images(images: Tensor, top: Tensor, left: Tensor, padding: int) -> Tens
 
 
 def flip_images(images: Tensor, which: Tensor) -> Tensor:
-    """The images mirrored left to right where `which` `(B,)` is true."""
+    """The images mirrored left to right if `which` `(B,)` is true."""
     return torch.where(_per_image(which), images.flip(3), images)
 
 
 def rotate_images(images: Tensor, degrees: Tensor) -> Tensor:
-    """Float images turned counter-clockwise about their centre by `degrees` `(B,)`: bilinear, black outside."""
+    """Float images turned counter-clockwise about their center by `degrees` `(B,)`: bilinear, black outside."""
     height, width = images.shape[2:]
     angle = degrees.deg2rad().view(-1, 1, 1)
     cos, sin = angle.cos(), angle.sin()
@@ -175,18 +175,18 @@ def adjust_brightness(images: Tensor, factors: Tensor) -> Tensor:
 
 
 def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
-    """Float images moved away from (factor > 1) or towards their own mean grey; `factors` is `(B,)`."""
+    """Float images moved away from (factor > 1) or towards their own mean gray; `factors` is `(B,)`."""
     means = images.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
-    return _blend(grey_images(means), images, factors)
+    return _blend(gray_images(means), images, factors)
 
 
 def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
-    """Float images moved away from (factor > 1) or towards grey of equal luma; grey images stay as they are."""
-    return _blend(grey_images(images), images, factors) if images.shape[1] == 3 else images
+    """Float images moved away from (factor > 1) or towards gray of equal luma; gray images stay as they are."""
+    return _blend(gray_images(images), images, factors) if images.shape[1] == 3 else images
 
 
 def adjust_hue(images: Tensor, turns: Tensor) -> Tensor:
-    """Float images with hue turned by `turns` `(B,)` of the colour circle; grey images stay as they are.
+    """Float images with hue turned by `turns` `(B,)` of the color circle; gray images stay as they are.
 
     Hue, saturation and value as in A. R. Smith, Color gamut transform pairs (1978), without cases: for green >= blue its
     three formulas for the hue are one, and otherwise the same with green and blue exchanged and the sign turned.
@@ -205,8 +205,8 @@ def adjust_hue(images: Tensor, turns: Tensor) -> Tensor:
     return value - away.mul_(-6).add_(2).clamp_(0, 1).mul_(chroma)
 
 
-def grey_images(images: Tensor) -> Tensor:
-    """The luma `(B, 1, H, W)` of float images; grey images as they are."""
+def gray_images(images: Tensor) -> Tensor:
+    """The luma `(B, 1, H, W)` of float images; gray images as they are."""
     if images.shape[1] == 1:
         return images
     red, green, blue = images.chunk(3, dim=1)

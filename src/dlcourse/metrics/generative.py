@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
-from dlcourse.metrics.reference_classifier import Judge
+from dlcourse.metrics.reference_classifier import ReferenceClassifier
 from dlcourse.spec import Data, DataSpec, Split
 
 _MOST_REFERENCES = 10_000
@@ -26,7 +26,7 @@ _GOOD = 3.0  # standard deviations; a round Gaussian in the plane has 98.9 % of 
 def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> float:
     """The squared Frechet distance of two Gaussians with means `(F,)` and covariances `(F, F)`.
 
-    |mean1 - mean2|^2 + tr(cov1) + tr(cov2) - 2 tr((cov1 cov2)^(1/2)), in float64; 0 where they are equal (Dowson and Landau
+    |mean1 - mean2|^2 + tr(cov1) + tr(cov2) - 2 tr((cov1 cov2)^(1/2)), in float64; 0 if they are equal (Dowson and Landau
     1982). On the features of a network it is what Heusel et al. (2017) measure generators of images by.
     """
     mean1, cov1, mean2, cov2 = (tensor.detach().cpu().double() for tensor in (mean1, cov1, mean2, cov2))
@@ -39,7 +39,7 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
 
 
 def energy_distance(first: Tensor, second: Tensor) -> float:
-    """2 E|X - Y| - E|X - X'| - E|Y - Y'| of two clouds `(N, D)` and `(M, D)`: 0 where the distributions are equal.
+    """2 E|X - Y| - E|X - X'| - E|Y - Y'| of two clouds `(N, D)` and `(M, D)`: 0 if the distributions are equal.
 
     The means over pairs leave out a point and itself, so that the size of the clouds does not shift the estimate, which
     can come out a little below 0 (Szekely and Rizzo 2013).
@@ -51,10 +51,10 @@ def energy_distance(first: Tensor, second: Tensor) -> float:
 
 
 class SampleScores(ABC):
-    """Abstract: what made-up examples are worth, measured against the real ones. `prepare` makes the right kind.
+    """Abstract: scores of generated examples against the real ones. `prepare` makes the right kind.
 
-    Images with classes are looked at through a judge's features, images without through a few coarse pixels; what is no
-    image is taken as it is. Samples are on the run's device and normalised as the data set's inputs are.
+    Images with classes are compared by a reference classifier's features, images without by a few coarse pixels, anything
+    else as it is. Samples are on the run's device and normalized as the data set's inputs are.
     """
 
     monitor: ClassVar[str]
@@ -68,7 +68,7 @@ class SampleScores(ABC):
 
     @staticmethod
     def prepare(data: Data, device: Device) -> "SampleScores":
-        """Measure the real examples once, before training; takes some seconds where a judge is trained."""
+        """Measure the real examples once, before training; takes some seconds if a reference classifier is trained."""
         return _ImageScores(data, device) if data.spec.is_image else _PointScores(data)
 
     @staticmethod
@@ -78,7 +78,7 @@ class SampleScores(ABC):
 
     @abstractmethod
     def scores(self, samples: Tensor, labels: Tensor | None = None) -> dict[str, float]:
-        """Scores of samples `(N, *input_shape)`, N >= 2, with the classes `(N,)` that were asked for, where they were."""
+        """Scores of samples `(N, *input_shape)`, N >= 2, with the classes `(N,)` that were asked for, if they were."""
 
     def nearest(self, samples: Tensor) -> Tensor:
         """For each sample, the training example nearest to it in squared distance of pixels, of the same shape."""
@@ -94,7 +94,7 @@ class SampleScores(ABC):
 
 
 class _ImageScores(SampleScores):
-    """`frechet` to real images and, with a judge, `classes` and `recognised`.
+    """`frechet` to real images and, with a reference classifier, `classes` and `recognized`.
 
     `frechet_real` is what as many real images (or all there are) score that are not among the reference: a sampler of the
     true distribution could do no better. The reference is taken from the training set, in tests too.
@@ -104,7 +104,7 @@ class _ImageScores(SampleScores):
 
     def __init__(self, data: Data, device: Device) -> None:
         super().__init__(data)
-        self._judge = Judge.train(data, device) if data.spec.target == "class" else None
+        self._classifier = ReferenceClassifier.train(data, device) if data.spec.target == "class" else None
         self._num_classes = data.spec.num_outputs
         real = self._features(_evenly(data.train, 2 * _MOST_REFERENCES))
         self._reference = _moments(real[::2])
@@ -119,17 +119,17 @@ class _ImageScores(SampleScores):
             "frechet": frechet_distance(*_moments(self._features(samples)), *self._reference),
             "frechet_real": self._real(len(samples)),
         }
-        if self._judge is not None:
-            judged = self._judge.classes(samples)
-            shares = torch.bincount(judged, minlength=self._num_classes) / len(judged)
+        if self._classifier is not None:
+            predicted = self._classifier.classes(samples)
+            shares = torch.bincount(predicted, minlength=self._num_classes) / len(predicted)
             found["classes"] = float((shares >= _LEAST_SHARE / self._num_classes).sum())
             if labels is not None:
-                found["recognised"] = float((judged == labels).float().mean())
+                found["recognized"] = float((predicted == labels).float().mean())
         return found
 
     def _features(self, images: Tensor) -> Tensor:
-        if self._judge is not None:
-            return self._judge.features(images)
+        if self._classifier is not None:
+            return self._classifier.features(images)
         return functional.adaptive_avg_pool2d(images, _PIXEL_SIDE).flatten(1)
 
     def _real(self, count: int) -> float:
@@ -138,17 +138,18 @@ class _ImageScores(SampleScores):
         return self._frechet_real[count]
 
     def _line(self, references: int) -> str:
-        if self._judge is None:
+        if self._classifier is None:
             return f"samples are compared with {references:,} training images in {_PIXEL_SIDE}x{_PIXEL_SIDE} pixels"
         return (
-            f"a judge with {self._judge.accuracy:.2%} on validation compares samples with {references:,} training images"
+            f"reference classifier ({self._classifier.accuracy:.2%} validation accuracy) compares samples with "
+            f"{references:,} training images"
         ).replace("%", " %")
 
 
 class _PointScores(SampleScores):
     """`energy_distance` to validation points, in tests too; of a mixture of Gaussians, `modes` found and `good` points.
 
-    A point is good within 3 standard deviations of a mode; a mode is found where it gets a tenth of its fair share of all
+    A point is good within 3 standard deviations of a mode; a mode is found if it gets a tenth of its fair share of all
     samples, all of them good.
     """
 
@@ -177,7 +178,7 @@ class _PointScores(SampleScores):
             found["modes"] = float((counts >= _LEAST_SHARE * fair).sum())
             found["good"] = float(is_good.float().mean())
             if labels is not None:
-                found["recognised"] = float((is_good & (modes == labels)).float().mean())
+                found["recognized"] = float((is_good & (modes == labels)).float().mean())
         return found
 
 

@@ -25,5 +25,5 @@ class Means:
         return {"sums": dict(self._sums), "size": self._size}
 
     def load_state_dict(self, state: State) -> None:
-        """Go on from what was taken in before."""
+        """Continue from what was taken in before."""
         self._sums, self._size = dict(state["sums"]), int(state["size"])

@@ -103,7 +103,7 @@ class _Counts:
 
 
 def _runs(text: Tensor, size: int) -> Tensor:
-    """All n-grams of that size in a text, in order: `(m,) -> (m - size + 1, size)`, none where it is shorter."""
+    """All n-grams of that size in a text, in order: `(m,) -> (m - size + 1, size)`, none if it is shorter."""
     count = max(0, len(text) - size + 1)
     return torch.stack([text[first : first + count] for first in range(size)], dim=1)
 
@@ -111,7 +111,7 @@ def _runs(text: Tensor, size: int) -> Tensor:
 def discount_for(counts: Tensor) -> float:
     """n1 / (n1 + 2 n2), of n1 n-grams counted once and n2 counted twice (Ney, Essen and Kneser 1994).
 
-    Where either is missing, as in a short text or of a few characters, that is 0, 1 or nothing; then it is a half.
+    If either is missing, as in a short text or of a few characters, that is 0, 1 or nothing; then it is a half.
     """
     once, twice = int((counts == 1).sum()), int((counts == 2).sum())
     return once / (once + 2 * twice) if once and twice else _USUAL_DISCOUNT

@@ -15,7 +15,7 @@ def confusion_counts(targets: Tensor, predicted: Tensor, num_classes: int) -> Te
 
 
 def class_scores(counts: Tensor) -> dict[str, list[float]]:
-    """Precision, recall and F1 of each class from counts `(K, K)`; 0 where there is nothing to divide by."""
+    """Precision, recall and F1 of each class from counts `(K, K)`; 0 if there is nothing to divide by."""
     hits = counts.diagonal().double()
     predicted, true = counts.sum(0).double(), counts.sum(1).double()
     return {
@@ -29,10 +29,10 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     """The 95 % interval of a proportion (Wilson 1927): honest near 0 and 1, unlike the normal approximation."""
     z = 1.959963984540054
     share = successes / trials
-    centre = share + z**2 / (2 * trials)
+    center = share + z**2 / (2 * trials)
     spread = z * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
     scale = 1 + z**2 / trials
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    return max(0.0, (center - spread) / scale), min(1.0, (center + spread) / scale)
 
 
 def most_confused(counts: Tensor, limit: int = 3) -> list[tuple[int, int, int]]:

@@ -1,4 +1,4 @@
-"""A small classifier trained on the real images of a data set, to judge made-up ones by: their features, their classes.
+"""A small classifier trained on the real images of a data set, to compare generated ones by their features and classes.
 
 N is a number of images, B a batch size, F the features of an image, K the number of classes.
 """
@@ -20,11 +20,11 @@ _FEWEST_STEPS = 400  # about one pass over MNIST; smaller training sets are gone
 _RATE = 3e-3
 
 
-class Judge:
-    """A convolutional network and its accuracy on validation, which says how far its judgement goes.
+class ReferenceClassifier:
+    """A convolutional network and its accuracy on validation, which says how far its predictions can be trusted.
 
     It is trained anew in each run, by the same recipe and from the same seed, so that runs with one seed on the same data
-    have the same judge; the random state that training goes on with is left alone.
+    have the same one; the random state that training continues with is left alone.
     """
 
     def __init__(self, body: nn.Module, head: nn.Module, accuracy: float) -> None:
@@ -32,20 +32,22 @@ class Judge:
         self._body, self._head = body, head
 
     @classmethod
-    def train(cls, data: Data, device: Device) -> "Judge":
-        """A judge for images with classes: one pass over the training set, or several where that is small."""
+    def train(cls, data: Data, device: Device) -> "ReferenceClassifier":
+        """A classifier of images with classes: one pass over the training set, or several if that is small."""
         with device.forked_random_state(), torch.enable_grad():
             body, head = _layers(data.spec)
             network = nn.Sequential(body, head).to(device.torch_device)
             _fit(network, data.train)
-        judge = cls(body.eval(), head.eval(), accuracy=0.0)
-        hits = sum(int((judge.classes(batch.inputs) == batch.targets).sum()) for batch in data.val.batches(_BATCH_SIZE))
-        judge.accuracy = hits / len(data.val)
-        return judge
+        classifier = cls(body.eval(), head.eval(), accuracy=0.0)
+        hits = sum(
+            int((classifier.classes(batch.inputs) == batch.targets).sum()) for batch in data.val.batches(_BATCH_SIZE)
+        )
+        classifier.accuracy = hits / len(data.val)
+        return classifier
 
     @torch.no_grad()
     def features(self, inputs: Tensor) -> Tensor:
-        """What the layer before the last one says of images normalised as the data set's are, `(N, C, H, W) -> (N, F)`."""
+        """What the layer before the last one says of images normalized as the data set's are, `(N, C, H, W) -> (N, F)`."""
         return torch.cat([self._body(part) for part in torch.split(inputs, _BATCH_SIZE)])
 
     @torch.no_grad()

@@ -46,7 +46,7 @@ class Attention(nn.Module):
 
 
 class SelfAttention(Attention):
-    """Every step of a sequence attends to every step of it, or, where causal, to itself and those before.
+    """Every step of a sequence attends to every step of it, or, if causal, to itself and those before.
 
     Rotary attention knows positions up to `length`.
     """

@@ -123,7 +123,7 @@ class VAE(LatentModel):
 
 
 def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Normal numbers through which gradients reach mean and log variance: the reparametrisation (Kingma 2014)."""
+    """Normal numbers through which gradients reach mean and log variance: the reparametrization (Kingma 2014)."""
     return torch.addcmul(mean, torch.exp(0.5 * log_variance), torch.randn_like(mean))
 
 

@@ -18,7 +18,7 @@ OddSize = Annotated[int, Range(ge=1, le=31)]
 class CNN(nn.Module):
     """Convolutional network for images, for classes or numbers.
 
-    Each block is a convolution that keeps the size, norm (if any), activation, and pooling by its factor in `pool`; where
+    Each block is a convolution that keeps the size, norm (if any), activation, and pooling by its factor in `pool`; if
     `pool` is shorter than `channels`, its last factor is repeated. The head is fully connected, with dropout before each
     of its layers.
     """
@@ -75,7 +75,7 @@ class CNN(nn.Module):
         return self.head(maps)
 
 
-# Layers without tensors are there even where they change nothing: the names of the others must not depend on them.
+# Layers without tensors are there even if they change nothing: the names of the others must not depend on them.
 
 
 def _pool(pooling: Literal["max", "average"], factor: int) -> nn.Module:

@@ -1,4 +1,4 @@
-"""The denoiser of a diffusion model: which noise is in a noisy example, given the time and, where asked for, the class.
+"""The denoiser of a diffusion model: which noise is in a noisy example, given the time and, if asked for, the class.
 
 B is the batch size, E the width of the embedding of time and class, K the number of classes.
 """

@@ -1,4 +1,4 @@
-"""Feature maps in front of a model: standardisation and polynomial terms, measured once on the training inputs.
+"""Feature maps in front of a model: standardization and polynomial terms, measured once on the training inputs.
 
 A feature map belongs to the model that stands behind it: it is saved with the weights, and a decision boundary is drawn
 in the space of the raw inputs. N is a number of examples, D the number of raw features, P of polynomial terms.
@@ -63,7 +63,7 @@ class Standardize(FeatureMap):
 
 
 class Polynomial(FeatureMap):
-    """All products of the features up to `degree`, without the constant (a model's bias is that), standardised.
+    """All products of the features up to `degree`, without the constant (a model's bias is that), standardized.
 
     `interaction_only` leaves out powers: x1 x2 stays, x1^2 goes.
     """
@@ -104,7 +104,7 @@ class Polynomial(FeatureMap):
 
 
 def _terms(num_features: int, degree: int, interaction_only: bool) -> list[tuple[int, ...]]:
-    """The features that each term multiplies, by rising order; a little more than MAX_TERMS where there are too many."""
+    """The features that each term multiplies, by rising order; a little more than MAX_TERMS if there are too many."""
     choose = combinations if interaction_only else combinations_with_replacement
     orders = (choose(range(num_features), order) for order in range(1, degree + 1))
     return list(islice(chain.from_iterable(orders), MAX_TERMS + 1))

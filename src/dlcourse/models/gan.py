@@ -64,7 +64,7 @@ class GAN(nn.Module):
         return torch.randn(count, self.latent, device=next(self.parameters()).device)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """As many examples made up, `(B, ...)`, and the logits `(B,)` of the inputs; of class 0, where conditional."""
+        """As many generated examples, `(B, ...)`, and the logits `(B,)` of the inputs; of class 0, if conditional."""
         labels = torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device) if self.is_conditional else None
         generated: Tensor = self.generator(self.noise(len(inputs)), labels)
         logits: Tensor = self.discriminator(inputs, labels)
@@ -72,7 +72,7 @@ class GAN(nn.Module):
 
 
 class Generator(nn.Module):
-    """From noise `(B, L)`, and classes `(B,)` where it is conditional, to examples normalised as the data set's are.
+    """From noise `(B, L)`, and classes `(B,)` if it is conditional, to examples normalized as the data set's are.
 
     Images come out of a tanh, whose -1 is black and 1 is white.
     """
@@ -91,7 +91,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """From examples to logits `(B,)`: positive for real, negative for made up; scores without bounds to a critic's loss.
+    """From examples to logits `(B,)`: positive for real, negative for generated; scores without bounds to a critic's loss.
 
     Conditional ones add the product of the features with an embedding of the class (Miyato 2018).
     """
@@ -175,7 +175,7 @@ def _widths(channels: int, levels: int) -> list[int]:
 def _upsampling(spec: DataSpec, code: int, channels: int) -> nn.Module:
     """An affine layer to the smallest maps, and transposed convolutions that double them, `(B, code) -> (B, C, H, W)`.
 
-    Where doubling overshoots an odd size, the last row or column is cut off. Batch norm comes before each ReLU.
+    If doubling overshoots an odd size, the last row or column is cut off. Batch norm comes before each ReLU.
     """
     sizes = _sizes(spec)
     widths = _widths(channels, len(sizes) - 1)

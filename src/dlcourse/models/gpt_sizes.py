@@ -33,7 +33,7 @@ class Size:
 
     @property
     def parameters(self) -> int:
-        """V D + T D + L (12 D^2 + 13 D), and 2 D where there is a last norm."""
+        """V D + T D + L (12 D^2 + 13 D), and 2 D if there is a last norm."""
         return sum(self.parts().values())
 
 

@@ -61,11 +61,11 @@ class Recurrent(nn.Module):
     """A recurrent network on sequences of numbers, on tokens and on images, which are read step by step.
 
     A class or a value comes from the state after the last step, of a bidirectional network from both directions' last
-    states; where the target is the next token, there are logits `(B, T, V)` after every step. Dropout stands between the
+    states; if the target is the next token, there are logits `(B, T, V)` after every step. Dropout stands between the
     layers and before the last, affine one.
 
     Biases start at 0 and input weights with a variance of 1/F (LeCun 1998): torch's own, which know only H, drown the few
-    numbers of a step where F is small. Recurrent weights start orthogonal (Saxe 2014), gate by gate; those of the simple
+    numbers of a step if F is small. Recurrent weights start orthogonal (Saxe 2014), gate by gate; those of the simple
     network are torch's own, so that its gradients vanish as those of the textbooks do.
     """
 

@@ -50,7 +50,7 @@ class ResNet(nn.Module):
 class _Block(nn.Module):
     """Two convolutions with batch norm, and the input added before the last ReLU.
 
-    Where the convolutions halve the maps, every second pixel of the input is added, with channels of zeros around.
+    If the convolutions halve the maps, every second pixel of the input is added, with channels of zeros around.
     """
 
     def __init__(self, before: int, after: int, stride: int, skip: bool) -> None:

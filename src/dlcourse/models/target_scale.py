@@ -52,6 +52,6 @@ class TargetScale:
 
 
 def moments(numbers: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each column of `(N, F)`, of its type; the deviation is 1 where nothing varies."""
+    """Mean and standard deviation of each column of `(N, F)`, of its type; the deviation is 1 if nothing varies."""
     std = numbers.std(0, correction=0)
     return numbers.mean(0), torch.where(numbers.amax(0) > numbers.amin(0), std, torch.ones_like(std))

@@ -202,7 +202,7 @@ class _Stack(nn.Module):
 
 
 class _Block(nn.Module):
-    """Attention to itself, to the memory where there is one, then two affine layers at each step; all are added."""
+    """Attention to itself, to the memory if there is one, then two affine layers at each step; all are added."""
 
     def __init__(self, options: _Options, length: int, *, reads_memory: bool) -> None:
         super().__init__()
@@ -286,7 +286,7 @@ class _Sinusoids(nn.Module):
 
 
 def _seen(tokens: Tensor) -> Tensor:
-    """`(B, 1, 1, T)`, true where there is no padding; the first step always is, so that there is something to see."""
+    """`(B, 1, 1, T)`, true if there is no padding; the first step always is, so that there is something to see."""
     seen = tokens != PAD
     seen[:, 0] = True
     return seen[:, None, None]

@@ -18,17 +18,17 @@ _LARGE = 24  # pixels: from this side on, the first feature map has half the sid
 class UNet(nn.Module):
     """U-Net (Ronneberger 2015) with residual blocks that an embedding steers, as in diffusion models (Ho 2020).
 
-    `channels` are those of each level, the side halved from one to the next. Where images are large, squares of 2 x 2
+    `channels` are those of each level, the side halved from one to the next. If images are large, squares of 2 x 2
     pixels become channels first, so that the costly level at full size is left out. Other sides are padded inside.
     """
 
     def __init__(self, shape: tuple[int, ...], channels: tuple[int, ...], embedding: int) -> None:
         super().__init__()
-        colours, height, width = shape
+        colors, height, width = shape
         patch = 2 if min(height, width) >= _LARGE else 1
         self._multiple = patch * 2 ** (len(channels) - 1)
         self.unshuffle = nn.PixelUnshuffle(patch)
-        self.stem = nn.Conv2d(colours * patch**2, channels[0], 3, padding=1)
+        self.stem = nn.Conv2d(colors * patch**2, channels[0], 3, padding=1)
         pairs = list(itertools.pairwise(channels))
         self.down = nn.ModuleList([ResidualBlock(wide, wide, embedding) for wide in channels[:-1]])
         self.shrink = nn.ModuleList([nn.Conv2d(wide, deep, 3, stride=2, padding=1) for wide, deep in pairs])
@@ -39,12 +39,12 @@ class UNet(nn.Module):
         self.grow = nn.ModuleList([nn.Conv2d(deep, wide, 3, padding=1) for wide, deep in reversed(pairs)])
         self.up = nn.ModuleList([ResidualBlock(2 * wide, wide, embedding) for wide, _ in reversed(pairs)])
         self.norm = _norm(channels[0])
-        self.out = nn.Conv2d(channels[0], colours * patch**2, 3, padding=1)
+        self.out = nn.Conv2d(channels[0], colors * patch**2, 3, padding=1)
         self.shuffle = nn.PixelShuffle(patch)
         _start_at_zero(self.out)
 
     def forward(self, images: Tensor, embedding: Tensor) -> Tensor:
-        """`(B, colours, H, W)` and `(B, E)` to `(B, colours, H, W)`."""
+        """`(B, colors, H, W)` and `(B, E)` to `(B, colors, H, W)`."""
         height, width = images.shape[-2:]
         padding = (0, -width % self._multiple, 0, -height % self._multiple)
         maps = self.stem(self.unshuffle(functional.pad(images, padding)))  # (B, C, H / patch, W / patch)

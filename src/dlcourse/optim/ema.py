@@ -33,5 +33,5 @@ class MovingAverage:
         return {"updates": self._updates}
 
     def load_state_dict(self, state: State) -> None:
-        """Go on after as many updates."""
+        """Continue after as many updates."""
         self._updates = int(state["updates"])

@@ -28,7 +28,7 @@ def sgd(
     weight_decay: NonNegative = 0.0,
     decay_bias: bool = True,
 ) -> OptimizerMaker:
-    """Stochastic gradient descent, with momentum (Polyak or Nesterov) where it is not zero."""
+    """Stochastic gradient descent, with momentum (Polyak or Nesterov) if it is not zero."""
     if nesterov and momentum == 0:
         raise ConfigError("optimizer.nesterov=true needs momentum; add optimizer.momentum=0.9")
     return _maker(torch.optim.SGD, weight_decay, decay_bias, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
@@ -116,7 +116,7 @@ OPTIMIZERS: Registry[OptimizerMaker] = Registry(
 def _maker(
     optimizer: type[torch.optim.Optimizer], weight_decay: float, decay_bias: bool, **options: Any
 ) -> OptimizerMaker:
-    """A maker that decays weights (matrices and kernels), and biases and norms (vectors) only where asked to."""
+    """A maker that decays weights (matrices and kernels), and biases and norms (vectors) only if asked to."""
 
     def make(model: nn.Module) -> torch.optim.Optimizer:
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -15,7 +15,7 @@ from dlcourse.state_dict import State, load_tensors
 class ScheduledOptimizer:
     """An optimizer with its learning-rate schedule.
 
-    Gradients of `accumulate` successive losses are averaged before each update, and clipped to `clip_norm`. Where reading
+    Gradients of `accumulate` successive losses are averaged before each update, and clipped to `clip_norm`. If reading
     a number off the device is free, a loss or a gradient that is not finite raises DivergedError before it can touch the
     weights. (A float16 scaler skips such updates by itself: it is how it finds its scale.)
     """

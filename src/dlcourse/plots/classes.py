@@ -101,7 +101,7 @@ class DecisionBoundary:
 
     @house_style()
     def draw(self) -> "Figure":
-        """Each region has its class's color, paler where the model is less sure; lines part the regions."""
+        """Each region has its class's color, paler if the model is less sure; lines part the regions."""
         grid_x, grid_y = np.asarray(self.grid_x), np.asarray(self.grid_y)
         probabilities = np.asarray(self.probabilities)
         expected = (len(grid_y), len(grid_x), len(self.class_names))

@@ -18,7 +18,7 @@ _SPLIT_COLORS = {"train": COLORS[0], "val": COLORS[1], "test": COLORS[2]}
 
 @dataclass(frozen=True, eq=False)
 class PredictedVsTrue:
-    """True and predicted values `(N,)` of `quantity`, which is a name and, where there is one, a unit."""
+    """True and predicted values `(N,)` of `quantity`, which is a name and, if there is one, a unit."""
 
     true: ArrayLike
     predicted: ArrayLike
@@ -42,7 +42,7 @@ class PredictedVsTrue:
 
 
 def _r_squared(true: NDArray[Any], predicted: NDArray[Any]) -> str:
-    """`R² = 0.53`: the share of the variance that is predicted, undefined where there is no variance."""
+    """`R² = 0.53`: the share of the variance that is predicted, undefined if there is no variance."""
     variation = ((true - true.mean()) ** 2).sum()
     if variation == 0:
         return "R² undefined"
@@ -53,7 +53,7 @@ def _r_squared(true: NDArray[Any], predicted: NDArray[Any]) -> str:
 class FittedCurve:
     """Points `(N,)` and the model's curve `(G,)` through them, drawn in the order given.
 
-    `names` are those of the input and the target, with units where they have one.
+    `names` are those of the input and the target, with units if they have one.
     """
 
     x: ArrayLike

@@ -28,7 +28,7 @@ _MOST_BARS = 64
 
 @dataclass(frozen=True, eq=False)
 class LatentScatter:
-    """Two numbers of each code `(N, 2)`, colored by class `(N,)`, or by a number `(N,)` where there are no class names."""
+    """Two numbers of each code `(N, 2)`, colored by class `(N,)`, or by a number `(N,)` if there are no class names."""
 
     codes: ArrayLike
     colors: ArrayLike
@@ -55,7 +55,7 @@ class LatentScatter:
         return figure
 
     def _mark_classes(self, axes: "Axes", size: int) -> None:
-        """Where there are too many classes for an eye to match colors with a legend, each has its name in its middle."""
+        """If there are too many classes for an eye to match colors with a legend, each has its name in its middle."""
         codes, classes = np.asarray(self.codes), np.asarray(self.colors)
         num_classes = len(self.class_names)
         styles = zip(self.class_names, class_colors(num_classes), class_markers(num_classes), strict=True)

@@ -69,7 +69,7 @@ class Picture(Protocol):
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """One look whatever matplotlibrc says, and no warning where no installed font has a class name's glyphs."""
+    """One look whatever matplotlibrc says, and no warning if no installed font has a class name's glyphs."""
     with _without_variables():
         import matplotlib.style
         from matplotlib.font_manager import fontManager
@@ -83,7 +83,7 @@ def house_style() -> Iterator[None]:
 
 @contextmanager
 def _without_variables() -> Iterator[None]:
-    """Import matplotlib in this: what these ask for is nothing to us, and where it is wrong, the import fails."""
+    """Import matplotlib in this: what these ask for is nothing to us, and if it is wrong, the import fails."""
     before = {name: os.environ.pop(name) for name in ("MPLBACKEND", "MATPLOTLIBRC") if name in os.environ}
     try:
         yield
@@ -137,7 +137,7 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def scatter(axes: "Axes", x: NDArray[Any], y: NDArray[Any], **style: Any) -> None:
-    """Points over the lines where there are few; where there are many, their density under the lines."""
+    """Points over the lines if there are few; if there are many, their density under the lines."""
     if len(x) <= FEW_POINTS:
         axes.scatter(x, y, s=36, edgecolors="white", linewidths=0.8, zorder=3, **style)
     else:
@@ -156,7 +156,7 @@ def finite_points(points: NDArray[Any]) -> NDArray[Any]:
 
 
 def finite_images(images: NDArray[Any], title: str) -> tuple[NDArray[Any], str]:
-    """Images `(..., channels, height, width)` in [0, 1], middle gray where they are not finite, and a title that says so."""
+    """Images `(..., channels, height, width)` in [0, 1], middle gray if they are not finite, and a title that says so."""
     broken = int((~np.isfinite(images)).any(axis=(-3, -2, -1)).sum())
     note = f" ({broken:,} with pixels that are not finite)" if broken else ""
     return np.nan_to_num(images, nan=0.5, posinf=0.5, neginf=0.5).clip(0, 1), title + note
@@ -188,5 +188,5 @@ def shorten(name: str) -> str:
 
 
 def percent(part: int, whole: int, decimals: int) -> str:
-    """`93.33 %`, or `undefined` where the whole is zero."""
+    """`93.33 %`, or `undefined` if the whole is zero."""
     return f"{part / whole:.{decimals}%}".replace("%", " %") if whole else "undefined"

@@ -100,7 +100,7 @@ class Checkpoints:
     def newest(self) -> tuple[Checkpoint | None, list[str]]:
         """The newest checkpoint that is whole, if there is one, and a line about each newer one that is not.
 
-        Raises OutputError where the system does not let one be read, and UnknownFormatError for one of a newer dlcourse:
+        Raises OutputError if the system does not let one be read, and UnknownFormatError for one of a newer dlcourse:
         nothing says that those are damaged.
         """
         damaged = []
@@ -158,7 +158,7 @@ def _remove(place: Path, aside: Path) -> None:
 
 
 def _link(original: Path, copy: Path) -> bytes:
-    """A second name for a file that is never written again, only replaced; a copy where links cannot be made."""
+    """A second name for a file that is never written again, only replaced; a copy if links cannot be made."""
     content = original.read_bytes()
     try:
         os.link(original, copy)
@@ -242,5 +242,5 @@ def _read_prefix(path: Path, prefix: FilePrefix) -> bytes:
     except ValueError:
         raise DataError(f"{path.name!r} is not the name of a file") from None
     if FilePrefix.of(content) != prefix:
-        raise DataError(f"the sha256 of {path.name} is another one")
+        raise DataError(f"sha256 mismatch: {path.name}")
     return content

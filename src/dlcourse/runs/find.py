@@ -11,7 +11,7 @@ from dlcourse.runs.folder import CONFIG, STATUS, WEIGHTS, RunFolder, folder_of_r
 def find_run(text: str, option: str) -> Path:
     """The run folder that `text` names: itself, or the newest run with weights below it. Raises ConfigError.
 
-    A run that has no weights yet is not looked into: what lies below it belongs to other runs.
+    A run that has no weights yet is not looked into: what is below it belongs to other runs.
     """
     path = folder_of_runs(text, option)
     if (path / WEIGHTS).is_file():

@@ -1,4 +1,4 @@
-"""The run folder: how it is made, what lies where, and how files get there whole."""
+"""The run folder: how it is made, what is where, and how files get there whole."""
 
 import contextlib
 import csv
@@ -35,7 +35,7 @@ class RunFolder:
     """A folder that belongs to one run alone.
 
     config.yaml, overrides.yaml, environment.json: how to do it again. run.json: how it went. metrics.jsonl: every number
-    logged. weights.safetensors: the kept weights. checkpoints/: what a resumed run goes on from. spec.json: what the data
+    logged. weights.safetensors: the kept weights. checkpoints/: what a run is resumed from. spec.json: what the data
     set announced. report.txt, report.json and pictures: what it reached. progress/: pictures and texts of each evaluation.
     """
 
@@ -48,7 +48,7 @@ class RunFolder:
     def create(cls, where: FolderConfig, name: str) -> "RunFolder":
         """A new folder, never one that is there already: `<root>/<name>/<time>-<4 hex>`, or exactly `dir`.
 
-        Raises ConfigError where `dir` exists, OutputError where the system refuses.
+        Raises ConfigError if `dir` exists, OutputError if the system refuses.
         """
         if where.dir is not None:
             path = user_path(where.dir, "run.dir")
@@ -64,7 +64,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator["RunFolder"]:
-        """Be the only one to write in this folder, which it gives; raises ConfigError where another process already is.
+        """Be the only one to write in this folder, which it gives; raises ConfigError if another process already is.
 
         The kernel frees the lock when the process ends, however it ends. What the file says is for people.
         """
@@ -154,7 +154,7 @@ class RunFolder:
 
 
 def folder_of_runs(text: str, option: str) -> Path:
-    """The folder that `text` names: of a run, or one above; raises ConfigError where there is none."""
+    """The folder that `text` names: of a run, or one above; raises ConfigError if there is none."""
     path = path_to_read(text, option)
     if not path.is_dir():
         problem = "is not a folder" if path.exists() else "does not exist"
@@ -165,7 +165,7 @@ def folder_of_runs(text: str, option: str) -> Path:
 def claim_folder(parent: Path) -> Path:
     """A new folder in `parent`, named after the time: `2026-11-21_101500-3f2a`; no two callers get the same.
 
-    Raises OutputError where the system refuses.
+    Raises OutputError if the system refuses.
     """
     with output_errors(parent):
         make_folders(parent)

@@ -18,7 +18,7 @@ _SPLITS = {"val": "validation", "test": "test"}
 class Logger:
     """One writer of `<split>/<name>` scalars, and of full reports with their tables and pictures.
 
-    metrics.jsonl is the truth, of which `start` is what counts where a run resumes; `lost` says why that is not there any
+    metrics.jsonl is the truth, of which `start` is what counts when a run resumes; `lost` says why that is not there any
     more, or nothing. TensorBoard is made again from it. `subject` is what every picture says it is of, such as `mlp on
     digits`.
     """
@@ -37,7 +37,7 @@ class Logger:
     def report(self, split: str, step: int, epoch: int, report: Report) -> None:
         """Log a report: its numbers, its tables as CSV, its texts, and its pictures as PNG, the latter in TensorBoard too.
 
-        What is seen of the test set lies in the run folder itself, what is seen on the way in `progress/`, by epoch.
+        What is seen of the test set is in the run folder itself, what is seen on the way in `progress/`, by epoch.
         Raises OutputError if the run folder is not there any more.
         """
         self._folder.require_in_place()

@@ -1,4 +1,4 @@
-"""metrics.jsonl: every number logged, a JSON object a line, appended only, and cut back where a run resumes."""
+"""metrics.jsonl: every number logged, a JSON object a line, appended only, and cut back when a run resumes."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | ge
 
 
 class MetricsLog:
-    """The file of a run, open for appending. What lies behind `start`, where that is given, is cut off first.
+    """The file of a run, open for appending. What lies behind `start`, if that is given, is cut off first.
 
     `lost` is empty, or says why what `start` vouches for is not there any more: then the log begins empty.
     """

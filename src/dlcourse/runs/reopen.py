@@ -39,7 +39,7 @@ def read_checked(folder: Path, name: str) -> bytes:
     stated = stated_sums(folder).get(name)
     if stated is None:
         raise DataError(
-            f"{folder / STATUS} does not say what {name} must be: go on with the run by dlcourse resume {folder}"
+            f"{folder / STATUS} does not say what {name} must be: resume the run with dlcourse resume {folder}"
         )
     if stated != hashlib.sha256(content).hexdigest():
         raise DataError(f"{folder / name} is damaged or was changed: its sha256 is not that in {STATUS}")
@@ -47,7 +47,7 @@ def read_checked(folder: Path, name: str) -> bytes:
 
 
 def check_weights(folder: Path) -> None:
-    """Raise DataError where the kept weights are not those with which the run ended."""
+    """Raise DataError if the kept weights are not those with which the run ended."""
     if not (folder / STATUS).exists():  # the weights alone, as they were copied somewhere: they carry a checksum too
         return
     stated = stated_sums(folder).get(WEIGHTS)

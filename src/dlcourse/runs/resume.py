@@ -104,7 +104,7 @@ def epochs_done(checkpoint: Checkpoint) -> int:
 
 
 def read_status(folder: Path) -> str:
-    """`running`, `done`, `stopped` or `failed`, as run.json says; empty where it cannot be read."""
+    """`running`, `done`, `stopped` or `failed`, as run.json says; empty if it cannot be read."""
     try:
         word = json.loads(read_regular(folder / STATUS, _MAX_STATUS_BYTES))["status"]
     except (DataError, ValueError, KeyError, TypeError, RecursionError):
@@ -113,9 +113,9 @@ def read_status(folder: Path) -> str:
 
 
 def find_same(config: RunConfig, name: str) -> Path | None:
-    """The folder that `resume=auto` goes on with: `run.dir` where there is a run, else the newest unfinished one alike.
+    """The folder that `resume=auto` continues: `run.dir` if there is a run, else the newest unfinished one alike.
 
-    Raises ConfigError where `run.dir` holds a run with another config.
+    Raises ConfigError if `run.dir` holds a run with another config.
     """
     if config.run.dir is not None:
         folder = user_path(config.run.dir, "run.dir")
@@ -126,12 +126,12 @@ def find_same(config: RunConfig, name: str) -> Path | None:
         if different:
             raise ConfigError(
                 f"run.dir={config.run.dir} holds another run: its {different[0]} differs; name another folder, "
-                f"or go on with that one by dlcourse resume {folder}"
+                f"or resume that one with dlcourse resume {folder}"
             )
         return folder
     root = user_path(config.run.root, "run.root") / name
     for folder in sorted((path for path in root.glob("*") if is_run(path)), reverse=True):
-        with contextlib.suppress(ConfigError, DataError):  # what cannot be read is none of ours to go on with
+        with contextlib.suppress(ConfigError, DataError):  # what cannot be read is not ours to resume
             if read_status(folder) != "done" and not _differences(config, _config_of(folder)):
                 return folder
     return None
@@ -152,7 +152,7 @@ def _is_hardly_begun(folder: Path) -> bool:
 
 
 def _config_of(folder: Path) -> Mapping[str, Any]:
-    """The config in the newest good checkpoint, or in its file; raises ConfigError where there is neither."""
+    """The config in the newest good checkpoint, or in its file; raises ConfigError if there is neither."""
     checkpoint, _ = checkpoints_of(RunFolder(folder)).newest()
     if checkpoint is not None:
         return about(checkpoint)["config"]

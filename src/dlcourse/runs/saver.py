@@ -117,6 +117,6 @@ def restore(checkpoint: Checkpoint, model: nn.Module, weights: Path) -> State:
 
 
 def save_again(checkpoint: Checkpoint, checkpoints: Checkpoints, about: Mapping[str, Any]) -> None:
-    """Write a checkpoint once more, of a run that goes on by another config. Raises OSError."""
+    """Write a checkpoint once more, of a run that continues with another config. Raises OSError."""
     state = json.dumps(checkpoint.json(STATE) | {"about": about}).encode()
     checkpoints.save(checkpoint.step, {**checkpoint.contents, STATE: state}, checkpoint.log, {})

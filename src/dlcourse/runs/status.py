@@ -1,4 +1,4 @@
-"""How the end of a run is told: in run.json, and in one line where the machine gave out."""
+"""How the end of a run is told: in run.json, and in one line for a system error."""
 
 import contextlib
 import functools
@@ -52,7 +52,7 @@ def _safe(folder: Path, checkpoints: Checkpoints) -> str:
     step = checkpoints.saved_step
     if step is None:
         return "nothing was saved yet"
-    return f"step {step} is safe: then go on with dlcourse resume {shlex.quote(str(folder))}"
+    return f"step {step} is safe: resume with dlcourse resume {shlex.quote(str(folder))}"
 
 
 @contextlib.contextmanager
@@ -71,7 +71,7 @@ def recorded_status(folder: RunFolder, console: Console) -> Iterator[Callable[[s
         with contextlib.suppress(OSError):
             status("stopped")  # raises OutputError if the folder is gone: then nothing can be resumed there
         by = stop.signal if isinstance(stop, StoppedError) and stop.signal != "SIGINT" else "Ctrl-C"
-        console.show("stop", f"stopped by {by}; go on with: dlcourse resume {shlex.quote(str(folder.path))}")
+        console.show("stop", f"interrupted ({by}); resume with: dlcourse resume {shlex.quote(str(folder.path))}")
         raise
     except Exception as error:
         with contextlib.suppress(OSError, OutputError):

@@ -100,7 +100,7 @@ class Board:
                 self._records.write(event.SerializeToString())
 
     def _read(self, name: str) -> bytes:
-        """A file of the run folder, empty where there is none: the log may be a stranger's and name others' files."""
+        """A file of the run folder, empty if there is none: the log may be a stranger's and name others' files."""
         path = self._folder / name
         if path.parent not in (self._folder, self._folder / "progress") or path.is_symlink():
             return b""

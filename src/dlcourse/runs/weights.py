@@ -52,7 +52,7 @@ def to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def from_bytes(content: bytes) -> dict[str, Tensor]:
-    """The tensors that `to_bytes` put there; raises ValueError where anything is damaged."""
+    """The tensors that `to_bytes` put there; raises ValueError if anything is damaged."""
     try:
         tensors = safetensors.torch.load(content)
         stated = _stated_checksum(content)
@@ -61,7 +61,7 @@ def from_bytes(content: bytes) -> dict[str, Tensor]:
     if stated is None:
         raise ValueError("no checksum in it, so dlcourse has not written it or it is damaged")
     if stated != _checksum(tensors):
-        raise ValueError("damaged: its checksum is another one")
+        raise ValueError("damaged: checksum mismatch")
     return tensors
 
 

@@ -1,4 +1,4 @@
-"""Adversarial training: a discriminator learns to tell made-up examples from real ones, a generator to mislead it.
+"""Adversarial training: a discriminator learns to tell generated examples from real ones, a generator to fool it.
 
 B is a batch size, N a number of examples, K the number of classes.
 """
@@ -38,11 +38,11 @@ _BATCH_SIZE = 250
 class Adversarial(GenerativeTask):
     """Two losses and two optimizers, one for each network of a GAN.
 
-    `nonsaturating` is Goodfellow's (2014): cross-entropy for the discriminator, and the generator maximises the logarithm
+    `nonsaturating` is Goodfellow's (2014): cross-entropy for the discriminator, and the generator maximizes the logarithm
     of the probability that its examples pass for real. `wasserstein` is the critic of WGAN-GP (Gulrajani 2017). The
     generator learns from the first batch and from every `critic_steps`-th after it.
 
-    `gradient_penalty` weighs (|gradient| - 1)^2 between real and made-up examples with `wasserstein`, and half of
+    `gradient_penalty` weighs (|gradient| - 1)^2 between real and generated examples with `wasserstein`, and half of
     |gradient|^2 at real ones with `nonsaturating` (R1, Mescheder 2018); None is 10 and 0. `label_smoothing` lowers the
     discriminator's target for real examples from 1 (one-sided, Salimans 2016).
 
@@ -142,13 +142,13 @@ class Adversarial(GenerativeTask):
         return loss.detach()
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor, real_target: float = 1.0) -> Tensor:
-        """What the discriminator minimizes, from its logits `(B,)` of real and of made-up examples."""
+        """What the discriminator minimizes, from its logits `(B,)` of real and of generated examples."""
         if self._loss == "wasserstein":
             return fake_logits.float().mean() - real_logits.float().mean()
         return _cross_entropy(real_logits, real_target) + _cross_entropy(fake_logits, 0.0)
 
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
-        """What the generator minimises, from the discriminator's logits `(B,)` of its examples."""
+        """What the generator minimizes, from the discriminator's logits `(B,)` of its examples."""
         if self._loss == "wasserstein":
             return -fake_logits.float().mean()
         return _cross_entropy(fake_logits, 1.0)
@@ -177,7 +177,7 @@ class Adversarial(GenerativeTask):
         return {"loss": loss, "loss_discriminator": loss, "d_real": real.mean(), "d_fake": fake.mean()}
 
     def generate(self, count: int, labels: Tensor | None = None) -> Tensor:
-        """That many examples `(count, *input_shape)`, normalised as the data set's, of these classes where conditional."""
+        """That many examples `(count, *input_shape)`, normalized as the data set's, of these classes if conditional."""
         noise = torch.split(self.model.noise(count), _BATCH_SIZE)
         parts = torch.split(labels, _BATCH_SIZE) if labels is not None else [None] * len(noise)
         with self.device.autocast():
@@ -198,7 +198,7 @@ class Adversarial(GenerativeTask):
         return report
 
     def _losses(self, split: Split, batch_size: int) -> dict[str, float]:
-        """Both losses on the split and as many made-up examples, means over all of them."""
+        """Both losses on the split and as many generated examples, means over all of them."""
         real_logits, fake_logits = [], []
         for inputs, targets in split.batches(batch_size):
             labels = targets if self.model.is_conditional else None
@@ -215,16 +215,16 @@ class Adversarial(GenerativeTask):
         assert self._scores is not None
         words = [self.say(name, value) for name, value in report.scalars.items() if name in self.words]
         report.headline = "   ".join([*words, f"loss {report.scalars['loss']:.4g}"])
-        report.lines.append(f"{self._samples:,} samples; the discriminator takes real examples for real with")
+        report.lines.append(f"{self._samples:,} samples; the discriminator calls real examples real with probability")
         report.lines.append(
-            f"{report.scalars['d_real']:.3f} on average, and made-up ones with {report.scalars['d_fake']:.3f}"
+            f"{report.scalars['d_real']:.3f} on average, and generated ones with {report.scalars['d_fake']:.3f}"
         )
         if self.spec.is_image:
             made = samples[:_NEAREST]
             pairs = torch.stack([made, self._scores.nearest(made)], dim=1).flatten(0, 1)  # (2 n, C, H, W)
             report.pictures["nearest"] = ImageGrid(
                 self.spec.to_pixels(pairs).cpu().numpy(),
-                ["made up", "nearest"] * len(made),
+                ["generated", "nearest"] * len(made),
                 "Samples, each with the training image nearest to it",
                 columns=_COLUMNS,
             )
@@ -239,7 +239,7 @@ class Adversarial(GenerativeTask):
         return Report({}, pictures={"samples": self._picture(samples, labels, None, limit=count)})
 
     def _labels(self, count: int) -> Tensor | None:
-        """The classes in turn, `(count,)`, where the model is conditional."""
+        """The classes in turn, `(count,)`, if the model is conditional."""
         if not self.model.is_conditional:
             return None
         return self.classes_in_turn(count)

@@ -32,7 +32,7 @@ _SHOWN_CLASSES = 10
 
 
 class Classification(PredictionTask):
-    """One class for each example: cross-entropy on K logits, or binary cross-entropy where the model has one logit."""
+    """One class for each example: cross-entropy on K logits, or binary cross-entropy if the model has one logit."""
 
     main_metric = "accuracy"
     measured_in_training: ClassVar[bool] = True
@@ -66,7 +66,7 @@ class Classification(PredictionTask):
         self.mode = "max" if monitor == "accuracy" else "min"
 
     def losses(self, batch: Batch) -> Scalars:
-        logits = self.model(batch.inputs)  # (B, K), or (B, 1) where binary
+        logits = self.model(batch.inputs)  # (B, K), or (B, 1) if binary
         loss = self._cross_entropy(logits, batch.targets, self.label_smoothing)
         with torch.no_grad():
             predicted = logits[:, 0] > 0 if self.is_binary else logits.argmax(1)

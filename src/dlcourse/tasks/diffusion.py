@@ -45,7 +45,7 @@ class Diffusion(GenerativeTask):
 
     Conditional models are steered by classifier-free guidance: while training, `drop_label` of the labels are left out;
     while sampling, epsilon is (1 + w) epsilon(class) - w epsilon(no class) with w = `guidance` (Ho 2022). What is
-    evaluated and kept is a moving average of the weights with the decay `ema`, or where that is 0 the weights themselves.
+    evaluated and kept is a moving average of the weights with the decay `ema`, or if that is 0 the weights themselves.
     """
 
     model: Denoiser
@@ -168,7 +168,7 @@ class Diffusion(GenerativeTask):
     ) -> Tensor:
         """Samples `(count, *input_shape)` as the data's inputs are, of classes `(count,)` or of any; under no_grad.
 
-        Steps and guidance are those of the task where they are not given.
+        Steps and guidance are those of the task if they are not given.
         """
         guidance = self._guidance if guidance is None else guidance
         parts = []
@@ -215,7 +215,7 @@ class Diffusion(GenerativeTask):
         return self.spec.to_pixels(samples).clamp(0, 1).cpu()
 
     def _labels(self, count: int) -> Tensor | None:
-        """Each class in turn, where the model is conditional."""
+        """Each class in turn, if the model is conditional."""
         if not self.model.is_conditional:
             return None
         return self.classes_in_turn(count)

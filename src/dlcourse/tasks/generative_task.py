@@ -19,7 +19,7 @@ class SampleRequest:
     """What `dlcourse sample` asks for; None leaves the choice to the task, which refuses what it has no use for.
 
     `label` is the name of a class, `guidance` the strength of its pull, `steps` those of a reverse diffusion; `prompt`
-    is the text to go on from for `length` tokens, at a `temperature`, among the `top_k` likeliest.
+    is the text to continue by `length` tokens, at a `temperature`, among the `top_k` likeliest.
     """
 
     count: int | None = None
@@ -32,7 +32,7 @@ class SampleRequest:
     top_k: int | None = None
 
     def refuse_all_but(self, *taken: str) -> None:
-        """Raise ConfigError where something is asked for that is not among the `taken`."""
+        """Raise ConfigError if something is asked for that is not among the `taken`."""
         for name, value in vars(self).items():
             if value is not None and name not in taken:
                 flags = ", ".join(f"--{known.replace('_', '-')}" for known in taken)
@@ -55,7 +55,7 @@ class GenerativeTask(Task):
         "modes": "modes {:.0f}",
         "good": "good {:.1%}",
         "classes": "classes {:.0f}",
-        "recognised": "recognised {:.1%}",
+        "recognized": "recognized {:.1%}",
     }
     """How scores are said, by name."""
     _scores: SampleScores | None = None

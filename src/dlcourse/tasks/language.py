@@ -71,7 +71,7 @@ class Language(LossTask):
         return report
 
     def sample(self, request: SampleRequest) -> Report:
-        """Texts that go on from the prompt, or else from the start of a line."""
+        """Texts that continue the prompt, or else from the start of a line."""
         request.refuse_all_but("prompt", "length", "temperature", "top_k", "count")
         tokens = encode_prompt(request.prompt, self._tokenizer) if request.prompt else self._start()
         written = self._write(

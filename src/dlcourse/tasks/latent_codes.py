@@ -52,16 +52,16 @@ def code_picture(codes: Tensor, targets: Tensor, spec: DataSpec) -> Picture | No
     if codes.shape[1] > 2:
         codes, shares = principal_plane(codes)
         names = (f"first principal component, {shares[0]:.0%}", f"second, {shares[1]:.0%} of the variance")
-    colours = targets if targets.ndim == 1 else targets[:, 0]
-    return LatentScatter(codes.numpy(), colours.numpy(), spec.class_names, names)
+    colors = targets if targets.ndim == 1 else targets[:, 0]
+    return LatentScatter(codes.numpy(), colors.numpy(), spec.class_names, names)
 
 
 def principal_plane(codes: Tensor) -> tuple[Tensor, list[float]]:
     """The first two principal components `(N, 2)` of codes `(N, L)`, and their shares of the variance."""
-    centred = codes.double() - codes.double().mean(0)
-    variances, directions = torch.linalg.eigh(centred.T @ centred / len(codes))  # ascending
+    centered = codes.double() - codes.double().mean(0)
+    variances, directions = torch.linalg.eigh(centered.T @ centered / len(codes))  # ascending
     shares = variances.flip(0)[:2] / variances.sum().clamp(min=1e-30)
-    return (centred @ directions.flip(1)[:, :2]).float(), shares.tolist()
+    return (centered @ directions.flip(1)[:, :2]).float(), shares.tolist()
 
 
 def pair_picture(originals: Tensor, reconstructions: Tensor) -> Picture:

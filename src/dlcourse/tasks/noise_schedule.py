@@ -50,7 +50,7 @@ class Noising:
         return level.sqrt() * clean + (1 - level).sqrt() * noise
 
     def times(self, count: int) -> list[int]:
-        """`count` times evenly spread down to 0; raises ConfigError where there are not that many.
+        """`count` times evenly spread down to 0; raises ConfigError if there are not that many.
 
         They start where a hundredth of the data's scale is left: from less, an estimate of it is noise that is blown up.
         """
@@ -89,7 +89,7 @@ class Noising:
 
 
 def _linear_betas(steps: int) -> Tensor:
-    """From 1e-4 to 0.02 in 1,000 steps (Ho 2020), and as much noise in all where there are fewer or more of them."""
+    """From 1e-4 to 0.02 in 1,000 steps (Ho 2020), and as much noise in all if there are fewer or more of them."""
     scale = 1000 / steps
     return torch.linspace(1e-4 * scale, 0.02 * scale, steps, dtype=torch.float64).clamp(max=_LARGEST_BETA)
 

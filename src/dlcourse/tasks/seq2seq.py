@@ -61,8 +61,8 @@ class SequenceToSequence(LossTask):
     def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
         """Teacher forcing suffices to count the sequences that greedy decoding gets right.
 
-        The first token is the same in both. Where all tokens up to some place are right, greedy decoding feeds the model
-        exactly the true ones, and so the next is the same too; where one is wrong, so are both sequences.
+        The first token is the same in both. If all tokens up to some place are right, greedy decoding feeds the model
+        exactly the true ones, and so the next is the same too; if one is wrong, so are both sequences.
         """
         counts = _Counts()
         for batch in split.batches(batch_size):

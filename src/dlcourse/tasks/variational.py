@@ -1,4 +1,4 @@
-"""The variational task: a bound on the likelihood of the data, what it is made of, and what the model makes up.
+"""The variational task: a bound on the likelihood of the data, its parts, and what the model generates.
 
 N is a number of examples, B a batch size, D the numbers of one example, L those of its code, K draws of a code.
 """
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlcourse.config.options import Count, NonNegative, Whole
+from dlcourse.config.options import Count, NonNegative, NonNegativeInt
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.metrics.report import Report
@@ -23,7 +23,7 @@ from dlcourse.tasks.latent_codes import PAIRS, View, code_picture, pair_picture
 from dlcourse.tasks.task import LossTask, Scalars
 
 ACTIVE_VARIANCE = 0.01
-"""A dimension is active where its mean has a larger variance over the examples (Burda 2016)."""
+"""A dimension is active if its mean has a larger variance over the examples (Burda 2016)."""
 
 _SIDE = 8  # samples in a row of the picture
 _MANIFOLD = 20
@@ -57,7 +57,7 @@ class Variational(LossTask):
         spec: DataSpec,
         device: Device,
         beta: NonNegative = 1.0,
-        kl_warmup: Whole = 0,
+        kl_warmup: NonNegativeInt = 0,
         likelihood: Literal["auto", "bernoulli", "gaussian"] = "auto",
         samples: Count = 50,
     ) -> None:

@@ -62,7 +62,7 @@ def check_entries(config: RunConfig) -> None:
 
 
 def batch_notes(config: TrainerConfig, data: Data) -> list[str]:
-    """A line where the training set does not fill one batch, which is then as large as the training set."""
+    """A line if the training set does not fill one batch, which is then as large as the training set."""
     size = batch_size(config, data)
     if config.batch_size in ("full", size):
         return []
@@ -72,7 +72,7 @@ def batch_notes(config: TrainerConfig, data: Data) -> list[str]:
 
 
 def fingerprint(data: Data) -> list[str]:
-    """A checksum of each split, by which a run that goes on knows its data."""
+    """A checksum of each split, by which a resumed run knows its data."""
     return [split.fingerprint() for split in (data.train, data.val, data.test)]
 
 
@@ -163,7 +163,7 @@ def _told(error: Exception, misfit: str, what: str, less: str) -> UserError:
 
 
 def _build_model(config: RunConfig, data: Data, device: Device) -> nn.Module:
-    """The model, behind its feature map where there is one."""
+    """The model, behind its feature map if there is one."""
     features = FEATURES.build(config.features, spec=data.spec)
     if features is None:
         return MODELS.build(config.model, spec=data.spec).to(device.torch_device)

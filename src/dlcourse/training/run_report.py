@@ -89,7 +89,7 @@ def describe_data(data: Data) -> str:
 
 
 def write_beginning(folder: RunFolder, setup: Setup, *, is_new: bool) -> None:
-    """The files that say how to do the run again. One that goes on keeps the facts of the machine it began on."""
+    """The files that say how to do the run again. One that is resumed keeps the facts of the machine it began on."""
     lines = (f"- {json.dumps(override, ensure_ascii=False)}\n" for override in setup.overrides)
     folder.write_text(OVERRIDES, "".join(lines) or "[]\n")
     folder.write_text(CONFIG, setup.config.to_yaml())  # from here on it can be resumed
@@ -216,7 +216,7 @@ def lost_log(reason: str, step: int) -> str:
 
 
 def say_end(console: Console, folder: RunFolder, setup: Setup, history: History, test: Report) -> None:
-    """The last lines on the console: what was reached, where it lies, and the command that opens it."""
+    """The last lines on the console: what was reached, where it is, and the command that opens it."""
     console.say("test", f"{test.headline}   {_kept(setup, history)}", *test.highlights)
     texts, pictures = [f"{name}.txt" for name in test.texts], [f"{name}.png" for name in (*test.pictures, CURVE)]
     console.say("saved", "  ".join(["report.txt", *texts, *pictures, "metrics.jsonl"]))

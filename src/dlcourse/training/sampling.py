@@ -29,7 +29,7 @@ _NOT_GENERATIVE = (
 
 
 def sample(folder: Path, config: RunConfig, request: SampleRequest, seed: int) -> Report:
-    """What the run's kept weights make up; the same seed gives the same. Raises UserError."""
+    """What the run's kept weights generate; the same seed gives the same. Raises UserError."""
     task = _open_task(folder, config)
     if not isinstance(task, Generative):
         raise ConfigError(_NOT_GENERATIVE)
@@ -48,7 +48,7 @@ def check_out(out: Path) -> None:
 
 
 def write(report: Report, folder: Path, config: RunConfig, out: Path | None) -> list[Path]:
-    """Write the pictures, and the texts where a file is named, never over a file that is there; returns the files.
+    """Write the pictures, and the texts if a file is named, never over a file that is there; returns the files.
 
     Without `out` the files are numbered: `samples/samples_0001.png` in the run folder; of several processes that sample
     at once each gets numbers of its own. Raises ConfigError, OutputError.
@@ -98,7 +98,7 @@ def _write_under_next(place: Path, name: str, content: bytes) -> Path:
 
 
 def _device(config: RunConfig) -> Device:
-    """The run's device, or the best there is where the run was made on a machine with another one."""
+    """The run's device, or the best there is if the run was made on a machine with another one."""
     try:
         return DEVICES.build(config.device)
     except ConfigError:

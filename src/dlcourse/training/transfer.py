@@ -19,7 +19,7 @@ def start_from(model: nn.Module, folder: str, skip: Iterable[str]) -> str:
     """Copy a run's weights into a model, less those whose names match `skip`; returns what was done, in words.
 
     The scale of its targets stays behind: that is a fact of its data, and this run measures its own.
-    Raises ConfigError where no run is found or tensors do not fit, DataError where its weights cannot be read.
+    Raises ConfigError if no run is found or tensors do not fit, DataError if its weights cannot be read.
     """
     run = find_run(folder, "init_from")
     try:
@@ -54,7 +54,7 @@ def freeze(model: nn.Module, patterns: tuple[str, ...]) -> str:
     A batch norm whose parameters are all frozen normalizes with its running statistics while training, as it does in
     evaluation, and leaves them as they are: the network that is trained is the one that is tested.
 
-    Raises ConfigError where a pattern matches none, or nothing is left to train.
+    Raises ConfigError if a pattern matches none, or nothing is left to train.
     """
     names = [name for name, _ in model.named_parameters()]
     for pattern in patterns:
