@@ -22,7 +22,6 @@ from unittest import mock
 import yaml
 from omegaconf import open_dict
 
-import dlcourse
 from dlcourse.cli import hydra_guard, train
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.main import main
@@ -255,28 +254,17 @@ def _stand_in() -> Iterator[None]:
     module.check_entries = check_entries  # type: ignore[attr-defined]
     module.run = lambda config, overrides: _Result()  # type: ignore[attr-defined]
     module.resume = lambda folder, start, config, overrides: _Result()  # type: ignore[attr-defined]
-    before = (
-        sys.modules.get("dlcourse.training.session"),
-        getattr(dlcourse, "train", None),
-        list(sys.argv),
-        dict(os.environ),
-    )
-    sys.modules["dlcourse.training.session"] = module
-    dlcourse.training.session = module  # type: ignore[attr-defined]
+    name, environment = module.__name__, dict(os.environ)
+    original, sys.modules[name] = sys.modules.get(name), module
     os.environ.update(DLCOURSE_TRACEBACK="0", COLUMNS="100")
     try:
         yield
     finally:
-        del sys.modules["dlcourse.training.session"]
-        if before[0] is not None:
-            sys.modules["dlcourse.training.session"] = before[0]
-        if before[1] is None:
-            del dlcourse.training.session  # type: ignore[attr-defined]
-        else:
-            dlcourse.training.session = before[1]  # type: ignore[attr-defined]
-        sys.argv = before[2]
+        del sys.modules[name]
+        if original is not None:
+            sys.modules[name] = original
         os.environ.clear()
-        os.environ.update(before[3])
+        os.environ.update(environment)
 
 
 class Hang(BaseException):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _RESOLVERS = ("oc.env", "oc.create", "oc.decode", "oc.deprecated", "oc.select", "oc.dict.keys", "oc.dict.values")
 """Taken from configs: a stranger's must not copy secrets into a run folder, nor make sections that nobody has read."""
+_FULL_ERROR = "HYDRA_FULL_ERROR"  # raise errors instead of printing them
 _INFO_TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
@@ -84,10 +85,8 @@ def _run_hydra(arguments: list[str]) -> None:
         outcomes.append(attempt(config))
         return outcomes[-1]
 
-    sys.argv = ["dlcourse", *arguments]  # Hydra looks for its arguments and for the command's name there
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing them
     try:
-        with _checked_loader(), hydra_errors_as_one_line():
+        with _hydra_told(arguments), hydra_errors_as_one_line():
             application()
     except OnlyRunFailedError as only:
         raise only.error from None
@@ -97,14 +96,22 @@ def _run_hydra(arguments: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def _checked_loader() -> Iterator[None]:
-    """Within this, Hydra composes with CheckedLoader, of which `hydra.main` cannot be told otherwise."""
+def _hydra_told(arguments: list[str]) -> Iterator[None]:
+    """Within this, Hydra takes these arguments, raises its errors, and composes with CheckedLoader.
+
+    `hydra.main` has no parameters for these: it reads the process's arguments and environment, and names its loader.
+    """
     program: Any = hydra_program
-    before, program.ConfigLoaderImpl = program.ConfigLoaderImpl, CheckedLoader
+    loader, program.ConfigLoaderImpl = program.ConfigLoaderImpl, CheckedLoader
+    words, sys.argv = sys.argv, ["dlcourse", *arguments]
+    full_error, os.environ[_FULL_ERROR] = os.environ.get(_FULL_ERROR), "1"
     try:
         yield
     finally:
-        program.ConfigLoaderImpl = before
+        program.ConfigLoaderImpl, sys.argv = loader, words
+        del os.environ[_FULL_ERROR]
+        if full_error is not None:
+            os.environ[_FULL_ERROR] = full_error
 
 
 def attempt(config: DictConfig) -> "RunResult | Exception":
