@@ -7,19 +7,11 @@ import os
 
 import pytest
 
-from dlcourse.data import DATASETS
-from dlcourse.device import DEVICES
-from dlcourse.models import MODELS
-from dlcourse.models.features import FEATURES
-from dlcourse.optim.optimizers import OPTIMIZERS
-from dlcourse.optim.schedules import SCHEDULERS
-from dlcourse.tasks import TASKS
-
-TABLES = (DATASETS, DEVICES, FEATURES, MODELS, OPTIMIZERS, SCHEDULERS, TASKS)
+from dlcourse.training.registries import REGISTRIES
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    others = {name for table in TABLES for name in table} - {os.environ["ONE_ENTRY"]}
+    others = {name for registry in REGISTRIES.values() for name in registry} - {os.environ["ONE_ENTRY"]}
 
     def is_of_another(item: pytest.Item) -> bool:
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()

@@ -12,19 +12,10 @@ import yaml
 
 from dlcourse.config.options import Schema, check_options, describe, schema
 from dlcourse.config.paths import conf_dir
-from dlcourse.config.registry import Choice, Registry
+from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import TrainerConfig
-from dlcourse.data import DATASETS
-from dlcourse.device import DEVICES
-from dlcourse.models import MODELS
-from dlcourse.models.features import FEATURES
-from dlcourse.optim.optimizers import OPTIMIZERS
-from dlcourse.optim.schedules import SCHEDULERS
-from dlcourse.tasks import TASKS
+from dlcourse.training.registries import REGISTRIES
 
-REGISTRIES: dict[str, Registry] = {
-    registry.group: registry for registry in (DATASETS, DEVICES, FEATURES, MODELS, OPTIMIZERS, SCHEDULERS, TASKS)
-}
 ENTRIES = [(group, name) for group, registry in REGISTRIES.items() for name in registry]
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "dlcourse"
 

@@ -21,7 +21,6 @@ from dlcourse.metrics import reference_classifier
 from dlcourse.models import MODELS
 from dlcourse.runs import logger
 from dlcourse.spec import Data, DataSpec
-from dlcourse.tasks.task import usual_task
 from dlcourse.training.build import build_task
 from dlcourse.training.evaluate import evaluate
 from lab import Lab, composed
@@ -127,7 +126,7 @@ def random_examples(spec: DataSpec) -> Data:
 def try_once(config: RunConfig, spec: DataSpec) -> None:
     """All that a training does with model, data and task, once each; raises ConfigError where they do not go together."""
     if config.task.name == "classification":  # the model asks for no task of its own
-        config = dataclasses.replace(config, task=Choice(usual_task(spec)))
+        config = dataclasses.replace(config, task=Choice(spec.target_kind.task))
     config = dataclasses.replace(config, data=Choice(spec.name))
     device, data = cpu(), random_examples(spec)
     task = build_task(config, data, device, Console())

@@ -6,12 +6,12 @@ import pytest
 from omegaconf import open_dict
 
 from dlcourse.cli import hydra_guard, main, sample
-from dlcourse.cli.config_files import GROUPS, entries
+from dlcourse.cli.config_files import entries
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.config.hints import HINTS, hints, plain
 from dlcourse.config.options import hint, schema
 from dlcourse.config.paths import conf_dir
-from dlcourse.config.run_config import RunConfig
+from dlcourse.config.run_config import GROUPS, RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.training.build import check_entries
 

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from dlcourse.cli.config_files import GROUPS
 from dlcourse.cli.entry_docs import Option, read_entry
 from dlcourse.cli.main import main
 from dlcourse.config.paths import conf_dir
+from dlcourse.config.run_config import GROUPS
 
 OWN = """\
 # My own model.

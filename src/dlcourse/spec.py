@@ -3,7 +3,7 @@
 N is a number of examples, B a batch size, K a number of classes, T a number of steps in a sequence.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -13,6 +13,28 @@ if TYPE_CHECKING:
 
 
 Target = Literal["class", "value", "next", "sequence"]
+
+
+class TargetKind(NamedTuple):
+    """How targets of a kind are called, the task that goes with them, and what a data set has of them, in words."""
+
+    words: str
+    task: str
+    described: "Callable[[DataSpec], str]"
+
+
+TARGETS: "dict[Target, TargetKind]" = {
+    "class": TargetKind("classes for targets", "classification", lambda spec: f"{spec.num_outputs} classes"),
+    "value": TargetKind("numbers for targets", "regression", lambda spec: _plural(spec.num_outputs, "target value")),
+    "next": TargetKind("text to continue", "language", lambda spec: "the next token"),
+    "sequence": TargetKind(
+        "sequences for targets", "seq2seq", lambda spec: f"sequences of up to {_plural(spec.output_length, 'token')}"
+    ),
+}
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -43,6 +65,11 @@ class DataSpec:
     centers: tuple[tuple[float, ...], ...] = ()
     """The modes of a density that is a mixture of round Gaussians, each with the standard deviation `spread`."""
     spread: float = 0.0
+
+    @property
+    def target_kind(self) -> TargetKind:
+        """What is known of targets of its kind."""
+        return TARGETS[self.target]
 
     @property
     def is_image(self) -> bool:

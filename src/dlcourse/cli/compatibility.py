@@ -14,7 +14,6 @@ from dlcourse.errors import ConfigError
 from dlcourse.models import MODELS
 from dlcourse.spec import DataSpec
 from dlcourse.tasks import TASKS
-from dlcourse.tasks.task import usual_task
 from dlcourse.training.build import MISFITS
 
 _DEVICE = Device(torch.device("cpu"))
@@ -39,7 +38,7 @@ def trains_on(model: str, spec: DataSpec) -> bool:
     """Whether the model can be built for such data, and its task takes what comes out of it."""
     try:
         built = MODELS.build(Choice(model), spec=spec)
-        task = Choice(_own_task(model) or usual_task(spec))
+        task = Choice(_own_task(model) or spec.target_kind.task)
         TASKS.build(task, model=built, spec=spec, device=_DEVICE)
     except (ConfigError, *MISFITS):
         return False

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse.cli import config_files
-from dlcourse.cli.config_files import GROUPS
 from dlcourse.cli.entry_docs import read_entry
 from dlcourse.config.paths import conf_dir
+from dlcourse.config.run_config import GROUPS
 
 _PLAIN = re.compile(r"[\w.,:=/\[\]+~-]+")
 _NOT_VALUES = ("text", "number", "section")

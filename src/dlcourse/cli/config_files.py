@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse.config.paths import conf_dir, path_to_read
+from dlcourse.config.run_config import GROUPS
 from dlcourse.config.yaml_file import read_text, read_yaml
 from dlcourse.errors import ConfigError
-
-GROUPS = ("model", "data", "features", "task", "optimizer", "scheduler", "device", "trainer", "experiment")
 
 _CHOICE = re.compile(rf"(?:optional )?(?:override )?/(?:{'|'.join(GROUPS)})(?:@(?!.*hydra)[\w.]+)?", re.ASCII)
 _NAME = re.compile(r"[^./\\:${}@][^/\\:${}@]*")

@@ -13,13 +13,13 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from dlcourse.cli.config_files import GROUPS, as_choice, entries
+from dlcourse.cli.config_files import as_choice, entries
 from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
 from dlcourse.cli.hydra_node import VERSION_BASE, CheckedLoader
 from dlcourse.config.hints import plain
 from dlcourse.config.options import from_table, hint, schema, suggestion
 from dlcourse.config.paths import conf_dir
-from dlcourse.config.run_config import RunConfig, TrainerConfig
+from dlcourse.config.run_config import GROUPS, RunConfig, TrainerConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlcourse.cli import config_files
-from dlcourse.cli.config_files import GROUPS
 from dlcourse.cli.entry_docs import Entry, Option, read_entry
 from dlcourse.config.options import hint, suggestion
+from dlcourse.config.run_config import GROUPS
 from dlcourse.errors import ConfigError
 from dlcourse.terminal import folded, print_help, styled, width, wrapped
 
@@ -20,17 +20,7 @@ dlcourse list all        every entry in short, with the defaults of its options
   --config-dir DIR       list the YAML files in DIR/model, DIR/data, ... too
 """
 
-_TITLES = {
-    "model": "models",
-    "data": "data sets",
-    "features": "features",
-    "task": "tasks",
-    "optimizer": "optimizers",
-    "scheduler": "schedulers",
-    "device": "devices",
-    "trainer": "trainer",
-    "experiment": "experiments",
-}
+_TITLES = {group: f"{group}s" for group in GROUPS} | {"data": "data sets", "features": "features", "trainer": "trainer"}
 _WORDS = {word: group for group in GROUPS for word in (group, f"{group}s", _TITLES[group], group.removesuffix("s"))} | {
     "dataset": "data",
     "datasets": "data",

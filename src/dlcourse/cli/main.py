@@ -4,9 +4,11 @@ Nothing heavy is imported before the verb is known, so that help, listings and c
 """
 
 import contextlib
+import importlib
 import os
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,16 +18,39 @@ from dlcourse.config.options import suggestion
 from dlcourse.errors import ConfigError
 from dlcourse.signals import end_quietly
 
-HELP = """\
+
+@dataclass(frozen=True)
+class Verb:
+    """What a verb takes and does, in the words of the help page, and the module in this package whose `main` runs it."""
+
+    module: str
+    takes: tuple[str, ...]
+    does: tuple[str, ...]
+
+
+VERBS = {
+    "train": Verb(
+        module="train",
+        takes=("[GROUP=NAME ...]", "[OPTION=VALUE ...]"),
+        does=("train a model, measure it on held-out data;", "the options are in dlcourse list"),
+    ),
+    "resume": Verb("resume", ("RUN",), ("continue a run that was stopped or cut short",)),
+    "sample": Verb("sample", ("RUN",), ("images or text from a generative model",)),
+    "count": Verb("count", ("[NAME]",), ("count the parameters of GPT-1, GPT-2, ...",)),
+    "list": Verb("list_entries", ("[GROUP | NAME]",), ("the models, data sets, ... and their options",)),
+}
+"""The verbs, in the order of the help page."""
+
+
+def _listed(name: str, verb: Verb) -> str:
+    left = [f"dlcourse {name} {verb.takes[0]}", *(" " * len(f"dlcourse {name} ") + more for more in verb.takes[1:])]
+    return "".join(f"  {taken:<32}  {does}\n" for taken, does in zip_longest(left, verb.does, fillvalue=""))
+
+
+HELP = f"""\
 dlcourse: a command-line lab bench for learning deep learning
 
-  dlcourse train [GROUP=NAME ...]   train a model, measure it on held-out data;
-                 [OPTION=VALUE ...] the options are in dlcourse list
-  dlcourse resume RUN               continue a run that was stopped or cut short
-  dlcourse sample RUN               images or text from a generative model
-  dlcourse count [NAME]             count the parameters of GPT-1, GPT-2, ...
-  dlcourse list [GROUP | NAME]      the models, data sets, ... and their options
-
+{"".join(_listed(name, verb) for name, verb in VERBS.items())}
 Examples:
   dlcourse train                    a small network on digits
   dlcourse train model=cnn data=mnist trainer.epochs=3
@@ -118,10 +143,13 @@ def _dispatch(words: list[str]) -> int:
         print(f"dlcourse {__version__}")
         return 0
     if first in _COMPLETION_FLAGS:
-        return _complete(rest)
+        from dlcourse.cli import completion
+
+        return completion.main(rest, list(VERBS))
     if first not in VERBS:
         raise ConfigError(f"unknown command '{first}'{_meant(first)}")
-    return VERBS[first](rest)
+    module = importlib.import_module(f"dlcourse.cli.{VERBS[first].module}")
+    return int(module.main(rest))
 
 
 def _meant(word: str) -> str:
@@ -130,50 +158,3 @@ def _meant(word: str) -> str:
 
     choice = word if "=" in word else as_choice(word)
     return f"; write dlcourse train {choice} ..." if choice else suggestion(word, VERBS, kind="command")
-
-
-def _train(words: list[str]) -> int:
-    from dlcourse.cli import train
-
-    train.main(words)
-    return 0
-
-
-def _resume(words: list[str]) -> int:
-    from dlcourse.cli import resume
-
-    return resume.main(words)
-
-
-def _sample(words: list[str]) -> int:
-    from dlcourse.cli import sample
-
-    return sample.main(words)
-
-
-def _count(words: list[str]) -> int:
-    from dlcourse.cli import count
-
-    return count.main(words)
-
-
-def _list(words: list[str]) -> int:
-    from dlcourse.cli import list_entries
-
-    return list_entries.main(words)
-
-
-def _complete(words: list[str]) -> int:
-    from dlcourse.cli import completion
-
-    return completion.main(words, list(VERBS))
-
-
-VERBS: dict[str, Callable[[list[str]], int]] = {
-    "train": _train,
-    "resume": _resume,
-    "sample": _sample,
-    "count": _count,
-    "list": _list,
-}
-"""What each verb runs with the words behind it."""

@@ -27,7 +27,7 @@ from dlcourse.cli.sweep_grid import OnlyRunFailedError
 from dlcourse.config.hints import hints, plain
 from dlcourse.config.options import suggestion
 from dlcourse.config.paths import conf_dir
-from dlcourse.config.run_config import RunConfig
+from dlcourse.config.run_config import GROUPS, RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError
 from dlcourse.terminal import folded_output
@@ -41,7 +41,7 @@ _FULL_ERROR = "HYDRA_FULL_ERROR"  # raise errors instead of printing them
 _INFO_TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
-def main(words: list[str]) -> None:
+def main(words: list[str]) -> int:
     """Run `dlcourse train` with the words behind it. Raises UserError, or SystemExit if Hydra ends the program."""
     flags = _parse_flags(words)
     places = config_files.folders(flags.config_dir)
@@ -58,6 +58,7 @@ def main(words: list[str]) -> None:
     shows_help = flags.help or flags.hydra_help
     with _missing_package_as_one_line(flags), folded_output() if shows_help else contextlib.nullcontext():
         _run_hydra([*_flags_for_hydra(flags, places), *overrides])
+    return 0
 
 
 @contextlib.contextmanager
@@ -187,8 +188,8 @@ def _unknown_flag(word: str, following: list[str], known: list[str]) -> str:
 
 def _option_names() -> Iterator[str]:
     """The dotted names of our own options, those of the trainer first, and the groups."""
-    yield from ("seed", "run.root", "run.name", "run.dir", "init_from", "freeze", *config_files.GROUPS)
-    for group in ("trainer", *config_files.GROUPS):
+    yield from ("seed", "run.root", "run.name", "run.dir", "init_from", "freeze", *GROUPS)
+    for group in ("trainer", *GROUPS):
         for path in config_files.entries(group, [conf_dir()]).values():
             yield from (f"{group}.{option}" for option in read_yaml(path) if option != "name")
 

@@ -77,9 +77,9 @@ def _is_folder_name(name: str) -> bool:
 class RunConfig:
     """All that decides a run. A `Choice` names a registry entry, whose options its registry checks."""
 
+    model: Choice
     data: Choice
     features: Choice
-    model: Choice
     task: Choice
     optimizer: Choice
     scheduler: Choice
@@ -145,3 +145,7 @@ def _choice(section: Any, name: str) -> Choice:
     if not isinstance(section, Mapping) or not isinstance(section.get("name"), str):
         raise ConfigError(f"section '{name}' must have a 'name' and options, got {section!r}")
     return Choice(section["name"], {key: value for key, value in section.items() if key != "name"})
+
+
+GROUPS = (*(field.name for field in fields(RunConfig) if field.type is Choice), "trainer", "experiment")
+"""The groups of config files, in the order in which they are listed."""

@@ -12,7 +12,7 @@ from dlcourse.tasks.language import Language
 from dlcourse.tasks.reconstruction import Reconstruction
 from dlcourse.tasks.regression import Regression
 from dlcourse.tasks.seq2seq import SequenceToSequence
-from dlcourse.tasks.task import Task, usual_task
+from dlcourse.tasks.task import Task
 from dlcourse.tasks.variational import Variational
 
 
@@ -20,7 +20,7 @@ def choose(choice: Choice, spec: DataSpec) -> Choice:
     """The task with its options; for `auto` the one that goes with the data set's targets, with its defaults."""
     if choice.name != "auto":
         return choice
-    name = usual_task(spec)
+    name = spec.target_kind.task
     return Choice(name, {option: parameter.default for option, parameter in TASKS.schema(name).items()})
 
 

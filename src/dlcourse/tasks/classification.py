@@ -23,7 +23,7 @@ from dlcourse.metrics.report import Report
 from dlcourse.models.linear import SoftmaxRegression
 from dlcourse.plots import ConfusionMatrix, DecisionBoundary, ImageGrid, Picture, WeightImages
 from dlcourse.spec import Batch, DataSpec, Split
-from dlcourse.tasks.task import PredictionTask, Scalars, output_shape, target_words, usual_task
+from dlcourse.tasks.task import PredictionTask, Scalars, output_shape
 from dlcourse.text_table import aligned
 
 _NUM_MISTAKES = 25
@@ -48,9 +48,9 @@ class Classification(PredictionTask):
     ) -> None:
         if spec.target != "class":
             raise MisfitError(
-                f"task 'classification' needs classes, and data '{spec.name}' has {target_words(spec)}",
+                f"task 'classification' needs classes, and data '{spec.name}' has {spec.target_kind.words}",
                 needs="classes",
-                otherwise=f"task={usual_task(spec)}",
+                otherwise=f"task={spec.target_kind.task}",
             )
         shape = output_shape(model, spec, device)
         self.is_binary = shape == (1,) and spec.num_outputs == 2

@@ -16,7 +16,7 @@ from dlcourse.metrics.report import Report
 from dlcourse.plots import LossByPosition
 from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks.generative_task import SampleRequest
-from dlcourse.tasks.task import LossTask, Scalars, output_shape, target_words, usual_task
+from dlcourse.tasks.task import LossTask, Scalars, output_shape
 from dlcourse.tokens import encode_prompt, tokenizer_of
 
 _TEMPERATURES = (0.5, 0.8, 1.0)
@@ -35,8 +35,8 @@ class Language(LossTask):
     def __init__(self, model: nn.Module, spec: DataSpec, device: Device) -> None:
         if spec.target != "next":
             raise ConfigError(
-                f"task 'language' needs text to continue, and data '{spec.name}' has {target_words(spec)}; "
-                f"use task={usual_task(spec)}"
+                f"task 'language' needs text to continue, and data '{spec.name}' has {spec.target_kind.words}; "
+                f"use task={spec.target_kind.task}"
             )
         shape = output_shape(model, spec, device)
         expected = (*spec.input_shape, len(spec.vocabulary))

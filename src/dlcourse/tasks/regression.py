@@ -18,7 +18,7 @@ from dlcourse.models.linear import LinearRegression
 from dlcourse.models.target_scale import TargetScale
 from dlcourse.plots import FittedCurve, Forecast, PredictedVsTrue
 from dlcourse.spec import Batch, Data, DataSpec, Split
-from dlcourse.tasks.task import PredictionTask, Scalars, output_shape, target_words, usual_task
+from dlcourse.tasks.task import PredictionTask, Scalars, output_shape
 
 _LOSSES: dict[str, tuple[Callable[..., Tensor], int]] = {
     "mse": (functional.mse_loss, 2),
@@ -57,9 +57,9 @@ class Regression(PredictionTask):
     ) -> None:
         if spec.target != "value":
             raise MisfitError(
-                f"task 'regression' (loss {loss}) needs numbers, and data '{spec.name}' has {target_words(spec)}",
+                f"task 'regression' (loss {loss}) needs numbers, and data '{spec.name}' has {spec.target_kind.words}",
                 needs="values",
-                otherwise=f"task={usual_task(spec)}",
+                otherwise=f"task={spec.target_kind.task}",
             )
         shape = output_shape(model, spec, device)
         if shape != (spec.num_outputs,):

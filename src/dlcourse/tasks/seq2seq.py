@@ -18,7 +18,7 @@ from dlcourse.models.attention import CrossAttention, record_attention
 from dlcourse.plots import AccuracyByLength, AttentionMap
 from dlcourse.spec import Batch, DataSpec, Split
 from dlcourse.tasks.generative_task import SampleRequest
-from dlcourse.tasks.task import LossTask, Scalars, output_shape, target_words, usual_task
+from dlcourse.tasks.task import LossTask, Scalars, output_shape
 from dlcourse.tokens import END, PAD, SPECIAL, START, encode_prompt, tokenizer_of
 
 _NUM_EXAMPLES = 8
@@ -38,8 +38,8 @@ class SequenceToSequence(LossTask):
     def __init__(self, model: nn.Module, spec: DataSpec, device: Device) -> None:
         if spec.target != "sequence":
             raise ConfigError(
-                f"task 'seq2seq' needs sequences for targets, and data '{spec.name}' has {target_words(spec)}; "
-                f"use task={usual_task(spec)}"
+                f"task 'seq2seq' needs sequences for targets, and data '{spec.name}' has {spec.target_kind.words}; "
+                f"use task={spec.target_kind.task}"
             )
         shape = output_shape(model, spec, device)
         wanted = (spec.output_length, len(spec.vocabulary))

@@ -141,21 +141,3 @@ def output_shape(model: nn.Module, spec: DataSpec, device: Device) -> tuple[int,
     model.train(was_training)
     output = output if isinstance(output, Tensor) else output[0]  # a vae has several
     return tuple(output.shape[1:])
-
-
-_TARGETS = {
-    "class": ("classes for targets", "classification"),
-    "value": ("numbers for targets", "regression"),
-    "next": ("text to continue", "language"),
-    "sequence": ("sequences for targets", "seq2seq"),
-}
-
-
-def target_words(spec: DataSpec) -> str:
-    """What a data set's targets are, in words."""
-    return _TARGETS[spec.target][0]
-
-
-def usual_task(spec: DataSpec) -> str:
-    """The task that goes with a data set's targets."""
-    return _TARGETS[spec.target][1]

@@ -9,12 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from dlcourse.config.registry import Choice, Registry
 from dlcourse.config.run_config import RunConfig, TrainerConfig
 from dlcourse.console import Console
 from dlcourse.data import DATASETS
 from dlcourse.data.float_precision import narrow_inputs, narrow_targets
-from dlcourse.device import DEVICES, Device
+from dlcourse.device import Device
 from dlcourse.errors import (
     WORKER_LOST,
     ConfigError,
@@ -34,6 +33,7 @@ from dlcourse.tasks import TASKS
 from dlcourse.tasks.task import PredictionTask, Task
 from dlcourse.training.advice import advised
 from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
+from dlcourse.training.registries import REGISTRIES
 from dlcourse.training.transfer import freeze, start_from
 
 MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)
@@ -42,17 +42,8 @@ MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, Memor
 
 def check_entries(config: RunConfig) -> None:
     """Check every name and option of the config against the registries; raises ConfigError."""
-    entries: list[tuple[Registry[Any], Choice]] = [
-        (DEVICES, config.device),
-        (DATASETS, config.data),
-        (FEATURES, config.features),
-        (MODELS, config.model),
-        (TASKS, config.task),
-        (OPTIMIZERS, config.optimizer),
-        (SCHEDULERS, config.scheduler),
-    ]
-    for registry, choice in entries:
-        registry.check(choice)
+    for group, registry in REGISTRIES.items():
+        registry.check(getattr(config, group))
     task: Any = TASKS[config.task.name]
     if config.features.name != "none" and config.task.name != "auto" and not issubclass(task, PredictionTask):
         raise ConfigError(

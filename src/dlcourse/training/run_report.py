@@ -79,13 +79,7 @@ def describe_data(data: Data) -> str:
         shape = "x".join(map(str, spec.input_shape))
     else:
         shape = _plural(spec.num_features, "feature")
-    target = {
-        "class": f"{spec.num_outputs} classes",
-        "value": _plural(spec.num_outputs, "target value"),
-        "next": "the next token",
-        "sequence": f"sequences of up to {_plural(spec.output_length, 'token')}",
-    }[spec.target]
-    return f"{sizes}   {shape}   {target}"
+    return f"{sizes}   {shape}   {spec.target_kind.described(spec)}"
 
 
 def write_beginning(folder: RunFolder, setup: Setup, *, is_new: bool) -> None:
