@@ -115,7 +115,7 @@ DECIMAL_COMMAS = MANY.replace(",", ";").replace(".", ",")
             "data.target is missing; type data.target=COLUMN; the columns are: size, color, kind",
         ),
         (PETS, {"target": "kimd"}, "has no column 'kimd'; did you mean 'kind'?"),
-        (PETS, {"drop": ("color",)}, "has no column 'color'; did you mean 'color'?"),
+        (PETS, {"drop": ("colour",)}, "has no column 'colour'; did you mean 'color'?"),
         (PETS, {"drop": ("kind",)}, "data.drop=['kind'] has the target 'kind' in it; leave that in"),
         (PETS, {"drop": ("size", "color")}, "has no column besides the target 'kind'; it needs at least one"),
         (PETS, {"separator": ";;"}, "data.separator=';;' must be one character such as , or ; or the word tab"),
@@ -173,7 +173,7 @@ DECIMAL_COMMAS = MANY.replace(",", ";").replace(".", ",")
         (
             PETS.encode().replace(b"blue", b"bl\xfce"),
             {},
-            "is not UTF-8: byte 0xfc at position 33, in row 3; save it as UTF-8",
+            "is not UTF-8: byte 0xfc at position 32, in row 3; save it as UTF-8",
         ),
     ],
 )

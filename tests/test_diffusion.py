@@ -213,9 +213,9 @@ def test_times_are_told_apart() -> None:
         (
             DataSpec("iris", (4,), 3),
             {},
-            "model 'diffusion' makes images or points .* data 'iris' has examples of shape",
+            "model 'diffusion' generates images or points .* data 'iris' has examples of shape",
         ),
-        (DataSpec("text", (8,), 9, vocabulary=("a",)), {}, "model 'diffusion' makes .* data 'text' has tokens"),
+        (DataSpec("text", (8,), 9, vocabulary=("a",)), {}, "model 'diffusion' generates .* data 'text' has tokens"),
         (POINTS, {"arch": "unet"}, "model.arch=unet needs images, and data 'clouds' has points"),
         (POINTS, {"hidden": ()}, "model.hidden must name at least one layer"),
         (

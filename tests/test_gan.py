@@ -81,9 +81,9 @@ def test_the_discriminator_judges_each_example_alone():
         (
             DataSpec("wide", (4,), 3),
             {},
-            "model 'gan' makes images or points in the plane, and data 'wide' has examples",
+            "model 'gan' generates images or points in the plane, and data 'wide' has examples",
         ),
-        (DataSpec("words", (9,), 2, vocabulary=("a", "b")), {}, "data 'words' has tokens; use data=mnist or data=ring"),
+        (DataSpec("words", (9,), 2, vocabulary=("a", "b")), {}, "data 'words' has tokens"),
         (POINTS, {"arch": "conv"}, "model 'gan' with model.arch=conv needs images, and an example of data 'toy'"),
         (DataSpec("line", (2,), 1, "value"), {"conditional": True}, "needs classes, and data 'line' has numbers"),
     ],
@@ -306,6 +306,6 @@ def test_a_run_on_images(lab):
         *("model=gan", "data=digits", "data.subset=300", "task.samples=60", "model.channels=4", "trainer.epochs=1"),
         *("model.conditional=true", "task.loss=wasserstein", "task.critic_steps=2"),
     )
-    assert "judge" in lab.out and "Frechet" in lab.out
+    assert "reference classifier" in lab.out and "Frechet" in lab.out
     assert 0 <= metrics(run, "test/recognized")[0] <= 1
     assert list(run.rglob("*samples*.png")) and list(run.rglob("*nearest*.png"))

@@ -38,7 +38,7 @@ def test_an_installed_wheel_trains_outside_any_checkout(wheel: Path, tmp_path: P
     subprocess.run(install, check=True, capture_output=True)
     environment = {**os.environ, "PYTHONPATH": str(site)}
     where = subprocess.run(
-        [sys.executable, "-c", "import dlcourse.config.run_config as c; print(c.conf_dir())"],
+        [sys.executable, "-c", "import dlcourse.config.paths as c; print(c.conf_dir())"],
         cwd=work, env=environment, check=True, capture_output=True, text=True,
     )  # fmt: skip
     assert Path(where.stdout.strip()) == site / "dlcourse" / "conf"

@@ -610,7 +610,7 @@ def test_changed_data_are_refused(bench: Bench) -> None:
     table.write_text(whole.replace("3,3,yes", "3,4,yes", 1))
     assert table.read_text() != whole
     assert bench("resume", run) == 2
-    assert "data 'csv' holds other examples than when" in bench.err
+    assert "data 'csv' differs from the data the run was trained on; restore it" in bench.err
     table.write_text(whole)
     assert bench("resume", run) == 0
 

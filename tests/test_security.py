@@ -50,7 +50,7 @@ def forbidden(source: str) -> list[str]:
             names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            names = [called] if called in ASKS_THE_SYSTEM | FORBIDDEN_METHODS else []
+            names = [called] if called in ASKS_THE_SYSTEM | FORBIDDEN_METHODS and not _is_plain_load(node) else []
             names += ["extractall"] if called.endswith((".extractall", ".unsafe_load", ".full_load")) else []
             names += [ast.unparse(word) for word in node.keywords if _is_dangerous(word)]
             found += [f"line {node.lineno}: {name}" for name in names]
@@ -59,6 +59,11 @@ def forbidden(source: str) -> list[str]:
             continue
         found += [f"line {node.lineno}: {name}" for name in names if name in FORBIDDEN_MODULES | FORBIDDEN_METHODS]
     return found
+
+
+def _is_plain_load(call: ast.Call) -> bool:
+    """Whether it is a numpy.load that says that it takes no pickles."""
+    return ast.unparse(call.func) == "np.load" and any(word.arg == "allow_pickle" for word in call.keywords)
 
 
 def _is_dangerous(word: ast.keyword) -> bool:
@@ -82,6 +87,7 @@ def test_no_module_can_run_foreign_code() -> None:
         "import torch\ntorch.load('x')",
         "eval('1')",
         "import numpy as np\nnp.load('x', allow_pickle=True)",
+        "import numpy as np\nnp.load('x')",
         "import yaml\nyaml.load('x')",
         "from hydra.utils import instantiate",
         "import subprocess",

@@ -427,7 +427,7 @@ CASES = [
     Case(60, _damage(slice(None), "resume RUN"), "no usable checkpoint in RUN/checkpoints: 2 are damaged"),
     Case(61, _with_run("done", "train data=iris model.hidden=[9] init_from=RUN"), "tensors do not fit"),
     Case(61, _weights_of_another, "RUN/weights.safetensors is damaged or was changed"),
-    Case(61, _checkpoint_of_another, "is of another run, its 'data' differs from that in config.yaml"),
+    Case(61, _checkpoint_of_another, "is of another run, its 'model' differs from that in config.yaml"),
     Case(62, _pickle, "RUN=model.pt is not a folder"),
     Case(62, _pickle_in_run, "RUN/weights.safetensors is damaged or was changed"),
     Case(62, _pickle_for_weights, "cannot read weights from RUN/weights.safetensors: damaged"),

@@ -144,6 +144,8 @@ def _read_array(arrays: Mapping[str, Array], path: Path, name: str) -> Array:
                 f"such as {name}.astype('float32')"
             ) from None
         raise DataError(f"{path} is damaged: {name} cannot be read ({_first_line(error)})") from None
+    if not isinstance(array, np.ndarray):  # what numpy gives for a member that does not begin as an array
+        raise DataError(f"{path} is damaged: {name} cannot be read (it is not an array)")
     if array.ndim == 0 or array.size == 0:
         raise DataError(f"{path}: {name} is empty (its shape is {array.shape})")
     return array
