@@ -267,8 +267,7 @@ def test_a_model_that_knows_classes_is_evaluated_with_them() -> None:
     task = task_for(POINTS, conditional=True)
     points, labels = torch.randn(40, 2).clamp(-3, 3), torch.arange(40) % 2
     right, wrong = (
-        evaluate(task, TensorSplit(points, targets), 20).scalars["loss"]
-        for targets in (labels, 1 - labels)
+        evaluate(task, TensorSplit(points, targets), 20).scalars["loss"] for targets in (labels, 1 - labels)
     )
     assert right != pytest.approx(wrong, rel=1e-4)
 
