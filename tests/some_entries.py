@@ -1,4 +1,4 @@
-"""A pytest plugin, `-p one_entry`: of the tests that walk a table, those of the entry named in $ONE_ENTRY alone.
+"""A pytest plugin, `-p some_entries`: of the tests that walk a table, those of the entries named in $ENTRIES alone.
 
 Tests of the table as a whole stay.
 """
@@ -19,7 +19,7 @@ TABLES = (DATASETS, DEVICES, FEATURES, MODELS, OPTIMIZERS, SCHEDULERS, TASKS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    others = {name for table in TABLES for name in table} - {os.environ["ONE_ENTRY"]}
+    others = {name for table in TABLES for name in table} - set(os.environ["ENTRIES"].split())
 
     def is_of_another(item: pytest.Item) -> bool:
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
