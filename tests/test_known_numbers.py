@@ -1,4 +1,4 @@
-"""What the README claims for real data, trained in full: `scripts/test -m slow`."""
+"""What docs/results.md claims for real data, trained in full: `scripts/test -m slow`."""
 
 import json
 from pathlib import Path

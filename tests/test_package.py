@@ -1,12 +1,16 @@
 """The package as users install it: sdist, wheel from the sdist, and a run outside any checkout."""
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from conftest import REPOSITORY
 
@@ -31,6 +35,13 @@ def test_the_wheel_holds_the_config_files_and_the_plugins(wheel: Path) -> None:
     assert not any(name.startswith(("tests/", "conf/")) for name in names)
 
 
+def test_the_wheel_says_that_it_is_typed(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    assert "dlcourse/py.typed" in archive.namelist()
+    (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    assert "Classifier: Typing :: Typed" in archive.read(metadata).decode()
+
+
 def test_an_installed_wheel_trains_outside_any_checkout(wheel: Path, tmp_path: Path) -> None:
     site, work = tmp_path / "site", tmp_path / "work"
     work.mkdir()
@@ -38,7 +49,7 @@ def test_an_installed_wheel_trains_outside_any_checkout(wheel: Path, tmp_path: P
     subprocess.run(install, check=True, capture_output=True)
     environment = {**os.environ, "PYTHONPATH": str(site)}
     where = subprocess.run(
-        [sys.executable, "-c", "import dlcourse.config.paths as c; print(c.conf_dir())"],
+        [sys.executable, "-c", "import dlcourse.config.paths as p; print(p.conf_dir())"],
         cwd=work, env=environment, check=True, capture_output=True, text=True,
     )  # fmt: skip
     assert Path(where.stdout.strip()) == site / "dlcourse" / "conf"
@@ -46,3 +57,20 @@ def test_an_installed_wheel_trains_outside_any_checkout(wheel: Path, tmp_path: P
     done = subprocess.run(command, cwd=work, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(list(work.glob("outputs/iris-mlp/*/report.json"))) == 1
+
+
+def requirements() -> list[str]:
+    """What pyproject.toml asks for: the dependencies, and those of every extra."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return [*project["dependencies"], *(word for extra in project["optional-dependencies"].values() for word in extra)]
+
+
+@pytest.mark.parametrize("required", sorted(set(requirements())))
+def test_the_lock_pins_what_pyproject_asks_for_at_a_version_that_it_allows(required: str) -> None:
+    lock = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
+    pinned = dict(re.findall(r"^([\w.-]+)==(\S+) \\\n    --hash=sha256:[0-9a-f]{64}$", lock, re.MULTILINE))
+    assert len(pinned) == lock.count("=="), "every pin has one hash"
+    requirement = Requirement(required)
+    name = canonicalize_name(requirement.name)
+    assert name in pinned, "run scripts/lock"
+    assert requirement.specifier.contains(pinned[name]), "run scripts/lock"

@@ -1,4 +1,4 @@
-"""README.md keeps its word: its commands are understood, its numbers are those of the program, its three steps are three."""
+"""README.md and docs/ keep their word: commands are understood, numbers are those of the program, entries are added so."""
 
 import os
 import re
@@ -24,44 +24,75 @@ from dlcourse.models.summary import count_parameters
 from dlcourse.training.build import build_data, build_task, check_entries
 from lab import Lab, composed
 from tiny_data import tiny_data
+from transcripts import PAGES
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+DOCS = REPOSITORY / "docs"
+EVERYTHING = "\n".join(page.read_text(encoding="utf-8") for page in [*PAGES, REPOSITORY / "CONTRIBUTING.md"])
+EXTENDING = (DOCS / "extending.md").read_text(encoding="utf-8")
+ADDED = ("bottleneck", "checkerboard", "quantile", "asgd")
 WALKS_TABLES = re.compile(r"(?:\bin |list\(|set\(|sorted\()(?:MODELS|REGISTRIES|GROUPS)\b")
 
 
-def part(beginning: str, end: str) -> str:
-    """What stands in the README between two texts that have to be there."""
-    assert beginning in README and end in README.partition(beginning)[2], f"README.md without {beginning!r} ... {end!r}"
-    return README.partition(beginning)[2].partition(end)[0]
+def part(page: str, beginning: str, end: str) -> str:
+    """What stands in a page between two texts that have to be there."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    assert beginning in text and end in text.partition(beginning)[2], f"{page} without {beginning!r} ... {end!r}"
+    return text.partition(beginning)[2].partition(end)[0]
 
 
 def blocks(text: str) -> list[str]:
-    """What stands between fences, without the indentation of a list."""
-    return [textwrap.dedent(block) for block in re.findall(r"^ *```\w*\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)]
+    """What stands between fences, without the indentation of a list; `console` is for tests/test_docs.py."""
+    found = re.findall(r"^ *```(\w*)[^`\n]*\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(block) for kind, block in found if kind != "console"]
 
 
-# The three steps
+# What is added step by step
 
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which the three steps have been taken, letter by letter."""
+    """A copy of the project in which every step of docs/extending.md has been taken, letter by letter."""
     copy = tmp_path_factory.mktemp("extended")
     for name in ("src", "conf", "tests"):
         shutil.copytree(REPOSITORY / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(REPOSITORY / name, copy)
-    steps = part("in three steps\n", "\n## ")
-    module, options, lines = blocks(steps)
-    module_file, options_file, table_file = re.findall(r"^\d\. .*`((?:src|conf)/[\w/.]+)`", steps, re.MULTILINE)
-    (copy / module_file).write_text(module, encoding="utf-8")
-    (copy / options_file).write_text(options, encoding="utf-8")
-    above, line = lines.split("\n\n")
-    table = (copy / table_file).read_text(encoding="utf-8").replace("    },\n", f"        {line}    }},\n")
-    imports = re.findall(r"^from dlcourse\.models.*\n", table, re.MULTILINE)
-    sorted_imports = "".join(sorted([*imports, above + "\n"]))
-    (copy / table_file).write_text(table.replace("".join(imports), sorted_imports), encoding="utf-8")
+    steps = re.findall(r"^\d\. (?:.|\n(?!\d\. |\n?[^ \n]))*", EXTENDING, re.MULTILINE)
+    assert len(steps) == 13
+    for step in steps:
+        file = copy / re.findall(r"`((?:src|conf)/[\w/.]+)`", step)[0]
+        (block,) = blocks(step)
+        if step[3:].startswith("Write"):
+            assert not file.exists()
+            file.write_text(block, encoding="utf-8")
+        else:
+            assert step[3:].startswith("Add")
+            file.write_text(with_pieces(file.read_text(encoding="utf-8"), block), encoding="utf-8")
     return copy
+
+
+def with_pieces(source: str, block: str) -> str:
+    """The source with imports, a function, a line of a table, a line of the help: a block's pieces in their places."""
+    pieces = re.split(r"\n\n(?! )", block.rstrip("\n"))
+    pieces = [line for piece in pieces for line in re.split(r"\n\n(?=  dlcourse)", piece)]
+    table = re.search(r"^[A-Z]+: (?:Registry|dict)\b", source, re.MULTILINE)
+    for piece in pieces:
+        before, rest = source[: table.start()], source[table.start() :]
+        if piece.startswith("from "):
+            imports = re.findall(r"^from dlcourse\..*\n", before, re.MULTILINE)
+            together = "".join(imports)
+            assert together in before
+            source = before.replace(together, "".join(sorted([*imports, f"{piece}\n"]))) + rest
+        elif piece.startswith("def "):
+            source = f"{before}{piece}\n\n\n{rest}"
+        elif piece.startswith("  dlcourse"):
+            after = re.findall(r"^  dlcourse list .*\n", before, re.MULTILINE)[0]
+            source = before.replace(after, f"{after}{piece}\n", 1) + rest
+        else:
+            end = re.search(r"^( *)\}", rest, re.MULTILINE)
+            source = f"{before}{rest[: end.start()]}{end[1]}    {piece}\n{rest[end.start() :]}"
+        table = re.search(r"^[A-Z]+: (?:Registry|dict)\b", source, re.MULTILINE)
+    return source
 
 
 def run(folder: Path, *words: str, **environment: str) -> None:
@@ -79,32 +110,42 @@ def run(folder: Path, *words: str, **environment: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_model_added_in_three_steps_passes_every_test_that_walks_the_tables(extended: Path) -> None:
+def test_what_is_added_step_by_step_passes_every_test_that_walks_the_tables(extended: Path) -> None:
     walkers = [path.name for path in (extended / "tests").glob("test_*.py") if WALKS_TABLES.search(path.read_text())]
     assert {"test_design.py", "test_fits.py", "test_listing.py"} <= set(walkers)
-    files = [f"tests/{name}" for name in walkers]
-    run(extended, "pytest", "-q", "-x", "-p", "one_entry", *files, ONE_ENTRY="bottleneck")
+    files = [f"tests/{name}" for name in walkers if name != "test_docs.py"]
+    run(extended, "pytest", "-q", "-x", "-p", "some_entries", *files, ENTRIES=" ".join(ADDED))
 
 
-def test_a_model_added_in_three_steps_is_as_tidy_as_the_others(extended: Path) -> None:
+def test_what_is_added_step_by_step_is_as_tidy_as_the_rest(extended: Path) -> None:
     run(extended, "ruff", "check", "src")
     run(extended, "ruff", "format", "--check", "src")
+    run(extended, "mypy")
+
+
+def test_what_was_added_does_what_the_page_says(extended: Path) -> None:
+    commands = re.findall(r"^Now `dlcourse ([^`]*)`", EXTENDING, re.MULTILINE)
+    assert len(commands) == 5
+    for command in commands:
+        short = ["trainer.epochs=2"] if command.startswith("train") else []
+        run(extended, "dlcourse", *command.split(), *short)
+    assert len(list((extended / "outputs").glob("*/*/report.json"))) == 4
+    assert len(list((extended / "outputs").glob("checkerboard-mlp/*/decision_boundary.png"))) == 1
 
 
 # Commands
 
 
 def commands(verb: str) -> list[str]:
-    """The words behind `dlcourse VERB` of each such line in a block of the README."""
-    lines = [line for block in blocks(README) for line in block.splitlines()]
-    return [
-        line.split("#")[0].removeprefix(f"dlcourse {verb}") for line in lines if line.startswith(f"dlcourse {verb}")
-    ]
+    """The words behind `dlcourse VERB` of each such line in a block."""
+    lines = [line for block in blocks(EVERYTHING) for line in block.splitlines()]
+    found = [line.split("  #")[0] for line in lines if re.match(rf"dlcourse {verb}(?: |$)", line)]
+    return sorted({line.removeprefix(f"dlcourse {verb}") for line in found})
 
 
 def rows() -> list[tuple[str, str]]:
     """Command and parameters of each row in the tables of results."""
-    tables = README.split("| command | parameters |")[1:]
+    tables = (DOCS / "results.md").read_text(encoding="utf-8").split("| command | parameters |")[1:]
     assert len(tables) == 2
     lines = [line.split(" | ") for table in tables for line in table.partition("\n\n")[0].splitlines()[2:]]
     return [(cells[0].split("`")[1], cells[1]) for cells in lines]
@@ -127,15 +168,10 @@ def test_a_command_on_a_run_is_understood_up_to_the_run(command: str, lab: Lab) 
     assert "does not exist" in lab.capsys.readouterr().err
 
 
-def test_a_misspelt_name_is_answered_as_shown(lab: Lab) -> None:
-    command, answer = re.findall(r"^\$ dlcourse train (.*)\n(.*)$", README, re.MULTILINE)[0]
-    assert lab.attempt(*command.split()) == 2
-    assert lab.err == f"{answer}\n"
-
-
 def test_named_entries_exist() -> None:
-    for group, name in re.findall(r"\b(model|data|optimizer|experiment|features|trainer)=([a-z]\w*)", README):
-        assert name in ("bottleneck", "cnm") or (conf_dir() / group / f"{name}.yaml").is_file(), f"{group}={name}"
+    for group, name in re.findall(r"\b(model|data|optimizer|experiment|features|trainer)=([a-z]\w*)", EVERYTHING):
+        known = name in (*ADDED, "cnm", "adamm", "wide") or (conf_dir() / group / f"{name}.yaml").is_file()
+        assert known, f"{group}={name}"
 
 
 # Numbers
@@ -161,7 +197,7 @@ def test_a_model_has_the_number_of_parameters_told(command: str, parameters: str
 
 
 def test_exit_codes_are_those_of_the_program() -> None:
-    (sentence,) = re.findall(r"^Exit codes: (.*?)`--traceback`", README, re.MULTILINE | re.DOTALL)
+    (sentence,) = re.findall(r"^Exit codes: (.*?)`--traceback`", EVERYTHING, re.MULTILINE | re.DOTALL)
     told = {int(code): words for code, words in re.findall(r"(\d+) ([^;,.]*)", sentence)}
     in_help = main.HELP.partition("Exit codes:")[2]
     assert set(told) == {int(code) for code in re.findall(r"\b\d+\b", in_help)} | {129}
@@ -171,7 +207,7 @@ def test_exit_codes_are_those_of_the_program() -> None:
 
 
 def test_a_run_leaves_the_files_listed(lab: Lab) -> None:
-    cells = re.findall(r"^\| (`.*?) \|", part("| file | what |\n", "\n\n"), re.MULTILINE)
+    cells = re.findall(r"^\| (`.*?) \|", part("concepts/run-folder.md", "| file | what |\n", "\n\n"), re.MULTILINE)
     listed = {name.rstrip("/") for cell in cells for name in re.findall(r"`(.*?)`", cell)}
     folder = lab.train("data=digits", "model=mlp", "model.hidden=[8]", "data.subset=200", "trainer.epochs=1")
     left = {path.name for path in folder.iterdir() if not path.name.startswith((".", "events."))}

@@ -1,4 +1,4 @@
-"""A pytest plugin, `-p one_entry`: of the tests that walk a table, those of the entry named in $ONE_ENTRY alone.
+"""A pytest plugin, `-p some_entries`: of the tests that walk a table, those of the entries named in $ENTRIES alone.
 
 Tests of the table as a whole stay.
 """
@@ -11,7 +11,7 @@ from dlcourse.training.registries import REGISTRIES
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    others = {name for registry in REGISTRIES.values() for name in registry} - {os.environ["ONE_ENTRY"]}
+    others = {name for registry in REGISTRIES.values() for name in registry} - set(os.environ["ENTRIES"].split())
 
     def is_of_another(item: pytest.Item) -> bool:
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
