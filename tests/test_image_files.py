@@ -3,13 +3,11 @@
 import functools
 import gzip
 import hashlib
-import http.server
 import io
 import os
 import pickle
 import struct
 import tarfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -189,26 +187,6 @@ def test_known_facts_are_torchvisions(source) -> None:
     assert set(published.mirrors) <= set(source.MIRRORS)
     assert {name: f"md5:{md5}" for name, md5 in published.resources}.items() <= source.CHECKSUMS.items()
     assert [name.split(" - ")[0] for name in published.classes] == list(source.CLASS_NAMES)
-
-
-@pytest.fixture
-def served(tmp_path, monkeypatch):
-    """A folder and the address at which it is served."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    monkeypatch.setenv("no_proxy", "*")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield folder, f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def md5(path: Path) -> str:

@@ -340,6 +340,18 @@ def _init_folder(scene: Scene) -> list[str]:
     return ["train", "data=xor", "init_from=other"]
 
 
+@_attack("pickle as the weights of a network of torchvision")
+def _torchvision_pickle(scene: Scene) -> list[str]:
+    scene.write("resnet18.pth", scene.pickled())
+    return ["train", "data=digits", "model=torchvision", "model.weights=resnet18.pth"]
+
+
+@_attack("torch file with more than tensors as the weights of a network of torchvision")
+def _torchvision_torch_file(scene: Scene) -> list[str]:
+    torch.save({"fc.weight": torch.zeros(2), "other": _Evil(f"touch {scene.mark}")}, scene.work / "resnet18.pth")
+    return ["train", "data=digits", "model=torchvision", "model.weights=resnet18.pth"]
+
+
 @_attack("torch file as the weights of a run to sample")
 def _torch_weights(scene: Scene) -> list[str]:
     run = scene.made()
@@ -921,6 +933,7 @@ def warm_up() -> None:
     import matplotlib.backends.backend_agg  # noqa: F401
     import torch._dynamo
     import torch.utils.tensorboard
+    import torchvision  # noqa: F401
 
     import dlcourse.training.sampling
     import dlcourse.training.session  # noqa: F401

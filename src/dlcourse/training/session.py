@@ -125,11 +125,8 @@ class _Session:
         if config.task.name == "auto":
             config = dataclasses.replace(config, task=choose(config.task, data.spec))
             self._console.say("task", config.task.name)
-        if paused is not None and paused.checkpoint is not None:  # which has the weights that came from elsewhere
-            started_from = dataclasses.replace(config, init_from=None, init_skip=())
-        else:
-            started_from = config
-        task = build_task(started_from, data, device, self._console)
+        is_new = paused is None or paused.checkpoint is None
+        task = build_task(config, data, device, self._console, is_new=is_new)
         self._setup = run_report.Setup(config, overrides, data, task, device)
         self._console.say("model", f"{config.model.name}   {self._setup.parameters:,} parameters", *self._setup.layers)
         self._about: dict[str, Any] = {
