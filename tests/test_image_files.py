@@ -365,8 +365,8 @@ def test_cifar_archive_in_the_root_is_unpacked(tmp_path) -> None:
 def test_cifar_archive_is_downloaded_and_verified(tmp_path, served, monkeypatch) -> None:
     folder, address = served
     write_archive(folder / "cifar-10-binary.tar.gz")
-    monkeypatch.setattr(cifar, "_ARCHIVE_URL", f"{address}cifar-10-binary.tar.gz")
-    monkeypatch.setattr(cifar, "_ARCHIVE_CHECKSUM", md5(folder / "cifar-10-binary.tar.gz"))
+    monkeypatch.setattr(cifar, "_URL", address)
+    monkeypatch.setitem(cifar._ARCHIVES, "cifar-10-binary.tar.gz", md5(folder / "cifar-10-binary.tar.gz"))
     assert_written_cifar(CIFAR10(root=str(tmp_path / "root"), verify=False))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "cifar-10-binary.tar.gz").write_text("junk")

@@ -641,6 +641,31 @@ def _cifar_pickle(scene: Scene) -> list[str]:
     return ["train", "data=cifar10", "data.root=data", "data.verify=false", "data.download=false", "model=cnn"]
 
 
+@_attack("data: pickle as a CIFAR-100 batch")
+def _cifar100_pickle(scene: Scene) -> list[str]:
+    for name in ("train", "test"):
+        scene.write(f"data/cifar-100-python/{name}", scene.pickled())
+    return ["train", "data=cifar100", "data.root=data", "data.verify=false", "data.download=false", "model=cnn"]
+
+
+@_attack("data: pickle as a MATLAB file")
+def _svhn_pickle(scene: Scene) -> list[str]:
+    for name in ("train", "test"):
+        scene.write(f"data/{name}_32x32.mat", scene.pickled())
+    return ["train", "data=svhn", "data.root=data", "data.verify=false", "data.download=false", "model=cnn"]
+
+
+@_attack("data: zip with paths outside")
+def _emnist_zip(scene: Scene) -> list[str]:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("../victim/planted.txt", "evil")
+        archive.writestr(f"{scene.victim}/planted.txt", "evil")
+        archive.writestr("gzip/emnist-balanced-train-images-idx3-ubyte.gz", scene.pickled())
+    scene.write("data/gzip.zip", content.getvalue())
+    return ["train", "data=emnist", "data.root=data", "data.verify=false", "data.download=false", "model=cnn"]
+
+
 @_attack("data: pickle of admitted names with a method of their results")
 def _cifar_getattr(scene: Scene) -> list[str]:
     """Names with a dot reach into what is admitted: `_reconstruct.__globals__`."""
@@ -931,6 +956,7 @@ def make_templates(folder: Path) -> None:
 def warm_up() -> None:
     """Import here what children would import each: they are then forked in milliseconds."""
     import matplotlib.backends.backend_agg  # noqa: F401
+    import scipy.io  # noqa: F401
     import torch._dynamo
     import torch.utils.tensorboard
     import torchvision  # noqa: F401

@@ -117,8 +117,10 @@ HINTS: dict[str, dict[str, str]] = {
         "blobs": "make_blobs gaussians clusters",
         "spirals": "two_spirals swiss_roll",
         "line": "linear make_regression",
-        "the nearest are data=mnist, data=kmnist and data=fashion_mnist": "emnist qmnist usps",
-        f"the nearest is data=cifar10; {_PICTURES}": "cifar100 svhn stl10 tinyimagenet cinic10",
+        "svhn": "street_view_house_numbers housenumbers",
+        "emnist": "letters extended_mnist",
+        "the nearest are data=mnist, data=kmnist, data=emnist and data=fashion_mnist": "qmnist usps",
+        f"the nearest are data=cifar10 and data=cifar100; {_PICTURES}": "stl10 tinyimagenet cinic10",
         _PICTURES: (
             "imagenet celeba coco caltech101 flowers102 cats_dogs dogs_vs_cats food101 pets photos pictures"
             " imagefolder folder image png jpg jpeg"
