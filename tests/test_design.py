@@ -131,4 +131,4 @@ def test_nothing_in_the_package_runs_foreign_code() -> None:
         for path in PACKAGE.rglob("*.py")
         for match in banned.finditer(path.read_text(encoding="utf-8"))
     }
-    assert found == set()
+    assert found == {"pretrained.py: torch.load"}  # with weights_only=True: see test_security.py

@@ -29,6 +29,7 @@ from tiny_data import tiny_data
 TINY_MODELS = {
     "cnn": ["model.channels=[4]", "model.head=[8]"],
     "resnet": ["model.width=4"],
+    "torchvision": ["model.arch=shufflenet_v2_x0_5"],
     "mlp": ["model.hidden=[8]"],
     "vae": ["model.hidden=[8]", "model.latent=2", "task.samples=2"],
     "autoencoder": ["model.hidden=[8]", "model.latent=2"],

@@ -3,13 +3,11 @@
 import functools
 import gzip
 import hashlib
-import http.server
 import io
 import os
 import pickle
 import struct
 import tarfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -191,26 +189,6 @@ def test_known_facts_are_torchvisions(source) -> None:
     assert [name.split(" - ")[0] for name in published.classes] == list(source.CLASS_NAMES)
 
 
-@pytest.fixture
-def served(tmp_path, monkeypatch):
-    """A folder and the address at which it is served."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    monkeypatch.setenv("no_proxy", "*")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield folder, f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
 def md5(path: Path) -> str:
     return f"md5:{hashlib.md5(path.read_bytes()).hexdigest()}"
 
@@ -387,8 +365,8 @@ def test_cifar_archive_in_the_root_is_unpacked(tmp_path) -> None:
 def test_cifar_archive_is_downloaded_and_verified(tmp_path, served, monkeypatch) -> None:
     folder, address = served
     write_archive(folder / "cifar-10-binary.tar.gz")
-    monkeypatch.setattr(cifar, "_ARCHIVE_URL", f"{address}cifar-10-binary.tar.gz")
-    monkeypatch.setattr(cifar, "_ARCHIVE_CHECKSUM", md5(folder / "cifar-10-binary.tar.gz"))
+    monkeypatch.setattr(cifar, "_URL", address)
+    monkeypatch.setitem(cifar._ARCHIVES, "cifar-10-binary.tar.gz", md5(folder / "cifar-10-binary.tar.gz"))
     assert_written_cifar(CIFAR10(root=str(tmp_path / "root"), verify=False))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "cifar-10-binary.tar.gz").write_text("junk")

@@ -74,8 +74,10 @@ def _is_dangerous(word: ast.keyword) -> bool:
 def test_no_module_can_run_foreign_code() -> None:
     uses = {str(path.relative_to(PACKAGE.parent)): forbidden(path.read_text()) for path in SOURCES}
     assert len(SOURCES) > 90
-    assert {name: lines for name, lines in uses.items() if lines} == {
-        "dlcourse/data/cifar.py": [next(line for line in uses["dlcourse/data/cifar.py"] if "pickle" in line)]
+    without_lines = {name: [use.partition(": ")[2] for use in found] for name, found in uses.items() if found}
+    assert without_lines == {
+        "dlcourse/data/cifar.py": ["pickle"],
+        "dlcourse/training/pretrained.py": ["torch.load", "weights_only=True"],
     }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.io import savemat
 
 _RANDOM = np.random.default_rng(0)
 _IDX = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
@@ -43,6 +44,34 @@ def _write_cifar(folder: Path) -> list[str]:
     return [f"data.root={folder}", "data.verify=false", "data.download=false"]
 
 
+def _write_cifar100(folder: Path) -> list[str]:
+    place = folder / "cifar-100-python"
+    place.mkdir(parents=True, exist_ok=True)
+    for part, count in (("train", 200), ("test", 100)):
+        labels = [index % 100 for index in range(count)]
+        batch = {"data": _RANDOM.integers(0, 256, (count, 3072), np.uint8), "fine_labels": labels}
+        (place / part).write_bytes(pickle.dumps(batch))
+    return [f"data.root={folder}", "data.verify=false", "data.download=false"]
+
+
+def _write_emnist(folder: Path) -> list[str]:
+    raw = folder / "EMNIST" / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    for part, count in (("train", 141), ("test", 47)):
+        images = _RANDOM.integers(0, 256, (count, 28, 28), np.uint8)
+        (raw / f"emnist-balanced-{part}-images-idx3-ubyte").write_bytes(_idx(images))
+        (raw / f"emnist-balanced-{part}-labels-idx1-ubyte").write_bytes(_idx(np.arange(count, dtype=np.uint8) % 47))
+    return [f"data.root={folder}", "data.download=false"]
+
+
+def _write_svhn(folder: Path) -> list[str]:
+    for part, count in (("train", 60), ("test", 20)):
+        images = _RANDOM.integers(0, 256, (32, 32, 3, count), np.uint8)
+        labels = (np.arange(count, dtype=np.uint8) % 10 + 1)[:, None]
+        savemat(folder / f"{part}_32x32.mat", {"X": images, "y": labels}, do_compression=True)
+    return [f"data.root={folder}", "data.verify=false", "data.download=false"]
+
+
 def _write_text(folder: Path, option: str, name: str) -> list[str]:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,6 +106,9 @@ def _write_images(folder: Path) -> list[str]:
 _OPTIONS = {
     **{name: lambda folder, place=place: _write_idx(folder, place) for name, place in _IDX.items()},
     "cifar10": _write_cifar,
+    "cifar100": _write_cifar100,
+    "emnist": _write_emnist,
+    "svhn": _write_svhn,
     **{name: lambda folder: ["data.train_size=60", "data.test_size=20"] for name in ("glyphs", "shapes")},
     **{
         name: lambda folder: ["data.size=120"]

@@ -340,6 +340,18 @@ def _init_folder(scene: Scene) -> list[str]:
     return ["train", "data=xor", "init_from=other"]
 
 
+@_attack("pickle as the weights of a network of torchvision")
+def _torchvision_pickle(scene: Scene) -> list[str]:
+    scene.write("resnet18.pth", scene.pickled())
+    return ["train", "data=digits", "model=torchvision", "model.weights=resnet18.pth"]
+
+
+@_attack("torch file with more than tensors as the weights of a network of torchvision")
+def _torchvision_torch_file(scene: Scene) -> list[str]:
+    torch.save({"fc.weight": torch.zeros(2), "other": _Evil(f"touch {scene.mark}")}, scene.work / "resnet18.pth")
+    return ["train", "data=digits", "model=torchvision", "model.weights=resnet18.pth"]
+
+
 @_attack("torch file as the weights of a run to sample")
 def _torch_weights(scene: Scene) -> list[str]:
     run = scene.made()
@@ -627,6 +639,31 @@ def _cifar_pickle(scene: Scene) -> list[str]:
     for name in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"):
         scene.write(f"data/cifar-10-batches-py/{name}", scene.pickled())
     return ["train", "data=cifar10", "data.root=data", "data.verify=false", "data.download=false", "model=cnn"]
+
+
+@_attack("data: pickle as a CIFAR-100 batch")
+def _cifar100_pickle(scene: Scene) -> list[str]:
+    for name in ("train", "test"):
+        scene.write(f"data/cifar-100-python/{name}", scene.pickled())
+    return ["train", "data=cifar100", "data.root=data", "data.verify=false", "data.download=false", "model=cnn"]
+
+
+@_attack("data: pickle as a MATLAB file")
+def _svhn_pickle(scene: Scene) -> list[str]:
+    for name in ("train", "test"):
+        scene.write(f"data/{name}_32x32.mat", scene.pickled())
+    return ["train", "data=svhn", "data.root=data", "data.verify=false", "data.download=false", "model=cnn"]
+
+
+@_attack("data: zip with paths outside")
+def _emnist_zip(scene: Scene) -> list[str]:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("../victim/planted.txt", "evil")
+        archive.writestr(f"{scene.victim}/planted.txt", "evil")
+        archive.writestr("gzip/emnist-balanced-train-images-idx3-ubyte.gz", scene.pickled())
+    scene.write("data/gzip.zip", content.getvalue())
+    return ["train", "data=emnist", "data.root=data", "data.verify=false", "data.download=false", "model=cnn"]
 
 
 @_attack("data: pickle of admitted names with a method of their results")
@@ -919,8 +956,10 @@ def make_templates(folder: Path) -> None:
 def warm_up() -> None:
     """Import here what children would import each: they are then forked in milliseconds."""
     import matplotlib.backends.backend_agg  # noqa: F401
+    import scipy.io  # noqa: F401
     import torch._dynamo
     import torch.utils.tensorboard
+    import torchvision  # noqa: F401
 
     import dlcourse.training.sampling
     import dlcourse.training.session  # noqa: F401

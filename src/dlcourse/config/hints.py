@@ -51,13 +51,29 @@ HINTS: dict[str, dict[str, str]] = {
         "write model=logreg, or model=mlp for hidden layers": "perceptron classifier single_layer",
         "write model=linreg optimizer.weight_decay=0.01": "ridge lasso elasticnet",
         "the nearest is model=cnn model.channels=[6,16] model.kernel=5 model.head=[120,84]": "lenet lenet5",
-        "the nearest is model=cnn; model=resnet is deeper": "alexnet vgg vgg11 vgg13 vgg16 vgg19",
-        "the ResNets here are for small images: model=resnet model.depth=20 (up to 110), or model=resnet9": (
-            "resnet18 resnet34 resnet50 resnet101 resnet152"
-        ),
-        "the nearest is model=resnet": (
-            "wideresnet wrn densenet densenet121 resnext efficientnet mobilenet mobilenetv2 inception googlenet convnext"
-        ),
+        "write model=torchvision model.arch=resnet18": "resnet18",
+        "write model=torchvision model.arch=resnet34": "resnet34",
+        "write model=torchvision model.arch=resnet50": "resnet50",
+        "write model=torchvision model.arch=resnet101": "resnet101",
+        "write model=torchvision model.arch=resnet152": "resnet152",
+        "write model=torchvision model.arch=alexnet": "alexnet",
+        "write model=torchvision model.arch=vgg11": "vgg vgg11",
+        "write model=torchvision model.arch=vgg13": "vgg13",
+        "write model=torchvision model.arch=vgg16": "vgg16",
+        "write model=torchvision model.arch=vgg19": "vgg19",
+        "write model=torchvision model.arch=wide_resnet50_2": "wideresnet wrn wide_resnet50_2",
+        "write model=torchvision model.arch=densenet121": "densenet densenet121",
+        "write model=torchvision model.arch=resnext50_32x4d": "resnext resnext50 resnext50_32x4d",
+        "write model=torchvision model.arch=efficientnet_b0": "efficientnet efficientnet_b0",
+        "write model=torchvision model.arch=mobilenet_v2": "mobilenetv2",
+        "write model=torchvision model.arch=mobilenet_v3_small": "mobilenet mobilenetv3 mobilenet_v3_small",
+        "write model=torchvision model.arch=inception_v3": "inception inception_v3",
+        "write model=torchvision model.arch=googlenet": "googlenet",
+        "write model=torchvision model.arch=convnext_tiny": "convnext convnext_tiny",
+        "write model=torchvision model.arch=squeezenet1_1": "squeezenet",
+        "write model=torchvision model.arch=shufflenet_v2_x1_0": "shufflenet",
+        "write model=torchvision model.arch=swin_t": "swin swin_t",
+        "write model=torchvision model.arch=vit_b_16": "vit_b_16",
         "write model=resnet model.depth=20": "resnet20",
         "write model=resnet model.depth=32": "resnet32",
         "write model=resnet model.depth=44": "resnet44",
@@ -69,7 +85,7 @@ HINTS: dict[str, dict[str, str]] = {
         "write experiment=gpt_cpu, or model=transformer with other text": (
             "gpt gpt1 gpt2 gpt3 gpt4 chatgpt nanogpt mingpt llama llm mistral decoder causal language_model"
         ),
-        "the nearest is model=transformer, trained from scratch: there are no pretrained weights": (
+        "the nearest is model=transformer, trained from scratch: there are no pretrained weights for text": (
             "bert roberta distilbert t5 encoder attention self_attention transformers seq2seq"
         ),
         "write model=transformer model.patch=4 for images": "vit vision_transformer deit",
@@ -101,8 +117,10 @@ HINTS: dict[str, dict[str, str]] = {
         "blobs": "make_blobs gaussians clusters",
         "spirals": "two_spirals swiss_roll",
         "line": "linear make_regression",
-        "the nearest are data=mnist, data=kmnist and data=fashion_mnist": "emnist qmnist usps",
-        f"the nearest is data=cifar10; {_PICTURES}": "cifar100 svhn stl10 tinyimagenet cinic10",
+        "svhn": "street_view_house_numbers housenumbers",
+        "emnist": "letters extended_mnist",
+        "the nearest are data=mnist, data=kmnist, data=emnist and data=fashion_mnist": "qmnist usps",
+        f"the nearest are data=cifar10 and data=cifar100; {_PICTURES}": "stl10 tinyimagenet cinic10",
         _PICTURES: (
             "imagenet celeba coco caltech101 flowers102 cats_dogs dogs_vs_cats food101 pets photos pictures"
             " imagefolder folder image png jpg jpeg"
@@ -265,6 +283,8 @@ HINTS: dict[str, dict[str, str]] = {
         "run.root": "output_dir out_dir outdir save_dir savedir log_dir logdir logging_dir default_root_dir output save_path"
         " results_dir workdir out",
         "run.name": "name run_name exp_name experiment_name wandb_name tag",
+        "model.arch": "model_name arch_name architecture_name",
+        "model.weights": "pretrained pretrained_weights imagenet",
         "init_from": "pretrained checkpoint ckpt ckpt_path load_from init init_weights from_pretrained finetune warm_start",
         "freeze": "frozen freeze_layers freeze_backbone",
         "write dlcourse resume RUN": "resume_from resume_from_checkpoint continue_from restore",

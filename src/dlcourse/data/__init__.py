@@ -1,9 +1,10 @@
 """The data sets there are: a table from the names a config may use to the sources behind them."""
 
 from dlcourse.config.registry import Registry
-from dlcourse.data.cifar import CIFAR10
+from dlcourse.data.cifar import CIFAR10, CIFAR100
 from dlcourse.data.csv_file import CsvFile
 from dlcourse.data.dataset import DataSet
+from dlcourse.data.emnist import EMNIST
 from dlcourse.data.gaussian_mixtures import Grid, Ring
 from dlcourse.data.glyphs import Glyphs
 from dlcourse.data.image_folder import ImageFolder
@@ -13,6 +14,7 @@ from dlcourse.data.sequences import Adding, Parity, Sine, WordOrder
 from dlcourse.data.shapes import Shapes
 from dlcourse.data.sklearn_data import BreastCancer, Diabetes, Digits, Iris, Wine
 from dlcourse.data.string_rewriting import Copy, Reverse, Sort
+from dlcourse.data.svhn import SVHN
 from dlcourse.data.synthetic import XOR, Blobs, Circles, Curve, Line, Moons, Spirals
 from dlcourse.data.text import Pydoc, Text, TinyShakespeare
 
@@ -22,7 +24,10 @@ DATASETS: Registry[DataSet] = Registry(
         "mnist": MNIST,
         "fashion_mnist": FashionMNIST,
         "kmnist": KMNIST,
+        "emnist": EMNIST,
         "cifar10": CIFAR10,
+        "cifar100": CIFAR100,
+        "svhn": SVHN,
         "digits": Digits,
         "iris": Iris,
         "wine": Wine,

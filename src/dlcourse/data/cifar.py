@@ -1,6 +1,7 @@
-"""CIFAR-10: 50,000 + 10,000 color pictures of 32 x 32 in ten classes, from its python or its binary version.
+"""CIFAR-10 and CIFAR-100: 50,000 + 10,000 color pictures of 32 x 32 in ten and in a hundred classes.
 
-Both versions, and their checksums, are described at https://www.cs.toronto.edu/~kriz/cifar.html.
+All versions, and their checksums, are described at https://www.cs.toronto.edu/~kriz/cifar.html. The python versions are
+pickles: they are read by an unpickler of our own that can make nothing but arrays of bytes, lists, dicts and text.
 """
 
 import gzip
@@ -8,6 +9,7 @@ import pickle  # only for _BatchReader, which can make nothing but the two stand
 import shutil
 import tarfile
 import zlib
+from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,26 +43,28 @@ _PYTHON_FILES = {
 }
 _BINARY_FOLDER = "cifar-10-batches-bin"
 _BINARY_FILES = tuple(f"{name}.bin" for name in _PYTHON_FILES)
-_ARCHIVE = "cifar-10-binary.tar.gz"
-_ARCHIVE_URL = f"https://www.cs.toronto.edu/~kriz/{_ARCHIVE}"
-_ARCHIVE_CHECKSUM = "md5:c32a1d4ab5d03f1284b67883e8d87530"
+_FOLDER_100 = "cifar-100-python"
+_FILES_100 = {"train": "md5:16019d7e3df5f24257cddd939b257f8d", "test": "md5:f0ef6b0ae62326f3e7ffdfab6717acfc"}
+_ROWS_100 = 5 * _ROWS
+_URL = "https://www.cs.toronto.edu/~kriz/"
+_ARCHIVES = {
+    "cifar-10-binary.tar.gz": "md5:c32a1d4ab5d03f1284b67883e8d87530",
+    "cifar-100-python.tar.gz": "md5:eb9058c3a382ffc7106e4002c42a8d85",
+}
 
 _Batch = tuple[np.ndarray, np.ndarray]  # pixels (N, 3072) and labels (N,)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CIFAR10(ImageFiles):
-    """Small color photographs of animals and vehicles (Krizhevsky 2009, Learning multiple layers of features).
+class _Cifar(ImageFiles):
+    """What both have in common.
 
-    Training pictures are shifted and mirrored, unless `augment` says otherwise, as is usual since He et al. 2016,
-    section 4.2.
+    Training pictures are shifted and mirrored, unless `augment` says otherwise, as is usual since He et al. 2016, section
+    4.2.
     """
 
-    SPECS = (announced.images(3, 32, classes=10),)
-
-    CLASS_NAMES: ClassVar[tuple[str, ...]] = (
-        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-    )  # fmt: skip
+    TITLE: ClassVar[str]
+    CLASS_NAMES: ClassVar[tuple[str, ...]]
 
     augment: Augment = field(default_factory=lambda: Augment(crop=4, flip=True))
 
@@ -68,37 +72,55 @@ class CIFAR10(ImageFiles):
         *train, test = self._batches()
         return Tables(*_joined(train), *_joined([test]), class_names=self.CLASS_NAMES)
 
+    @abstractmethod
     def _batches(self) -> list[_Batch]:
-        """The five training files and the test file, of the version that is complete, or else downloaded."""
+        """The batches of training and, last, the one for testing; raises DataError."""
+
+    def _archive(self, name: str, missing: str) -> Path:
+        """An archive that holds the missing file, downloaded if it is not there. It is kept: its host is slow."""
+        archive = self.root_folder / name
+        if not lies_there(archive):
+            self.require_download(missing, self.root_folder)
+            fetch([f"{_URL}{name}"], archive, _ARCHIVES[name])
+        else:
+            check_file(archive, _ARCHIVES[name] if self.verify else None)
+        return archive
+
+    def _read_python(self, path: Path, checksum: str, key: str = "labels", rows: int = _ROWS) -> _Batch:
+        """A pickled batch of up to so many rows, with the labels of that name."""
+        check_file(path, checksum if self.verify else None)
+        try:
+            pixels, labels = _unpickled(path, key, rows)
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}; type data.root=FOLDER") from None
+        except Exception as error:  # unpickling junk may raise anything, as the documentation of pickle says
+            raise DataError(f"{path} is not a {self.TITLE} batch ({one_line(error)}); {_REMEDY}") from None
+        check_labels(path, labels, len(self.CLASS_NAMES))
+        return pixels, labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class CIFAR10(_Cifar):
+    """Small color photographs of animals and vehicles (Krizhevsky 2009, Learning multiple layers of features).
+
+    Read from the python or the binary version, whichever is complete; the binary one is downloaded.
+    """
+
+    SPECS = (announced.images(3, 32, classes=10),)
+
+    TITLE = "CIFAR-10"
+    CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+    def _batches(self) -> list[_Batch]:
         python, binary = self.root_folder / _PYTHON_FOLDER, self.root_folder / _BINARY_FOLDER
         missing = _missing(python, _PYTHON_FILES)
         if not missing:
             return [self._read_python(python / name, checksum) for name, checksum in _PYTHON_FILES.items()]
         if _missing(binary, _BINARY_FILES):
             folder, missing = (binary, _missing(binary, _BINARY_FILES)) if binary.is_dir() else (python, missing)
-            _unpack(self._archive(f"{folder.name}/{missing[0]}"), binary)
+            archive = self._archive("cifar-10-binary.tar.gz", f"{folder.name}/{missing[0]}")
+            _unpack(archive, binary, _BINARY_FILES, _ROWS * (1 + _PIXELS))
         return [self._read_binary(binary / name) for name in _BINARY_FILES]
-
-    def _archive(self, missing: str) -> Path:
-        """The archive of the binary version, downloaded if it is not there. It is kept: its host is slow."""
-        archive = self.root_folder / _ARCHIVE
-        if not lies_there(archive):
-            self.require_download(missing, self.root_folder)
-            fetch([_ARCHIVE_URL], archive, _ARCHIVE_CHECKSUM)
-        else:
-            check_file(archive, _ARCHIVE_CHECKSUM if self.verify else None)
-        return archive
-
-    def _read_python(self, path: Path, checksum: str) -> _Batch:
-        check_file(path, checksum if self.verify else None)
-        try:
-            pixels, labels = _unpickled(path)
-        except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror}; type data.root=FOLDER") from None
-        except Exception as error:  # unpickling junk may raise anything, as the documentation of pickle says
-            raise DataError(f"{path} is not a CIFAR-10 batch ({one_line(error)}); {_REMEDY}") from None
-        check_labels(path, labels, len(self.CLASS_NAMES))
-        return pixels, labels
 
     def _read_binary(self, path: Path) -> _Batch:
         """Rows of one byte for the label and 3072 for the pixels; fewer than published only if not verified."""
@@ -113,6 +135,84 @@ class CIFAR10(ImageFiles):
             raise DataError(f"cannot read {path}: {error.strerror}; type data.root=FOLDER") from None
         check_labels(path, rows[:, 0], len(self.CLASS_NAMES))
         return rows[:, 1:], rows[:, 0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CIFAR100(_Cifar):
+    """The same kind of photographs in a hundred classes of 500 + 100 each (Krizhevsky 2009); the fine labels."""
+
+    SPECS = (announced.images(3, 32, classes=100),)
+
+    TITLE = "CIFAR-100"
+    CLASS_NAMES = (
+        *(
+            "apple",
+            "aquarium_fish",
+            "baby",
+            "bear",
+            "beaver",
+            "bed",
+            "bee",
+            "beetle",
+            "bicycle",
+            "bottle",
+            "bowl",
+            "boy",
+        ),
+        *(
+            "bridge",
+            "bus",
+            "butterfly",
+            "camel",
+            "can",
+            "castle",
+            "caterpillar",
+            "cattle",
+            "chair",
+            "chimpanzee",
+            "clock",
+        ),
+        *("cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant", "flatfish"),
+        *("forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn_mower", "leopard", "lion"),
+        *(
+            "lizard",
+            "lobster",
+            "man",
+            "maple_tree",
+            "motorcycle",
+            "mountain",
+            "mouse",
+            "mushroom",
+            "oak_tree",
+            "orange",
+        ),
+        *("orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree", "plain", "plate", "poppy", "porcupine"),
+        *("possum", "rabbit", "raccoon", "ray", "road", "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk"),
+        *(
+            "skyscraper",
+            "snail",
+            "snake",
+            "spider",
+            "squirrel",
+            "streetcar",
+            "sunflower",
+            "sweet_pepper",
+            "table",
+            "tank",
+        ),
+        *("telephone", "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale"),
+        *("willow_tree", "wolf", "woman", "worm"),
+    )
+
+    def _batches(self) -> list[_Batch]:
+        folder = self.root_folder / _FOLDER_100
+        if missing := _missing(folder, _FILES_100):
+            archive = self._archive("cifar-100-python.tar.gz", f"{_FOLDER_100}/{missing[0]}")
+            _unpack(archive, folder, missing, _most_bytes(_ROWS_100))
+        return [
+            self._read_python(folder / name, checksum, "fine_labels", _ROWS_100)
+            for name, checksum in _FILES_100.items()
+        ]
 
 
 class _Array:
@@ -149,7 +249,7 @@ def _encode(text: str, _: str) -> bytes:
 
 
 class _BatchReader(pickle.Unpickler):
-    """Reads the pickles of CIFAR-10 and no others: every name but those of an array of bytes is refused."""
+    """Reads the pickles of CIFAR and no others: every name but those of an array of bytes is refused."""
 
     ADMITTED: ClassVar[dict[tuple[str, str], Callable[..., object]]] = {
         ("numpy.core.multiarray", "_reconstruct"): _Array,
@@ -165,26 +265,31 @@ class _BatchReader(pickle.Unpickler):
         return self.ADMITTED[module, name]
 
 
-def _unpickled(path: Path) -> _Batch:
-    size, limit = path.stat().st_size, 2 * _ROWS * (1 + _PIXELS)
-    if size > limit:
-        raise ValueError(f"it has {size} bytes, at most {limit} are expected")
+def _unpickled(path: Path, key: str = "labels", rows: int = _ROWS) -> _Batch:
+    size = path.stat().st_size
+    if size > _most_bytes(rows):
+        raise ValueError(f"it has {size} bytes, at most {_most_bytes(rows)} are expected")
     with path.open("rb") as file:
         batch = _BatchReader(file, encoding="latin1").load()
-    pixels, labels = batch["data"].pixels(), batch["labels"]
+    pixels, labels = batch["data"].pixels(), batch[key]
     if not all(type(label) is int for label in labels) or len(labels) != len(pixels):
         raise ValueError(f"its {len(pixels)} pictures need as many whole numbers as labels, it has {len(labels)}")
     return pixels, np.array(labels)
 
 
-def _unpack(archive: Path, folder: Path) -> None:
-    """Write the six files of the binary version from the archive into the folder, and nothing else."""
-    wanted = {f"{_BINARY_FOLDER}/{name}": folder / name for name in _BINARY_FILES}
+def _most_bytes(rows: int) -> int:
+    """What a pickled batch may have: names of files and the like take less than the pictures."""
+    return 2 * rows * (1 + _PIXELS)
+
+
+def _unpack(archive: Path, folder: Path, names: Iterable[str], most_bytes: int) -> None:
+    """Write these files from the archive's folder of the same name into the folder, and nothing else."""
+    wanted = {f"{folder.name}/{name}": folder / name for name in names}
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
                 content = tar.extractfile(member) if member.isreg() and member.name in wanted else None
-                if content is not None and member.size <= _ROWS * (1 + _PIXELS):
+                if content is not None and member.size <= most_bytes:
                     folder.mkdir(parents=True, exist_ok=True)
                     with whole_file(wanted[member.name]) as unfinished, unfinished.open("wb") as file:
                         shutil.copyfileobj(content, file)
@@ -192,8 +297,8 @@ def _unpack(archive: Path, folder: Path) -> None:
         raise DataError(f"{archive} is damaged ({one_line(error)}); {_REMEDY}") from None
     except OSError as error:
         raise DataError(f"cannot unpack {archive} into {folder}: {error.strerror}; type data.root=FOLDER") from None
-    if missing := _missing(folder, _BINARY_FILES):
-        raise DataError(f"{archive} does not hold {_BINARY_FOLDER}/{missing[0]}; {_REMEDY}")
+    if missing := _missing(folder, names):
+        raise DataError(f"{archive} does not hold {folder.name}/{missing[0]}; {_REMEDY}")
 
 
 def _missing(folder: Path, names: Iterable[str]) -> list[str]:

@@ -35,6 +35,22 @@ class _MirrorError(Exception):
         self.final = final
 
 
+@dataclass(frozen=True)
+class Advice:
+    """What to type if a file cannot be read or written, is not the published one, or cannot be downloaded."""
+
+    elsewhere: str
+    repacked: str
+    offline: str
+
+
+_DATA = Advice(
+    elsewhere="type data.root=FOLDER for another folder",
+    repacked="delete it to download it again, or type data.verify=false for a repacked copy",
+    offline="for files that are already there type data.root=FOLDER, with data.verify=false if they are repacked",
+)
+
+
 def default_root() -> Path:
     """The folder for data files: `$DLCOURSE_DATA`, or else `~/.cache/dlcourse`."""
     return path_to_read(os.environ.get("DLCOURSE_DATA") or "~/.cache/dlcourse", "DLCOURSE_DATA")
@@ -71,29 +87,34 @@ def lies_there(path: Path) -> bool:
     return path.is_symlink() or path.exists()
 
 
-def check_file(path: Path, checksum: str | None = None) -> None:
+def check_file(path: Path, checksum: str | None = None, *, advice: Advice = _DATA) -> None:
     """Raise DataError unless `path` is a regular file, and one with that checksum, such as `md5:0123...`, if given.
 
-    Anything else, such as a pipe, could be read for ever.
+    Anything else, such as a pipe, could be read for ever. Of a checksum, the first digits may be given alone.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise DataError(f"{path} is not a regular file; put the data file there or type data.root=FOLDER")
+            raise DataError(f"{path} is not a regular file; put the file there or {advice.elsewhere}")
         if checksum is None:
             return
         algorithm, expected = checksum.split(":")
         with path.open("rb") as file:
             found = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; type data.root=FOLDER for another folder") from None
-    if found != expected:
-        raise DataError(
-            f"{path}: {algorithm} differs from the published one; delete it to download it again, "
-            "or type data.verify=false for a repacked copy"
-        )
+        raise DataError(f"cannot read {path}: {error.strerror}; {advice.elsewhere}") from None
+    if not found.startswith(expected):
+        raise DataError(f"{path}: {algorithm} differs from the published one; {advice.repacked}")
 
 
-def fetch(urls: Sequence[str], target: Path, checksum: str, *, timeout: float = 30.0, pause: float = 1.0) -> None:
+def fetch(
+    urls: Sequence[str],
+    target: Path,
+    checksum: str,
+    *,
+    timeout: float = 30.0,
+    pause: float = 1.0,
+    advice: Advice = _DATA,
+) -> None:
     """Download the file that lies at each of the `urls` to `target`, which appears only whole and with its checksum.
 
     Mirrors are tried in order and once more after `pause` seconds, less those that refused; `timeout` is that of each
@@ -113,12 +134,9 @@ def fetch(urls: Sequence[str], target: Path, checksum: str, *, timeout: float = 
             else:
                 return
     except OSError as error:
-        raise DataError(f"cannot write {target}: {error.strerror}; type data.root=FOLDER for another folder") from None
+        raise DataError(f"cannot write {target}: {error.strerror}; {advice.elsewhere}") from None
     reasons = ", ".join(f"{urlsplit(url).netloc}: {error}" for url, error in failures.items())
-    raise DataError(
-        f"cannot download {target.name} ({reasons}); for files that are already there type data.root=FOLDER, "
-        "with data.verify=false if they are repacked"
-    )
+    raise DataError(f"cannot download {target.name} ({reasons}); {advice.offline}")
 
 
 def _download(url: str, target: Path, checksum: str, timeout: float) -> None:
@@ -129,7 +147,7 @@ def _download(url: str, target: Path, checksum: str, timeout: float) -> None:
         for chunk in _read(url, timeout):
             digest.update(chunk)
             file.write(chunk)
-        if digest.hexdigest() != expected:
+        if not digest.hexdigest().startswith(expected):
             raise _MirrorError(f"wrong {algorithm}")
 
 

@@ -22,13 +22,16 @@ _MAX_BYTES = 1 << 30  # more than any set of this family holds: a damaged header
 _REMEDY = "delete it to download it again, or type data.root=FOLDER"
 
 
-def read_pictures(images: Path, labels: Path, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Gray images `(N, 1, H, W)` as uint8 and their classes `(N,)` as int64; raises DataError."""
+def read_pictures(images: Path, labels: Path, num_classes: int, *, first: int = 0) -> tuple[Tensor, Tensor]:
+    """Gray images `(N, 1, H, W)` as uint8 and their classes `(N,)` as int64; raises DataError.
+
+    `first` is the label of the first class, which becomes 0.
+    """
     pixels, classes = read_idx(images, 3), read_idx(labels, 1)
     if len(pixels) != len(classes):
         raise DataError(f"{images} has {len(pixels)} pictures but {labels} {len(classes)} labels; {_REMEDY}")
-    check_labels(labels, classes, num_classes)
-    return torch.from_numpy(pixels).unsqueeze(1), torch.from_numpy(classes).long()
+    check_labels(labels, classes, num_classes, first=first)
+    return torch.from_numpy(pixels).unsqueeze(1), torch.from_numpy(classes).long() - first
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
@@ -44,12 +47,13 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         raise DataError(f"cannot read {path}: {error.strerror}; {_REMEDY}") from None
 
 
-def check_labels(path: Path, labels: np.ndarray, num_classes: int) -> None:
-    """Raise DataError if a label of the file is not one of the classes."""
-    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+def check_labels(path: Path, labels: np.ndarray, num_classes: int, *, first: int = 0) -> None:
+    """Raise DataError if a label of the file is not one of the classes, numbered from `first` on."""
+    last = first + num_classes - 1
+    wrong = np.flatnonzero((labels < first) | (labels > last))
     if len(wrong):
         row = int(wrong[0])
-        raise DataError(f"{path}: label {labels[row]} at row {row} is outside 0..{num_classes - 1}; {_REMEDY}")
+        raise DataError(f"{path}: label {labels[row]} at row {row} is outside {first}..{last}; {_REMEDY}")
 
 
 def _read_array(file: BufferedIOBase, path: Path, dimensions: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from dlcourse.models.linear import LinearRegression, LogisticRegression, Softmax
 from dlcourse.models.mlp import MLP
 from dlcourse.models.recurrent import gru, lstm, rnn
 from dlcourse.models.resnet import ResNet, ResNet9
+from dlcourse.models.torchvision_model import Torchvision
 from dlcourse.models.transformer import transformer
 
 MODELS: Registry[nn.Module] = Registry(
@@ -24,6 +25,7 @@ MODELS: Registry[nn.Module] = Registry(
         "cnn": CNN,
         "resnet": ResNet,
         "resnet9": ResNet9,
+        "torchvision": Torchvision,
         "rnn": rnn,
         "gru": gru,
         "lstm": lstm,

@@ -25,6 +25,7 @@ from dlcourse.errors import (
 )
 from dlcourse.models import MODELS
 from dlcourse.models.features import FEATURES
+from dlcourse.models.torchvision_model import FROM_SCRATCH, Torchvision
 from dlcourse.optim.optimizers import OPTIMIZERS
 from dlcourse.optim.schedules import SCHEDULERS, Updates
 from dlcourse.optim.step import ScheduledOptimizer
@@ -33,6 +34,7 @@ from dlcourse.tasks import TASKS
 from dlcourse.tasks.task import PredictionTask, Task
 from dlcourse.training.advice import advised
 from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
+from dlcourse.training.pretrained import start_pretrained
 from dlcourse.training.registries import REGISTRIES
 from dlcourse.training.transfer import freeze, start_from
 
@@ -77,8 +79,11 @@ def _updates(config: TrainerConfig, data: Data, every: int = 1) -> Updates:
     return Updates(config.epochs, steps_per_epoch(config, data), config.accumulate, every)
 
 
-def build_task(config: RunConfig, data: Data, device: Device, console: Console) -> Task:
-    """The task with its model and optimizer, tried on a first batch of validation data."""
+def build_task(config: RunConfig, data: Data, device: Device, console: Console, *, is_new: bool = True) -> Task:
+    """The task with its model and optimizer, tried on a first batch of validation data.
+
+    Unless `is_new`, weights of a checkpoint follow, and those that the run once started from are not needed.
+    """
     make_optimizer = OPTIMIZERS.build(config.optimizer)
     accumulate, batches = config.trainer.accumulate, config.trainer.epochs * steps_per_epoch(config.trainer, data)
     if accumulate > batches:
@@ -94,10 +99,8 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console) 
 
     try:
         model = _build_model(config, data, device)
-        if config.init_skip and config.init_from is None:
-            raise ConfigError(f"init_skip={list(config.init_skip)} needs init_from=RUN")
-        if config.init_from is not None:
-            console.say("start", start_from(model, config.init_from, config.init_skip))
+        if is_new:
+            console.say("start", *_start(model, config))
         if config.freeze:
             console.say("freeze", freeze(model, config.freeze))
         task = TASKS.build(config.task, model=model, spec=data.spec, device=device)
@@ -113,6 +116,16 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console) 
         )
         raise _told(error, misfit, f"model '{config.model.name}'", "a smaller model") from error
     return task
+
+
+def _start(model: nn.Module, config: RunConfig) -> Iterator[str]:
+    """Put weights from elsewhere into the model, if the config asks for some; says what was done."""
+    if isinstance(model, Torchvision) and model.weights != FROM_SCRATCH:
+        yield start_pretrained(model)
+    if config.init_skip and config.init_from is None:
+        raise ConfigError(f"init_skip={list(config.init_skip)} needs init_from=RUN")
+    if config.init_from is not None:
+        yield start_from(model, config.init_from, config.init_skip)
 
 
 def _try_training_mode(model: nn.Module, data: Data, size: int, device: Device) -> None:

@@ -107,7 +107,8 @@ class _Session:
         if config.task.name == "auto":
             config = dataclasses.replace(config, task=choose(config.task, data.spec))
             self._console.say("task", config.task.name)
-        task = build_task(_to_build(config, start), data, device, self._console)
+        is_new = start.checkpoint is None
+        task = build_task(config, data, device, self._console, is_new=is_new)
         self._setup = run_report.Setup(config, overrides, data, task, device)
         self._console.say("model", f"{config.model.name}   {self._setup.parameters:,} parameters", *self._setup.layers)
         self._about: dict[str, Any] = {
@@ -204,11 +205,6 @@ def _with_task(config: RunConfig) -> RunConfig:
     if config.task.name != "auto":
         return config
     return dataclasses.replace(config, task=choose(config.task, build_data(config, cpu()).spec))
-
-
-def _to_build(config: RunConfig, start: Start) -> RunConfig:
-    """The config to build from: a checkpoint has the weights that came from elsewhere."""
-    return config if start.checkpoint is None else dataclasses.replace(config, init_from=None, init_skip=())
 
 
 def _device(config: RunConfig, start: Start) -> Device:
