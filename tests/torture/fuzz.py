@@ -257,7 +257,7 @@ def _stand_in() -> Iterator[None]:
     module.resume = lambda paused, config, overrides: _Result()  # type: ignore[attr-defined]
     before = (
         sys.modules.get("dlcourse.training.session"),
-        getattr(dlcourse, "train", None),
+        getattr(dlcourse.training, "session", None),
         list(sys.argv),
         dict(os.environ),
     )
