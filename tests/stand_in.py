@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import dlcourse
+import dlcourse.training
 from dlcourse.cli.main import main
 from dlcourse.config.run_config import RunConfig
 from dlcourse.errors import ConfigError
@@ -90,7 +90,7 @@ def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     module.run = trained.run  # type: ignore[attr-defined]
     module.check_entries = check_entries  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "dlcourse.training.session", module)
-    monkeypatch.setattr(dlcourse, "train", module, raising=False)
+    monkeypatch.setattr(dlcourse.training, "session", module, raising=False)
     monkeypatch.setattr(sys, "argv", ["dlcourse"])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.setenv("DLCOURSE_TRACEBACK", "0")
