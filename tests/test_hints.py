@@ -75,6 +75,8 @@ def refusal(tmp_path, monkeypatch, capsys):
         ("train model=MobileNetV2", "; write model=torchvision model.arch=mobilenet_v2"),
         ("train model=torchvision pretrained=true", "; did you mean 'model.weights'?"),
         ("train pretrained=true", "; did you mean 'init_from'?"),
+        ("train data=images data.randaugment=true", "; did you mean 'data.augment.policy'?"),
+        ("train randaugment=true", "; write data=images data.augment.policy=randaugment "),
         ("train model=mnist", "; write data=mnist"),
         ("train data=MNIST", "; did you mean 'mnist'?"),
         ("train data=fashion", "; did you mean 'fashion_mnist'?"),

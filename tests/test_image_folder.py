@@ -90,9 +90,9 @@ def test_hidden_and_other_files_are_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_batches_are_those_of_the_same_images_in_memory(tmp_path: Path, workers: int) -> None:
-    from dlcourse.data.transforms import Augment
+    from dlcourse.data.augment_policy import PolicyAugment
 
-    data = build(make(tmp_path), workers=workers, augment=Augment(flip=True, brightness=0.5), seed=3)
+    data = build(make(tmp_path), workers=workers, augment=PolicyAugment(flip=True, brightness=0.5), seed=3)
     split = data.train
     pixels = (split.pictures(torch.arange(len(split))) * 255).round().to(torch.uint8)
     in_memory = TensorSplit(pixels, split.targets, 3, split.transform)

@@ -267,6 +267,10 @@ HINTS: dict[str, dict[str, str]] = {
         "data.subset": "num_samples n_samples max_samples limit limit_train_batches max_train_samples train_size",
         "data.size": "n_samples num_samples",
         "data.augment": "augmentation augmentations aug transforms transform data_augmentation",
+        "data.augment.policy": "auto_augment rand_augment randaugment autoaugment trivialaugment augment_policy",
+        "write data=images data.augment.policy=randaugment (autoaugment, trivial)": (
+            "auto_augment rand_augment randaugment autoaugment trivialaugment augment_policy"
+        ),
         "data.resize": "img_size image_size imgsz input_size size",
         "data.workers": "num_workers n_workers dataloader_num_workers loader_workers",
         "only data=images data.workers=2 reads in other processes": (

@@ -19,10 +19,11 @@ from torch.utils.data import DataLoader, Dataset
 from dlcourse.config.options import Count, NonNegativeInt, suggestion
 from dlcourse.config.paths import path_to_read
 from dlcourse.data import announced
+from dlcourse.data.augment_policy import DrawnPolicy, Policy, PolicyAugment, drawn
 from dlcourse.data.dataset import ClassSource, Tables, TableSource
 from dlcourse.data.image_decoding import Decoder, read_size
 from dlcourse.data.split import checksum, chunks, seeded_generator
-from dlcourse.data.transforms import WHITE, Augment, ImageTransform
+from dlcourse.data.transforms import WHITE, ImageTransform
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.signals import making_processes
 from dlcourse.spec import Batch, DataSpec
@@ -50,7 +51,7 @@ class ImageFolder(TableSource, ClassSource):
     size: Count = 64
     resize: Literal["crop", "squash"] = "crop"
     rgb: bool = True
-    augment: Augment = field(default_factory=Augment)
+    augment: PolicyAugment = field(default_factory=PolicyAugment)
     workers: NonNegativeInt = 0
     unreadable: Literal["stop", "skip"] = "stop"
     odd_sizes: Literal["resize", "skip", "stop"] = "resize"
@@ -95,7 +96,9 @@ class ImageFolder(TableSource, ClassSource):
 
     def _split(self, inputs: Tensor, targets: Tensor, seed: int, transform: ImageTransform | None) -> "FileSplit":
         assert transform is not None
-        return FileSplit(self._paths, inputs, targets, self.decoder, transform, seed, self.workers)
+        return FileSplit(
+            *(self._paths, inputs, targets, self.decoder, transform, seed, self.workers), policy=self.augment.policy
+        )
 
     @cached_property
     def _paths(self) -> tuple[Path, ...]:
@@ -109,7 +112,8 @@ class ImageFolder(TableSource, ClassSource):
 class FileSplit:
     """Files, by their numbers in `paths`, with classes `(N,)`; batches are decoded when they are asked for.
 
-    The order and augmentation of an epoch are those of a TensorSplit: pure functions of `(seed, epoch)`.
+    The order and augmentation of an epoch are those of a TensorSplit: pure functions of `(seed, epoch)`. Before that a
+    `policy`, if any, changes each image on its own where it is decoded.
     """
 
     paths: tuple[Path, ...]
@@ -119,6 +123,7 @@ class FileSplit:
     transform: ImageTransform
     seed: int = 0
     workers: int = 0
+    policy: Policy | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def __len__(self) -> int:
@@ -134,7 +139,8 @@ class FileSplit:
         wanted = pieces[start:]
         if not wanted:
             return
-        decoded = _DecodedBatches(self.paths, [self.files[piece] for piece in wanted], self.decoder)
+        policy = drawn(self.policy, self.seed, epoch) if self.policy and epoch is not None else None
+        decoded = _DecodedBatches(self.paths, [self.files[piece] for piece in wanted], self.decoder, policy)
         for step, (piece, images) in enumerate(zip(wanted, _loader(decoded, self.workers), strict=True), start):
             augments = epoch is not None and self.transform.augments
             generator = seeded_generator("augment", self.seed, epoch or 0, step) if augments else None
@@ -159,7 +165,7 @@ class FileSplit:
 
 @dataclass(frozen=True)
 class _DecodedBatches(Dataset[Tensor | str]):
-    """Item i is batch i, uint8 `(B, C, size, size)`, or what was wrong with a file.
+    """Item i is batch i, uint8 `(B, C, size, size)`, changed by the policy if there is one, or what was wrong with a file.
 
     Errors are values: an exception from a worker process would arrive with its traceback in the message.
     """
@@ -167,15 +173,20 @@ class _DecodedBatches(Dataset[Tensor | str]):
     paths: tuple[Path, ...]
     batches: list[Tensor]
     decoder: Decoder
+    policy: DrawnPolicy | None = None
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __getitem__(self, index: int) -> Tensor | str:
         try:
-            return torch.stack([self.decoder(self.paths[number]) for number in self.batches[index].tolist()])
+            return torch.stack([self._image(number) for number in self.batches[index].tolist()])
         except DataError as error:
             return str(error)
+
+    def _image(self, number: int) -> Tensor:
+        image = self.decoder(self.paths[number])
+        return image if self.policy is None else self.policy(image, number)
 
 
 def _loader(batches: _DecodedBatches, workers: int) -> Iterator[Tensor | str]:

@@ -97,7 +97,7 @@ class ImageTransform:
     @property
     def augments(self) -> bool:
         """Whether a generator makes any difference."""
-        return self.augment != Augment()
+        return any(getattr(self.augment, option.name) for option in dataclasses.fields(Augment))
 
     @property
     def moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
