@@ -14,6 +14,6 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("goal", HARNESSES)
 def test_a_goal_at_full_length(goal: str) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "torture", goal], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+        [sys.executable, str(Path(__file__).parent / "torture"), goal], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

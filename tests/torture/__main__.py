@@ -5,9 +5,12 @@ import multiprocessing
 import secrets
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
-from torture.outcome import Outcome
-from torture.table import HARNESSES, run
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # where Python has put this folder when it was told to run it
+
+from torture.outcome import Outcome  # noqa: E402
+from torture.table import HARNESSES, run  # noqa: E402
 
 _SHOWN = 5
 

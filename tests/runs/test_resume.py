@@ -37,7 +37,7 @@ from torture.families import family
 from torture.same import differences
 from torture.warm import TINY, TINY_CNN, compose, last_of_each
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 MLP = (*TINY, "data=digits", "data.subset=160", "model=mlp", "model.hidden=[24]", "model.dropout=0.3")
 BY_HAND = ("trainer.checkpoint.steps=null",)
 """Saved at the start, at the end and where it is told to stop."""
