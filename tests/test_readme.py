@@ -72,9 +72,8 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_pieces(source: str, block: str) -> str:
-    """The source with imports, a function, a line of a table, a line of the help: a block's pieces in their places."""
+    """The source with imports, a function, a line of a table: a block's pieces in their places."""
     pieces = re.split(r"\n\n(?! )", block.rstrip("\n"))
-    pieces = [line for piece in pieces for line in re.split(r"\n\n(?=  dlcourse)", piece)]
     table = re.search(r"^[A-Z]+: (?:Registry|dict)\b", source, re.MULTILINE)
     for piece in pieces:
         before, rest = source[: table.start()], source[table.start() :]
@@ -85,9 +84,6 @@ def with_pieces(source: str, block: str) -> str:
             source = before.replace(together, "".join(sorted([*imports, f"{piece}\n"]))) + rest
         elif piece.startswith("def "):
             source = f"{before}{piece}\n\n\n{rest}"
-        elif piece.startswith("  dlcourse"):
-            after = re.findall(r"^  dlcourse list .*\n", before, re.MULTILINE)[0]
-            source = before.replace(after, f"{after}{piece}\n", 1) + rest
         else:
             end = re.search(r"^( *)\}", rest, re.MULTILINE)
             source = f"{before}{rest[: end.start()]}{end[1]}    {piece}\n{rest[end.start() :]}"

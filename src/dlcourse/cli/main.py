@@ -28,7 +28,7 @@ class Verb:
     does: tuple[str, ...]
 
 
-VERBS = {
+VERBS: dict[str, Verb] = {
     "train": Verb(
         module="train",
         takes=("[GROUP=NAME ...]", "[OPTION=VALUE ...]"),
