@@ -22,7 +22,7 @@ from unittest import mock
 import yaml
 from omegaconf import open_dict
 
-import dlcourse
+import dlcourse.training
 from dlcourse.cli import hydra_guard, train
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.main import main
