@@ -10,9 +10,10 @@ from torch import nn
 from torchvision import models
 from torchvision.transforms.v2 import functional
 
-from dlcourse.errors import ConfigError
+from dlcourse.errors import ConfigError, MisfitError
 from dlcourse.models.torchvision_model import Torchvision, published
 from dlcourse.spec import DataSpec
+from dlcourse.training.advice import advised
 
 CLASSES = tuple("0123456789")
 COLORED = DataSpec("cifar10", (3, 32, 32), 10, class_names=CLASSES, pixel_mean=(0.5,) * 3, pixel_std=(0.25,) * 3)
@@ -120,13 +121,13 @@ def test_an_architecture_that_is_unknown(arch: str, message: str) -> None:
     ("arch", "side"), [("alexnet", 63), ("densenet121", 29), ("vit_b_32", 224), ("maxvit_t", 224), ("inception_v3", 75)]
 )
 def test_images_that_are_too_small_are_refused_with_a_size_that_is_not(arch: str, side: int) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(MisfitError) as caught:
         Torchvision(GREY, arch)
-    message = str(caught.value)
+    message = str(advised(caught.value, GREY))
     assert message.startswith(
         f"model 'torchvision' with model.arch={arch} cannot take the 28x28 images of data 'mnist' ("
     )
-    assert message.endswith(f"; use data.resize={side} or another model.arch") and "\n" not in message
+    assert message.endswith(f"; use another model.arch, or data.resize={side}") and "\n" not in message
     if arch != "alexnet":  # large
         Torchvision(replace(GREY, input_shape=(1, side, side)), arch)
 
