@@ -107,6 +107,12 @@ def making_processes() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def forget_children() -> None:
+    """Let nobody in this process, such as a DataLoader, raise because a process that it started has ended."""
+    if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
 def end_quietly() -> None:
     """Make the process just end if a signal other than Ctrl-C comes while no run is there that could be saved."""
     for number in _numbers():

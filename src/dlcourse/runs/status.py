@@ -20,7 +20,7 @@ from dlcourse.errors import (
 )
 from dlcourse.runs.checkpoints import Checkpoints
 from dlcourse.runs.folder import ERROR, RunFolder, output_errors
-from dlcourse.signals import StoppedError
+from dlcourse.signals import StoppedError, forget_children
 
 
 @contextlib.contextmanager
@@ -39,6 +39,7 @@ def explained(folder: RunFolder, checkpoints: Checkpoints, size: int) -> Iterato
         if is_out_of_memory(error):
             reason = f"out of memory with {size} examples in a batch; try a smaller trainer.batch_size in a new run"
         elif is_worker_lost(error):
+            forget_children()  # torch raises once more for each further process that ends
             reason = WORKER_LOST
         else:
             raise
