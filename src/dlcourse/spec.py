@@ -1,4 +1,4 @@
-"""The words everyone shares: what a data set announces, a batch, a split, and the report of an evaluation.
+"""The words everyone shares: what a data set announces, a batch and a split.
 
 N is a number of examples, B a batch size, K a number of classes, T a number of steps in a sequence.
 """

@@ -1,9 +1,4 @@
-"""Optimizers and learning-rate schedules: tables of builders that return makers.
-
-A builder takes options and returns a maker; the maker takes what is known only at run time: an optimizer's the model, a
-schedule's how its updates fall on the epochs. A schedule is a pure function from the number of updates done to a factor
-of the learning rate, so nothing about it needs saving.
-"""
+"""Optimizers: a table of builders that take options and return makers, which take what is known only later: the model."""
 
 from collections.abc import Callable
 from typing import Any

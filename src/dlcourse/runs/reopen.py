@@ -1,4 +1,4 @@
-"""A run that is there already: found, and read back far enough to build its model and task again."""
+"""What of a run is read back to build its model again: spec.json, and files checked against run.json."""
 
 import dataclasses
 import hashlib

@@ -72,13 +72,13 @@ class Trainer:
             for epoch in self._epochs():
                 for batch in self._batches(epoch):
                     with self._divergence_at("step", history.steps + 1):
-                        scalars = task.train_step(batch)
-                    self._record(scalars, len(batch.targets))
+                        scalars = task.train_step(batch)  # zero_grad, backward, clip, step: optim/step.py
+                    self._after_step(scalars, len(batch.targets))
                     if self._saver.is_due(history.steps) or self._stop.received:
                         self.save()
                         self._stop.check()
                 report = self._evaluate() if self._is_evaluated(epoch) else None
-                self._log_epoch(report)
+                self._finish_epoch(report)
             self.save()
             self._stop.check()
         self._logger.scalars(SELECTED, history.steps, history.kept_epoch, history.kept)
@@ -113,7 +113,7 @@ class Trainer:
         with self._stopwatch.running():
             yield from self._data.train.batches(size, epoch=epoch, start=self._batches_done)
 
-    def _record(self, scalars: Mapping[str, Tensor], size: int) -> None:
+    def _after_step(self, scalars: Mapping[str, Tensor], size: int) -> None:
         """Count a step on `size` examples, show it, and log the latest steps' numbers if it is time."""
         self.history.steps += 1
         self._batches_done += 1
@@ -147,7 +147,7 @@ class Trainer:
             self.save()
             raise
 
-    def _log_epoch(self, report: Report | None) -> None:
+    def _finish_epoch(self, report: Report | None) -> None:
         """Log what the epoch brought, and if it was evaluated, whether it is the best so far."""
         history, seconds = self.history, self._stopwatch.seconds
         if self._pending:
@@ -157,9 +157,10 @@ class Trainer:
         speed = {"epoch_seconds": seconds, "samples_per_second": history.samples_per_second}
         self._logger.scalars("time", history.steps, self._epoch, speed)
         if report is not None:
-            self._log_report(report, seconds)
+            self._keep_if_best(report, seconds)
 
-    def _log_report(self, report: Report, seconds: float) -> None:
+    def _keep_if_best(self, report: Report, seconds: float) -> None:
+        """Log the validation of an epoch, and keep its weights if they are the best so far, or the last are asked for."""
         history, task, epoch = self.history, self._task, self._epoch
         try:
             with self._divergence_at("validation after step", history.steps):
