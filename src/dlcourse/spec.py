@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from dlcourse.text_table import counted
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -23,18 +25,14 @@ class TargetKind(NamedTuple):
     described: "Callable[[DataSpec], str]"
 
 
-TARGETS: "dict[Target, TargetKind]" = {
+TARGETS: dict[Target, TargetKind] = {
     "class": TargetKind("classes for targets", "classification", lambda spec: f"{spec.num_outputs} classes"),
-    "value": TargetKind("numbers for targets", "regression", lambda spec: _plural(spec.num_outputs, "target value")),
+    "value": TargetKind("numbers for targets", "regression", lambda spec: counted(spec.num_outputs, "target value")),
     "next": TargetKind("text to continue", "language", lambda spec: "the next token"),
     "sequence": TargetKind(
-        "sequences for targets", "seq2seq", lambda spec: f"sequences of up to {_plural(spec.output_length, 'token')}"
+        "sequences for targets", "seq2seq", lambda spec: f"sequences of up to {counted(spec.output_length, 'token')}"
     ),
 }
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Tables of text, their columns as wide as their widest cells."""
+"""Numbers and tables as text."""
 
 from collections.abc import Container, Sequence
 
@@ -14,3 +14,8 @@ def _padded(row: Sequence[str], widths: Sequence[int], left: Container[int]) -> 
         cell.ljust(width) if column in left else cell.rjust(width)
         for column, (cell, width) in enumerate(zip(row, widths, strict=True))
     ]
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 epoch`, `1,000 epochs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dlcourse.config.registry import Choice
-from dlcourse.data import DATASETS, text
+from dlcourse.data import DATASETS, download
 from dlcourse.data.text import TextSplit, TinyShakespeare
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.spec import Data
@@ -187,7 +187,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Of a server that stands in for GitHub, with the checksum of what it has."""
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(text, "fetch", functools.partial(text.fetch, pause=0))
+    monkeypatch.setattr(download, "fetch", functools.partial(download.fetch, pause=0))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -20,16 +20,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dlcourse.cli import resume
 from dlcourse.config.run_config import RunConfig
 from dlcourse.errors import ConfigError
 from dlcourse.optim.ema import MovingAverage
 from dlcourse.optim.step import ScheduledOptimizer
 from dlcourse.runs.find import find_started
-from dlcourse.runs.saver import Saver
 from dlcourse.tasks.variational import Variational
 from dlcourse.training import session, trainer
 from dlcourse.training.trainer import Trainer
+from hooks import after_step
 from torture.families import NAMES, family
 from torture.outcome import Outcome
 from torture.same import differences
@@ -223,16 +225,10 @@ def kill_often(reference: Reference, place: Path, chance: random.Random, times: 
 def kill_at(step: int, reference: Reference, place: Path) -> None:
     """Train until that step is done, and be killed there."""
 
-    def is_due(self: Saver, done: int) -> bool:
-        if done == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return asks(self, done)
-
     def train_until() -> None:
-        Saver.is_due = is_due  # type: ignore[method-assign]
+        after_step(pytest.MonkeyPatch(), step, lambda: os.kill(os.getpid(), signal.SIGKILL))
         start(reference.config, place)
 
-    asks = Saver.is_due
     place.parent.mkdir(exist_ok=True)
     log = place.with_suffix(".log")
     assert wait(in_child(train_until, log)) == -signal.SIGKILL, log.read_text()[-1500:]

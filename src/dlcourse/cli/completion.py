@@ -32,9 +32,7 @@ def main(words: list[str], verbs: list[str]) -> int:
         return 0
     line = os.environ.get("COMP_LINE", "")
     *before, word = line.split()[1:] + [""] * line.endswith(" ") or [""]
-    with contextlib.suppress(
-        Exception
-    ):  # a half-typed line that cannot be read is no error: there is nothing to propose
+    with contextlib.suppress(Exception):  # there is nothing to propose for a half-typed line that cannot be read
         for proposal in dict.fromkeys(_proposals(before, word, verbs)):
             if proposal.startswith(word) and _PLAIN.fullmatch(proposal):
                 print(proposal)

@@ -44,7 +44,7 @@ VERBS: dict[str, Verb] = {
 
 def _listed(name: str, verb: Verb) -> str:
     left = [f"dlcourse {name} {verb.takes[0]}", *(" " * len(f"dlcourse {name} ") + more for more in verb.takes[1:])]
-    return "".join(f"  {taken:<32}  {does}\n" for taken, does in zip_longest(left, verb.does, fillvalue=""))
+    return "".join(f"  {taken:<33} {does}\n" for taken, does in zip_longest(left, verb.does, fillvalue=""))
 
 
 HELP = f"""\

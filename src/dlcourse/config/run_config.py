@@ -13,8 +13,8 @@ from dlcourse.errors import ConfigError
 class CheckpointConfig:
     """When the whole state of a training is saved, besides at its start, its end and when it is told to stop.
 
-    After so many `steps`, and after so many `seconds`, which are stretched if saving would take more than 3 % of the
-    time. The newest `keep` are kept.
+    Every `steps` steps and every `seconds` seconds, less often if saving would take more than 3 % of the time. The newest
+    `keep` checkpoints are kept.
     """
 
     steps: Count | None = None

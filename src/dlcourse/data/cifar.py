@@ -21,7 +21,7 @@ from torch import Tensor
 
 from dlcourse.data import announced
 from dlcourse.data.dataset import Tables
-from dlcourse.data.download import ImageFiles, check_file, fetch, lies_there, one_line
+from dlcourse.data.download import ImageFiles, check_file, lies_there, one_line
 from dlcourse.data.idx import check_labels
 from dlcourse.data.transforms import Augment
 from dlcourse.errors import DataError
@@ -78,16 +78,10 @@ class _Cifar(ImageFiles):
 
     def _archive(self, name: str, missing: str) -> Path:
         """An archive that holds the missing file, downloaded if it is not there. It is kept: its host is slow."""
-        archive = self.root_folder / name
-        if not lies_there(archive):
-            self.require_download(missing, self.root_folder)
-            fetch([f"{_URL}{name}"], archive, _ARCHIVES[name])
-        else:
-            check_file(archive, _ARCHIVES[name] if self.verify else None)
-        return archive
+        return self.ready(self.root_folder / name, [f"{_URL}{name}"], _ARCHIVES[name], missing)
 
     def _read_python(self, path: Path, checksum: str, key: str = "labels", rows: int = _ROWS) -> _Batch:
-        """A pickled batch of up to so many rows, with the labels of that name."""
+        """A pickled batch of at most `rows` pictures, with the labels that it holds under `key`."""
         check_file(path, checksum if self.verify else None)
         try:
             pixels, labels = _unpickled(path, key, rows)
@@ -145,64 +139,17 @@ class CIFAR100(_Cifar):
 
     TITLE = "CIFAR-100"
     CLASS_NAMES = (
-        *(
-            "apple",
-            "aquarium_fish",
-            "baby",
-            "bear",
-            "beaver",
-            "bed",
-            "bee",
-            "beetle",
-            "bicycle",
-            "bottle",
-            "bowl",
-            "boy",
-        ),
-        *(
-            "bridge",
-            "bus",
-            "butterfly",
-            "camel",
-            "can",
-            "castle",
-            "caterpillar",
-            "cattle",
-            "chair",
-            "chimpanzee",
-            "clock",
-        ),
-        *("cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant", "flatfish"),
-        *("forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn_mower", "leopard", "lion"),
-        *(
-            "lizard",
-            "lobster",
-            "man",
-            "maple_tree",
-            "motorcycle",
-            "mountain",
-            "mouse",
-            "mushroom",
-            "oak_tree",
-            "orange",
-        ),
-        *("orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree", "plain", "plate", "poppy", "porcupine"),
-        *("possum", "rabbit", "raccoon", "ray", "road", "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk"),
-        *(
-            "skyscraper",
-            "snail",
-            "snake",
-            "spider",
-            "squirrel",
-            "streetcar",
-            "sunflower",
-            "sweet_pepper",
-            "table",
-            "tank",
-        ),
-        *("telephone", "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale"),
-        *("willow_tree", "wolf", "woman", "worm"),
-    )
+        "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl",
+        "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair", "chimpanzee",
+        "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant",
+        "flatfish", "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn_mower",
+        "leopard", "lion", "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain", "mouse", "mushroom",
+        "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree", "plain", "plate",
+        "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray", "road", "rocket", "rose", "sea", "seal", "shark",
+        "shrew", "skunk", "skyscraper", "snail", "snake", "spider", "squirrel", "streetcar", "sunflower",
+        "sweet_pepper", "table", "tank", "telephone", "television", "tiger", "tractor", "train", "trout", "tulip",
+        "turtle", "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm",
+    )  # fmt: skip
 
     def _batches(self) -> list[_Batch]:
         folder = self.root_folder / _FOLDER_100

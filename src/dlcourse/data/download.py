@@ -81,6 +81,18 @@ class DataFiles:
                 "or data.download=true"
             )
 
+    def ready(self, path: Path, urls: Sequence[str], checksum: str, missing: str = "") -> Path:
+        """The file at this path, downloaded unless it is there, else checked; raises DataError.
+
+        `missing` is what the user is told to be missing, if it is another file, inside this one.
+        """
+        if lies_there(path):
+            check_file(path, checksum if self.verify else None)
+        else:
+            self.require_download(missing or path.name, path.parent)
+            fetch(urls, path, checksum)
+        return path
+
 
 def lies_there(path: Path) -> bool:
     """Whether the folder has an entry of that name, a broken link included: it is to be reported, not written over."""

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dlcourse.data import announced
 from dlcourse.data.dataset import Tables
-from dlcourse.data.download import ImageFiles, check_file, fetch, lies_there, one_line
+from dlcourse.data.download import ImageFiles, lies_there, one_line
 from dlcourse.data.idx import read_pictures
 from dlcourse.errors import DataError
 from dlcourse.files import whole_file
@@ -75,14 +75,9 @@ class EMNIST(ImageFiles):
 
     def _archive(self, missing: str) -> Path:
         """The archive of all files, downloaded if it is not there. It is kept for the other splits."""
-        raw = self.root_folder / "EMNIST" / "raw"
-        for archive in (raw / ARCHIVE, self.root_folder / ARCHIVE):
-            if lies_there(archive):
-                check_file(archive, self.CHECKSUM if self.verify else None)
-                return archive
-        self.require_download(missing, raw)
-        fetch([self.URL], raw / ARCHIVE, self.CHECKSUM)
-        return raw / ARCHIVE
+        ours, beside = self.root_folder / "EMNIST" / "raw" / ARCHIVE, self.root_folder / ARCHIVE
+        found = beside if lies_there(beside) and not lies_there(ours) else ours
+        return self.ready(found, [self.URL], self.CHECKSUM, missing)
 
 
 def _unpack(archive: Path, target: Path) -> None:

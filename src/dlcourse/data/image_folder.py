@@ -96,9 +96,8 @@ class ImageFolder(TableSource, ClassSource):
 
     def _split(self, inputs: Tensor, targets: Tensor, seed: int, transform: ImageTransform | None) -> "FileSplit":
         assert transform is not None
-        return FileSplit(
-            *(self._paths, inputs, targets, self.decoder, transform, seed, self.workers), policy=self.augment.policy
-        )
+        parts = (self._paths, inputs, targets, self.decoder, transform, seed, self.workers)
+        return FileSplit(*parts, policy=self.augment.policy)
 
     @cached_property
     def _paths(self) -> tuple[Path, ...]:

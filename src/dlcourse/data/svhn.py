@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dlcourse.data import announced
 from dlcourse.data.dataset import Tables
-from dlcourse.data.download import ImageFiles, check_file, fetch, lies_there, one_line
+from dlcourse.data.download import ImageFiles, one_line
 from dlcourse.data.idx import check_labels
 from dlcourse.errors import DataError
 
@@ -43,18 +43,11 @@ class SVHN(ImageFiles):
     CLASS_NAMES: ClassVar[tuple[str, ...]] = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
     def load(self) -> Tables:
-        train, test = (self._read(self._file(name)) for name in self.CHECKSUMS)
+        train, test = (
+            self._read(self.ready(self.root_folder / name, [self.URL + name], checksum))
+            for name, checksum in self.CHECKSUMS.items()
+        )
         return Tables(*train, *test, class_names=self.CLASS_NAMES)
-
-    def _file(self, name: str) -> Path:
-        """The file, downloaded if it is missing, and verified."""
-        path = self.root_folder / name
-        if not lies_there(path):
-            self.require_download(name, self.root_folder)
-            fetch([self.URL + name], path, self.CHECKSUMS[name])
-        else:
-            check_file(path, self.CHECKSUMS[name] if self.verify else None)
-        return path
 
     def _read(self, path: Path) -> tuple[Tensor, Tensor]:
         """Images `(N, 3, 32, 32)` uint8 and classes `(N,)` int64."""

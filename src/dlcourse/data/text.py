@@ -17,7 +17,7 @@ from dlcourse.config.options import Count, ProperFraction, Range
 from dlcourse.config.paths import user_path
 from dlcourse.data import announced
 from dlcourse.data.dataset import DataSet
-from dlcourse.data.download import DataFiles, check_file, fetch, lies_there
+from dlcourse.data.download import DataFiles
 from dlcourse.data.split import checksum, chunks, seeded_generator
 from dlcourse.data.text_file import decode
 from dlcourse.errors import ConfigError, DataError
@@ -204,12 +204,7 @@ class TinyShakespeare(DataFiles, TextSource):
     CHECKSUM = "sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
     def read(self) -> str:
-        folder = self.root_folder / "text"
-        path = folder / self.FILE
-        if not lies_there(path):
-            self.require_download(self.FILE, folder)
-            fetch(self.URLS, path, self.CHECKSUM)
-        check_file(path, self.CHECKSUM if self.verify else None)
+        path = self.ready(self.root_folder / "text" / self.FILE, self.URLS, self.CHECKSUM)
         try:
             return _decode(path.read_bytes(), str(path))
         except OSError as error:

@@ -1,10 +1,10 @@
-"""What several models share: activation functions by name, and the refusal of tokens."""
+"""What several models share: activation functions by name, and the refusal of other data than a model takes."""
 
 from typing import Literal
 
 from torch import nn
 
-from dlcourse.errors import ConfigError
+from dlcourse.errors import ConfigError, MisfitError
 from dlcourse.spec import DataSpec
 
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "identity"]
@@ -31,4 +31,15 @@ def require_numbers(spec: DataSpec, model: str) -> None:
     if spec.is_tokens or spec.target in ("next", "sequence"):
         raise ConfigError(
             f"model '{model}' reads numbers, and data '{spec.name}' has tokens; use model=lstm or model=transformer"
+        )
+
+
+def require_images(spec: DataSpec, model: str) -> None:
+    """Raise MisfitError unless inputs are images and targets are classes or numbers."""
+    if not spec.is_image or spec.target not in ("class", "value"):
+        raise MisfitError(
+            f"model '{model}' needs images with classes or numbers, and data '{spec.name}' has examples of shape "
+            f"{spec.input_shape}",
+            needs="images",
+            otherwise="model=mlp",
         )

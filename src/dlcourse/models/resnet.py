@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from dlcourse.config.options import Count
 from dlcourse.errors import MisfitError
+from dlcourse.models.layers import require_images
 from dlcourse.spec import DataSpec
 
 Depth = Literal[20, 32, 44, 56, 110]
@@ -29,7 +30,7 @@ class ResNet(nn.Module):
 
     def __init__(self, spec: DataSpec, depth: Depth = 20, skip: bool = True, width: Count = 16) -> None:
         super().__init__()
-        _require_images(spec, "resnet")
+        require_images(spec, "resnet")
         self.stem = nn.Sequential(_conv(spec.input_shape[0], width), nn.BatchNorm2d(width), nn.ReLU())
         blocks: list[nn.Module] = []
         before = width
@@ -89,7 +90,7 @@ class ResNet9(nn.Module):
 
     def __init__(self, spec: DataSpec) -> None:
         super().__init__()
-        _require_images(spec, "resnet9")
+        require_images(spec, "resnet9")
         if min(spec.input_shape[1:]) < _FAST_SMALLEST:
             raise MisfitError(
                 f"model 'resnet9' needs images of {_FAST_SMALLEST}x{_FAST_SMALLEST} pixels or more, and data '{spec.name}' "
@@ -138,13 +139,3 @@ def _start_normal(model: nn.Module) -> None:
             if module.bias is not None:
                 with torch.no_grad():
                     module.bias.zero_()
-
-
-def _require_images(spec: DataSpec, name: str) -> None:
-    if not spec.is_image or spec.target not in ("class", "value"):
-        raise MisfitError(
-            f"model '{name}' needs images with classes or numbers, and data '{spec.name}' has examples of shape "
-            f"{spec.input_shape}",
-            needs="images",
-            otherwise="model=mlp",
-        )

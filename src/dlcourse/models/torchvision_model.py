@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from dlcourse.config.options import hint
 from dlcourse.errors import ConfigError, MisfitError, is_out_of_memory
+from dlcourse.models.layers import require_images
 from dlcourse.spec import DataSpec
 
 FROM_SCRATCH = "none"
@@ -36,7 +37,7 @@ class Torchvision(nn.Module):
 
     def __init__(self, spec: DataSpec, arch: str = "resnet18", weights: str = FROM_SCRATCH) -> None:
         super().__init__()
-        _require_images(spec)
+        require_images(spec, "torchvision")
         _require_arch(arch)
         self.arch, self.weights = arch, weights
         if weights == FROM_SCRATCH:
@@ -98,16 +99,6 @@ def published(arch: str, weights: str) -> Any:
     entries: Any = get_model_weights(arch)
     named = (entry for entry in entries if Path(weights).name == entry.url.rpartition("/")[2])
     return next(named, entries.DEFAULT)
-
-
-def _require_images(spec: DataSpec) -> None:
-    if not spec.is_image or spec.target not in ("class", "value"):
-        raise MisfitError(
-            f"model 'torchvision' needs images with classes or numbers, and data '{spec.name}' has examples of shape "
-            f"{spec.input_shape}",
-            needs="images",
-            otherwise="model=mlp",
-        )
 
 
 def _require_arch(arch: str) -> None:

@@ -17,7 +17,7 @@ Schedule = Callable[[int], float]
 
 @dataclass(frozen=True)
 class Updates:
-    """How an optimizer's updates fall on `epochs` of so many `batches`: one comes after every `accumulate` losses.
+    """When an optimizer updates in `epochs` epochs of `batches` batches each: after every `accumulate` losses.
 
     There is a loss from the first batch and from every `every`-th after it. Updates are numbered from 0.
     """
@@ -51,7 +51,7 @@ def constant() -> ScheduleMaker:
 
 
 def step(every: Count = 2, gamma: Annotated[float, Range(gt=0, le=1)] = 0.1) -> ScheduleMaker:
-    """The learning rate times `gamma` from the first update after every so many epochs on."""
+    """The learning rate multiplied by `gamma` after every `every` epochs (StepLR)."""
     return lambda updates: lambda update: gamma ** (updates.epochs_before(update) // every)
 
 

@@ -35,7 +35,6 @@ class Board:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._records: RecordWriter | None = None
-        self._has_given_up = False
         name = f"events.out.tfevents.{int(time.time())}.{platform.node()}.{os.getpid()}"
         with self._giving_up():
             self._records = RecordWriter((folder / name).open("wb", buffering=0))  # readers see each record at once
@@ -122,9 +121,7 @@ class Board:
         try:
             yield
         except OSError as error:
-            if not self._has_given_up:
-                print(f"dlcourse: warning: TensorBoard's file cannot be written: {error.strerror}", file=sys.stderr)
-            self._has_given_up = True
+            print(f"dlcourse: warning: TensorBoard's file cannot be written: {error.strerror}", file=sys.stderr)
             if self._records is not None:
                 with contextlib.suppress(OSError):
                     self._records.close()

@@ -52,6 +52,7 @@ class Adversarial(GenerativeTask):
     with `wasserstein`.
     """
 
+    model: GAN
     _optimizer: ScheduledOptimizer
     _critic_optimizer: ScheduledOptimizer
     words: ClassVar[dict[str, str]] = GenerativeTask.words | {
@@ -80,7 +81,6 @@ class Adversarial(GenerativeTask):
             if not any(parameter.requires_grad for parameter in network.parameters()):
                 raise ConfigError(f"freeze leaves nothing of the {name} to train, and task 'adversarial' trains both")
         super().__init__(model, spec, device)
-        self.model: GAN = model
         self.monitor = SampleScores.monitor_for(spec)
         self.main_metric = self.monitor
         self._loss = loss

@@ -25,8 +25,7 @@ def _images_or_points(misfit: MisfitError, spec: DataSpec) -> str:
 
 
 def _pixels(misfit: MisfitError, spec: DataSpec) -> str:
-    option = "resize" if "resize" in _options(spec) and "size" not in _options(spec) else "size"
-    return f"data.{option}={misfit.side}"
+    return f"data.{'size' if 'size' in _options(spec) else 'resize'}={misfit.side}"
 
 
 def _classes(misfit: MisfitError, spec: DataSpec) -> str:

@@ -19,6 +19,7 @@ from dlcourse.runs.tensorboard import Board
 from dlcourse.spec import Data
 from dlcourse.tasks.task import Task
 from dlcourse.terminal import escaped
+from dlcourse.text_table import counted
 from dlcourse.training.evaluate import batch_size
 from dlcourse.training.history import History
 from dlcourse.training.trainer import SELECTED
@@ -74,11 +75,11 @@ def describe_data(data: Data) -> str:
     spec = data.spec
     sizes = f"{len(data.train):,} train / {len(data.val):,} val / {len(data.test):,} test"
     if spec.is_tokens:
-        shape = f"{_plural(spec.input_shape[0], 'token')} of {len(spec.vocabulary):,}"
+        shape = f"{counted(spec.input_shape[0], 'token')} of {len(spec.vocabulary):,}"
     elif len(spec.input_shape) > 1:
         shape = "x".join(map(str, spec.input_shape))
     else:
-        shape = _plural(spec.num_features, "feature")
+        shape = counted(spec.num_features, "feature")
     return f"{sizes}   {shape}   {spec.target_kind.described(spec)}"
 
 
@@ -177,7 +178,7 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
         f"data   {data.spec.name}   {describe_data(data)}",
         *(f"note   {note}" for note in data.notes),
         f"model  {setup.config.model.name}   {setup.parameters:,} parameters",
-        f"ran    {_plural(history.epochs[-1], 'epoch')}, {history.steps:,} steps, {format_seconds(history.train_seconds)}",
+        f"ran    {counted(history.epochs[-1], 'epoch')}, {history.steps:,} steps, {format_seconds(history.train_seconds)}",
         f"train  {_listed(history.numbers('train', history.kept_epoch))}   (while training in epoch {history.kept_epoch})",
         f"val    {_listed(history.kept)}   ({_kept(setup, history)})",
         f"test   {test.headline}",
@@ -192,7 +193,7 @@ def already_complete(folder: RunFolder, epochs_done: int, epochs_asked: int) -> 
     """That a run has nothing left to do, and the command that trains it for longer."""
     option = f"trainer.epochs={2 * epochs_done}" if epochs_done == epochs_asked else "trainer.patience=N"
     command = f"dlcourse resume {shlex.quote(str(folder.path))} {option}"
-    return f"{folder.path} is already complete ({_plural(epochs_done, 'epoch')}); to train longer: {command}"
+    return f"{folder.path} is already complete ({counted(epochs_done, 'epoch')}); to train longer: {command}"
 
 
 def other_schedule(config: RunConfig, epochs_before: int, lr_before: float, lr: float) -> str:
@@ -224,7 +225,3 @@ def _kept(setup: Setup, history: History) -> str:
 
 def _listed(numbers: Mapping[str, float]) -> str:
     return "   ".join(f"{name} {format_metric(name, value)}" for name, value in numbers.items())
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -118,7 +118,7 @@ class _Session:
             "data": fingerprint(data),
         }
         if start.about:
-            self._console.say("note", *self._changes(start.about))
+            self._console.say("note", *self._changes())
             self._about["environment"] = start.about["environment"]
 
     def train(self, folder: RunFolder) -> RunResult:
@@ -183,9 +183,9 @@ class _Session:
             self._console.say("note", run_report.lost_log(logger.lost, trainer.history.steps))
             trainer.save()  # with the log that there is from now on
 
-    def _changes(self, before: Mapping[str, Any]) -> Iterator[str]:
+    def _changes(self) -> Iterator[str]:
         """A line for each thing that is different now; raises ConfigError if the data are."""
-        config = self._setup.config
+        config, before = self._setup.config, self._start.about
         if before["data"] != self._about["data"]:
             raise ConfigError(
                 f"data '{config.data.name}' differs from the data the run was trained on; restore it, or start a new run"
