@@ -1,10 +1,10 @@
-import hashlib
 import os
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from dlcourse.errors import DataError
@@ -106,9 +106,14 @@ def test_weights_of_another_architecture_are_refused_in_one_line(tmp_path: Path,
     assert_refused(tmp_path / "weights.safetensors", other, reason)
 
 
-def test_saving_gives_the_sha256_of_the_file(tmp_path: Path) -> None:
+def test_weights_with_another_checksum_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
-    assert save_weights(network(), path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    save_weights(network(), path)
+    with safe_open(path, "numpy") as file:
+        stated = file.metadata()["sha256"]
+    assert read_tensors(path, stated).keys() == network().state_dict().keys()
+    with pytest.raises(DataError, match="of another run: its checksum is not that in run"):
+        read_tensors(path, stated[::-1])
 
 
 def test_every_bit_counts() -> None:

@@ -426,10 +426,10 @@ CASES = [
     Case(59, _damage(slice(1, None), "resume RUN"), "is damaged: sha256 mismatch: model.safetensors", 0, begins=True),
     Case(60, _damage(slice(None), "resume RUN"), "no usable checkpoint in RUN/checkpoints: 2 are damaged"),
     Case(61, _with_run("done", "train data=iris model.hidden=[9] init_from=RUN"), "tensors do not fit"),
-    Case(61, _weights_of_another, "RUN/weights.safetensors is damaged or was changed"),
+    Case(61, _weights_of_another, "cannot read weights from RUN/weights.safetensors: of another run"),
     Case(61, _checkpoint_of_another, "is of another run, its 'model' differs from that in config.yaml"),
     Case(62, _pickle, "RUN=model.pt is not a folder"),
-    Case(62, _pickle_in_run, "RUN/weights.safetensors is damaged or was changed"),
+    Case(62, _pickle_in_run, "cannot read weights from RUN/weights.safetensors: damaged"),
     Case(62, _pickle_for_weights, "cannot read weights from RUN/weights.safetensors: damaged"),
     Case(62, _file("x.ckpt", b"\x80\x04", "train init_from=x.ckpt"), "init_from=x.ckpt is not a folder"),
     Case(63, _in_use, f"RUN is in use by process {os.getpid()} on "),
@@ -523,7 +523,7 @@ def make_runs(folder: Path) -> Path:
             assert code == 0, err
     shutil.copytree(folder / "done", folder / "killed")
     killed = json.loads((folder / "killed" / "run.json").read_text()) | {"status": "running"}
-    del killed["files"]["weights.safetensors"]  # they may change until the run is done
+    del killed["weights"]  # they may change until the run is done
     (folder / "killed" / "run.json").write_text(json.dumps(killed))
     return folder
 

@@ -18,6 +18,8 @@ try:
 except ImportError:  # Windows has no such locks
     fcntl = None  # type: ignore[assignment]
 
+from safetensors import SafetensorError, safe_open
+
 from dlcourse.config.paths import path_to_read, user_path
 from dlcourse.config.run_config import FolderConfig
 from dlcourse.errors import ConfigError, OutputError
@@ -124,11 +126,11 @@ class RunFolder:
     def write_status(self, status: str, **facts: str) -> None:
         """Write run.json: how it goes, and what the files from which it is opened again must be.
 
-        The weights are among them once they do not change any more.
+        The weights are among them, by the checksum in them, once they do not change any more.
         """
         sums = {name: self._sums[name] for name in _VOUCHED_FOR if name in self._sums}
         if status != "running" and (self / WEIGHTS).is_file():
-            sums[WEIGHTS] = hashlib.sha256((self / WEIGHTS).read_bytes()).hexdigest()
+            facts["weights"] = _checksum_in(self / WEIGHTS)
         self.write_json(STATUS, {"status": status, **facts, "files": sums})
 
     def write_json(self, name: str, content: object) -> None:
@@ -151,6 +153,15 @@ class RunFolder:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
         self.write_text(name, text.getvalue())
+
+
+def _checksum_in(weights: Path) -> str:
+    """The checksum that the file states of itself; empty if it was damaged meanwhile."""
+    try:
+        with safe_open(weights, "numpy") as file:
+            return str((file.metadata() or {}).get("sha256", ""))
+    except (OSError, SafetensorError):
+        return ""
 
 
 def folder_of_runs(text: str, option: str) -> Path:

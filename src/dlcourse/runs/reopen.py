@@ -3,14 +3,13 @@
 import dataclasses
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from dlcourse.config.options import check_options
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import read_regular
-from dlcourse.runs.folder import SPEC, STATUS, WEIGHTS, RunFolder
+from dlcourse.runs.folder import SPEC, STATUS, RunFolder
 from dlcourse.spec import DataSpec
 
 _MAX_BYTES = 64 * 2**20  # the byte-pair encodings of a spec take a few MiB
@@ -46,18 +45,24 @@ def read_checked(folder: Path, name: str) -> bytes:
     return content
 
 
-def check_weights(folder: Path) -> None:
-    """Raise DataError if the kept weights are not those with which the run ended."""
-    if not (folder / STATUS).exists():  # the weights alone, as they were copied somewhere: they carry a checksum too
-        return
-    stated = stated_sums(folder).get(WEIGHTS)
-    if stated is not None and stated != hashlib.sha256(read_regular(folder / WEIGHTS, sys.maxsize)).hexdigest():
-        raise DataError(f"{folder / WEIGHTS} is damaged or was changed: its sha256 is not that in {STATUS}")
+def stated_checksum(folder: Path) -> str | None:
+    """The checksum of the weights with which a run ended, as run.json says; raises DataError.
+
+    None before its end, and in a folder without run.json: the weights alone, as they were copied somewhere.
+    """
+    return _read_status(folder).get("weights") if (folder / STATUS).exists() else None
 
 
 def stated_sums(folder: Path) -> dict[str, Any]:
     """The sha256 of files by name, as run.json says; raises DataError."""
+    files = _read_status(folder).get("files")
+    if not isinstance(files, dict):
+        raise DataError(f"{folder / STATUS} is damaged, it cannot be read")
+    return files
+
+
+def _read_status(folder: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(read_regular(folder / STATUS, _MAX_BYTES))["files"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+        return dict(json.loads(read_regular(folder / STATUS, _MAX_BYTES)))
+    except (ValueError, TypeError, RecursionError):
         raise DataError(f"{folder / STATUS} is damaged, it cannot be read") from None

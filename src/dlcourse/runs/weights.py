@@ -17,16 +17,14 @@ from dlcourse.files import write_durably
 _CHECKSUM = "sha256"
 
 
-def save_weights(model: nn.Module, path: Path) -> str:
-    """Write all parameters and buffers, whole or not at all; returns the sha256 of the file."""
-    content = to_bytes(model.state_dict())
-    write_durably(path, content)
-    return hashlib.sha256(content).hexdigest()
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write all parameters and buffers, whole or not at all."""
+    write_durably(path, to_bytes(model.state_dict()))
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
+def load_weights(model: nn.Module, path: Path, checksum: str | None = None) -> None:
     """Read parameters and buffers back into a model of the same architecture; raises DataError."""
-    tensors = read_tensors(path)
+    tensors = read_tensors(path, checksum)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
@@ -34,12 +32,12 @@ def load_weights(model: nn.Module, path: Path) -> None:
         raise DataError(f"cannot read weights from {path}: {reason}") from error
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by name; raises DataError for one that is missing, damaged or not ours."""
+def read_tensors(path: Path, checksum: str | None = None) -> dict[str, Tensor]:
+    """The tensors of a file by name; raises DataError for one that is missing, damaged, not ours or has another checksum."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise DataError(f"cannot read weights from {path}: not a regular file")
-        return from_bytes(path.read_bytes())
+        return from_bytes(path.read_bytes(), checksum)
     except (OSError, ValueError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         raise DataError(f"cannot read weights from {path}: {reason}") from error
@@ -51,8 +49,8 @@ def to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
     return safetensors.torch.save(flat, {_CHECKSUM: _checksum(flat)})
 
 
-def from_bytes(content: bytes) -> dict[str, Tensor]:
-    """The tensors that `to_bytes` put there; raises ValueError if anything is damaged."""
+def from_bytes(content: bytes, checksum: str | None = None) -> dict[str, Tensor]:
+    """The tensors that `to_bytes` put there; raises ValueError if anything is damaged, or the checksum is not this one."""
     try:
         tensors = safetensors.torch.load(content)
         stated = _stated_checksum(content)
@@ -62,6 +60,8 @@ def from_bytes(content: bytes) -> dict[str, Tensor]:
         raise ValueError("no checksum in it, so dlcourse has not written it or it is damaged")
     if stated != _checksum(tensors):
         raise ValueError("damaged: checksum mismatch")
+    if checksum not in (None, stated):
+        raise ValueError("of another run: its checksum is not that in run.json")
     return tensors
 
 

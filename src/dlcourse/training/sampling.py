@@ -16,7 +16,7 @@ from dlcourse.models import MODELS
 from dlcourse.plots import Captioned, to_image, to_png
 from dlcourse.rng import seed_everything
 from dlcourse.runs.folder import WEIGHTS, RunFolder, output_errors
-from dlcourse.runs.reopen import check_weights, read_spec
+from dlcourse.runs.reopen import read_spec, stated_checksum
 from dlcourse.runs.weights import load_weights
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.generative_task import Generative, SampleRequest
@@ -119,6 +119,5 @@ def _open_task(folder: Path, config: RunConfig) -> Task:
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"cannot build the model of {folder} as its config and spec.json say: {reason}") from error
-    check_weights(folder)
-    load_weights(task.model, folder / WEIGHTS)
+    load_weights(task.model, folder / WEIGHTS, stated_checksum(folder))
     return task

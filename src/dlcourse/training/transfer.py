@@ -9,7 +9,7 @@ from dlcourse.errors import ConfigError, DataError
 from dlcourse.models.target_scale import NAMES as TARGET_SCALE
 from dlcourse.runs.find import find_run
 from dlcourse.runs.folder import WEIGHTS
-from dlcourse.runs.reopen import check_weights
+from dlcourse.runs.reopen import stated_checksum
 from dlcourse.runs.weights import read_tensors
 
 _MOST_NAMED = 4
@@ -23,8 +23,7 @@ def start_from(model: nn.Module, folder: str, skip: Iterable[str]) -> str:
     """
     run = find_run(folder, "init_from")
     try:
-        check_weights(run)
-        theirs = read_tensors(run / WEIGHTS)
+        theirs = read_tensors(run / WEIGHTS, stated_checksum(run))
     except DataError as error:
         raise DataError(f"init_from={folder}: {error}") from None
     patterns = tuple(skip)
