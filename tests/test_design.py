@@ -122,6 +122,34 @@ def test_what_runs_before_training_imports_nothing_heavy(module: str) -> None:
     assert found.stdout.strip() == "[]"
 
 
+_AT_THE_FIRST_STEP = """
+import sys
+heavy = sys.argv.pop().split(",")
+import dlcourse.optim.step
+from dlcourse.cli.main import command
+
+step = dlcourse.optim.step.ScheduledOptimizer.step
+
+def first_step(self, loss):
+    step(self, loss)
+    print("found", [name for name in heavy if name in sys.modules])
+    sys.exit()
+
+dlcourse.optim.step.ScheduledOptimizer.step = first_step
+sys.exit(command())
+"""
+
+
+@pytest.mark.parametrize("choice", ["data=digits", "data=shapes model=cnn", "data=text data.file=words.txt model=gru"])
+def test_what_runs_before_the_first_step_imports_nothing_that_it_does_not_need(choice: str, tmp_path: Path) -> None:
+    """torch's compiler takes a second to import, scikit-learn with SciPy two, Matplotlib half a second."""
+    (tmp_path / "words.txt").write_text("to be or not to be, that is the question " * 40)
+    heavy = "torch._dynamo,torch._inductor,sympy,sklearn,scipy,matplotlib,torchvision"
+    command = [sys.executable, "-c", _AT_THE_FIRST_STEP, "train", *choice.split()]
+    found = subprocess.run([*command, heavy], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert "found []" in found.stdout, found.stdout + found.stderr
+
+
 def test_nothing_in_the_package_runs_foreign_code() -> None:
     banned = re.compile(
         r"(?<!safetensors\.)torch\.load|allow_pickle=True|hydra\.utils\.instantiate|(?<![.\w])eval\(|(?<![.\w])exec\(|shell=True|extractall"

@@ -122,7 +122,8 @@ def _set_deterministic(deterministic: bool) -> None:
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS when CUDA starts
         torch.backends.cudnn.benchmark = False
-    torch.use_deterministic_algorithms(deterministic)
+    if torch.are_deterministic_algorithms_enabled() != deterministic:  # to say so imports torch's compiler
+        torch.use_deterministic_algorithms(deterministic)
 
 
 def use_threads(count: int) -> None:

@@ -1,9 +1,13 @@
 """The real data sets that scikit-learn carries, so that they need no network: one image set and four tables."""
 
+import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dlcourse.data import announced
 from dlcourse.data.dataset import ClassSource, ImageSource, Source, Tables, TableSource
@@ -16,12 +20,9 @@ class Digits(TableSource, ImageSource):
     SPECS = (announced.images(1, 8, classes=10),)
 
     def load(self) -> Tables:
-        from sklearn.datasets import load_digits
-
-        bunch = load_digits()
-        pixels = torch.from_numpy(bunch.images) * (255 / 16)  # ink counts 0 to 16 -> gray levels 0 to 255
-        images = pixels.round().to(torch.uint8).unsqueeze(1)  # (N, 8, 8) -> (N, 1, 8, 8)
-        return self.divide(images, torch.from_numpy(bunch.target).long(), _names(bunch.target_names))
+        rows = torch.from_numpy(_digits())
+        pixels = rows[:, :-1].reshape(-1, 1, 8, 8) * (255 / 16)  # ink counts 0 to 16 -> gray levels 0 to 255
+        return self.divide(pixels.round().to(torch.uint8), rows[:, -1].long(), tuple("0123456789"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,18 @@ class Diabetes(TableSource, Source):
         bunch = load_diabetes(scaled=False)
         targets = torch.from_numpy(bunch.target).float().unsqueeze(1)  # (N,) -> (N, 1)
         return self.divide(torch.from_numpy(bunch.data).float(), targets, feature_names=_names(bunch.feature_names))
+
+
+def _digits() -> NDArray[np.float64]:
+    """The `(1797, 65)` ink counts and digits, read without importing scikit-learn and SciPy, which takes two seconds."""
+    (folder,) = importlib.util.find_spec("sklearn").submodule_search_locations  # type: ignore[union-attr,misc]
+    file = Path(folder, "datasets", "data", "digits.csv.gz")
+    if file.is_file():
+        return np.loadtxt(file, delimiter=",")
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return np.column_stack([bunch.data, bunch.target])
 
 
 def _divide_classes(source: TableSource, bunch: Any) -> Tables:

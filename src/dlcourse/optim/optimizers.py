@@ -9,8 +9,9 @@ from torch import nn
 from dlcourse.config.options import Fraction, NonNegative, Positive
 from dlcourse.config.registry import Registry
 from dlcourse.errors import ConfigError
+from dlcourse.optim.fused import KERNELS, Group, Optimizer, fused
 
-OptimizerMaker = Callable[[nn.Module], torch.optim.Optimizer]
+OptimizerMaker = Callable[[nn.Module], Optimizer]
 
 
 Beta = Fraction
@@ -26,7 +27,7 @@ def sgd(
     """Stochastic gradient descent, with momentum (Polyak or Nesterov) if it is not zero."""
     if nesterov and momentum == 0:
         raise ConfigError("optimizer.nesterov=true needs momentum; add optimizer.momentum=0.9")
-    return _maker(torch.optim.SGD, weight_decay, decay_bias, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
+    return _maker(torch.optim.SGD, weight_decay, decay_bias, lr=lr, momentum=momentum, nesterov=nesterov)
 
 
 def momentum(
@@ -44,7 +45,7 @@ def adagrad(
     lr: Positive = 0.01, eps: Positive = 1e-10, weight_decay: NonNegative = 0.0, decay_bias: bool = True
 ) -> OptimizerMaker:
     """Adagrad: steps divided by the root of the sum of squared gradients (Duchi 2011)."""
-    return _maker(torch.optim.Adagrad, weight_decay, decay_bias, lr=lr, eps=eps, fused=True)
+    return _maker(torch.optim.Adagrad, weight_decay, decay_bias, lr=lr, eps=eps)
 
 
 def adadelta(
@@ -79,7 +80,7 @@ def adam(
     decay_bias: bool = True,
 ) -> OptimizerMaker:
     """Adam: running averages of gradient and squared gradient; weight decay joins the gradient (Kingma 2015)."""
-    return _maker(torch.optim.Adam, weight_decay, decay_bias, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
+    return _maker(torch.optim.Adam, weight_decay, decay_bias, lr=lr, betas=(beta1, beta2), eps=eps)
 
 
 def adamw(
@@ -91,7 +92,7 @@ def adamw(
     decay_bias: bool = False,
 ) -> OptimizerMaker:
     """AdamW: Adam with weight decay apart from the gradient (Loshchilov 2019)."""
-    return _maker(torch.optim.AdamW, weight_decay, decay_bias, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
+    return _maker(torch.optim.AdamW, weight_decay, decay_bias, lr=lr, betas=(beta1, beta2), eps=eps)
 
 
 OPTIMIZERS: Registry[OptimizerMaker] = Registry(
@@ -113,13 +114,13 @@ def _maker(
 ) -> OptimizerMaker:
     """A maker that decays weights (matrices and kernels), and biases and norms (vectors) only if asked to."""
 
-    def make(model: nn.Module) -> torch.optim.Optimizer:
+    def make(model: nn.Module) -> Optimizer:
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        if decay_bias or weight_decay == 0:
-            return optimizer([{"params": parameters, "weight_decay": weight_decay}], **options)
-        weights = [parameter for parameter in parameters if parameter.ndim >= 2]
-        others = [parameter for parameter in parameters if parameter.ndim < 2]
-        groups = [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-        return optimizer(groups, **options)
+        groups: list[Group] = [{"params": parameters, "weight_decay": weight_decay}]
+        if weight_decay and not decay_bias:
+            weights = [parameter for parameter in parameters if parameter.ndim >= 2]
+            others = [parameter for parameter in parameters if parameter.ndim < 2]
+            groups = [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+        return fused(optimizer, groups, options) if optimizer in KERNELS else optimizer(groups, **options)
 
     return make

@@ -1,13 +1,14 @@
 """One gradient step, written once: zero_grad, backward, clip, set the learning rate, step."""
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from dlcourse.device import Device
 from dlcourse.errors import DataError, DivergedError
+from dlcourse.optim.fused import Optimizer
 from dlcourse.optim.schedules import Schedule
 from dlcourse.state_dict import State, load_tensors
 
@@ -22,14 +23,14 @@ class ScheduledOptimizer:
 
     def __init__(
         self,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Optimizer,
         schedule: Schedule,
         device: Device,
         *,
         accumulate: int = 1,
         clip_norm: float | None = None,
     ) -> None:
-        self._optimizer = optimizer
+        self._optimizer: Any = optimizer  # torch's scaler takes any optimizer, but says torch.optim.Optimizer
         self._schedule = schedule
         self._device = device
         self._scaler = device.scaler()
@@ -77,11 +78,10 @@ class ScheduledOptimizer:
     def state_dict(self) -> State:
         """What the next steps depend on besides the weights: the optimizer, the count, gradients on the way, the scaler."""
         is_between = self._backwards % self._accumulate == 0
-        moments = self._optimizer.state_dict()["state"]
         return {
             "backwards": self._backwards,
             "rates": [group["lr"] for group in self._optimizer.param_groups],
-            "optimizer": [moments.get(index, {}) for index in range(len(self._parameters))],
+            "optimizer": [self._optimizer.state.get(parameter, {}) for parameter in self._parameters],
             "gradients": [] if is_between else [parameter.grad for parameter in self._parameters],
             "scaler": self._scaler.state_dict() if self._scaler.is_enabled() else None,
         }
@@ -94,13 +94,8 @@ class ScheduledOptimizer:
         for parameter, entries in zip(parameters, moments, strict=True):
             shaped = {name: entry for name, entry in entries.items() if isinstance(entry, Tensor) and entry.ndim}
             load_tensors(dict.fromkeys(shaped, parameter), shaped, "the optimizer's state")
-        current = self._optimizer.state_dict()
-        filled = {
-            index: {name: entry.clone() if isinstance(entry, Tensor) else entry for name, entry in entries.items()}
-            for index, entries in enumerate(moments)
-            if entries
-        }
-        self._optimizer.load_state_dict({"state": filled, "param_groups": current["param_groups"]})
+            if entries:
+                self._optimizer.state[parameter] = {name: _beside(parameter, entry) for name, entry in entries.items()}
         for group, lr in zip(self._optimizer.param_groups, state["rates"], strict=True):
             group["lr"] = lr
         for parameter, gradient in zip(parameters, gradients, strict=False):
@@ -108,6 +103,13 @@ class ScheduledOptimizer:
         if self._scaler.is_enabled() and state["scaler"] is not None:
             self._scaler.load_state_dict(state["scaler"])
         self._backwards = int(state["backwards"])
+
+
+def _beside(parameter: nn.Parameter, entry: Any) -> Any:
+    """A copy of an entry of the optimizer's state where the parameter is, and as it lies in memory."""
+    if isinstance(entry, Tensor) and entry.shape == parameter.shape:
+        return torch.empty_like(parameter).copy_(entry)
+    return entry.to(parameter.device, copy=True) if isinstance(entry, Tensor) else entry
 
 
 class MakeOptimizer(Protocol):
