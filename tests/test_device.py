@@ -1,3 +1,4 @@
+import copy
 import types
 
 import pytest
@@ -89,3 +90,21 @@ def test_only_glibc_is_told_to_keep_freed_memory(libc: str, calls: int, monkeypa
     monkeypatch.setattr("dlcourse.device.ctypes.CDLL", lambda name: library)
     keep_freed_memory()
     assert len(told) == calls
+
+
+def test_numbers_too_small_for_full_precision_are_zero_on_the_processor() -> None:
+    """In every thread: those that compute a sum of a million numbers, too."""
+    cpu()
+    tiny = torch.full((1_000_000,), 1.2e-38)
+    assert not (tiny * 0.5).any()
+    assert environment()["denormal numbers"] == "zero"
+
+
+def test_convolutions_have_their_channels_last_and_the_same_results() -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(32, 2))
+    placed = cpu().place(copy.deepcopy(plain))
+    images = torch.randn(5, 3, 4, 4)
+    assert placed[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert placed[0](images).is_contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(placed(images), plain(images), atol=1e-6)

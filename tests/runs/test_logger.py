@@ -16,6 +16,7 @@ from torch import nn
 
 from dlcourse.metrics.report import Report
 from dlcourse.plots import Captioned, ConfusionMatrix, to_image
+from dlcourse.runs import logger as logger_module
 from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.logger import Logger
 
@@ -58,7 +59,8 @@ def test_scalars_reach_metrics_jsonl_and_tensorboard_with_split_and_step(folder:
         logger.scalars("train", 10, 1, {"loss": 0.5, "accuracy": 0.75})
         logger.scalars("train", 20, 2, {"loss": 0.25})
         logger.scalars("val", 20, 2, {"loss": 0.375})
-        first, *others = records(folder)  # each record can be read at once
+        logger.flush()
+        first, *others = records(folder)  # by others, while the run goes on
     assert first.pop("time") > 1e9
     assert first == {"step": 10, "epoch": 1, "train/loss": 0.5, "train/accuracy": 0.75}
     assert [{*record} - {"time"} for record in others] == [
@@ -69,6 +71,19 @@ def test_scalars_reach_metrics_jsonl_and_tensorboard_with_split_and_step(folder:
     assert sorted(events.Tags()["scalars"]) == ["train/accuracy", "train/loss", "val/loss"]
     assert [(event.step, event.value) for event in events.Scalars("train/loss")] == [(10, 0.5), (20, 0.25)]
     assert [(event.step, event.value) for event in events.Scalars("val/loss")] == [(20, 0.375)]
+
+
+@pytest.mark.parametrize(("seconds", "readable"), [(0.0, 3), (float("inf"), 0)])
+def test_numbers_wait_no_longer_than_a_second(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, seconds: float, readable: int
+) -> None:
+    monkeypatch.setattr(logger_module, "_MOST_SECONDS", seconds)
+    with Logger(folder) as logger:
+        for step in (1, 2, 3):
+            logger.scalars("train", step, 1, {"loss": 1 / step})
+        assert len(records(folder)) == readable
+        assert ("train/loss" in board(folder).Tags()["scalars"]) is bool(readable)
+    assert len(records(folder)) == len(board(folder).Scalars("train/loss")) == 3
 
 
 def test_going_on_shows_each_number_once_and_leaves_no_gap(folder: RunFolder) -> None:

@@ -36,7 +36,7 @@ class ReferenceClassifier:
         """A classifier of images with classes: one pass over the training set, or several if that is small."""
         with device.forked_random_state(), torch.enable_grad():
             body, head = _layers(data.spec)
-            network = nn.Sequential(body, head).to(device.torch_device)
+            network = device.place(nn.Sequential(body, head))
             _fit(network, data.train)
         classifier = cls(body.eval(), head.eval(), accuracy=0.0)
         hits = sum(

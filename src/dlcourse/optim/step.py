@@ -99,7 +99,7 @@ class ScheduledOptimizer:
         for group, lr in zip(self._optimizer.param_groups, state["rates"], strict=True):
             group["lr"] = lr
         for parameter, gradient in zip(parameters, gradients, strict=False):
-            parameter.grad = None if gradient is None else gradient.to(parameter.device, copy=True)
+            parameter.grad = None if gradient is None else _beside(parameter, gradient)
         if self._scaler.is_enabled() and state["scaler"] is not None:
             self._scaler.load_state_dict(state["scaler"])
         self._backwards = int(state["backwards"])

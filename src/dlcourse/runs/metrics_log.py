@@ -28,16 +28,23 @@ class MetricsLog:
         os.ftruncate(self._descriptor, len(content))
         self._size = len(content)
         self._digest = hashlib.sha256(content)
+        self._waiting: list[str] = []
 
     def append(self, record: Mapping[str, object]) -> None:
-        """Write one line; raises OSError, after which part of a line may stand at the end."""
-        line = (json.dumps(record, ensure_ascii=False) + "\n").encode()
-        write_all(self._descriptor, line)
-        self._size += len(line)
-        self._digest.update(line)
+        """Add one line, which is written with the next `flush`."""
+        self._waiting.append(json.dumps(record, ensure_ascii=False) + "\n")
+
+    def flush(self) -> None:
+        """Write what was added; raises OSError, after which part of a line may stand at the end."""
+        lines = "".join(self._waiting).encode()
+        self._waiting = []
+        write_all(self._descriptor, lines)
+        self._size += len(lines)
+        self._digest.update(lines)
 
     def sync(self) -> FilePrefix:
         """Make all lines durable; returns how far that is."""
+        self.flush()
         os.fsync(self._descriptor)
         return FilePrefix(self._size, self._digest.hexdigest())
 
@@ -47,10 +54,13 @@ class MetricsLog:
             raise OutputError(f"{self._path} was removed, replaced or changed while the run was writing to it")
 
     def close(self) -> None:
-        """Close the file; a second time does nothing."""
+        """Write what was added and close the file; a second time does nothing. Raises OSError, the file is closed then."""
         if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            try:
+                self.flush()
+            finally:
+                os.close(self._descriptor)
+                self._descriptor = -1
 
 
 def _restore(path: Path, start: FilePrefix) -> tuple[bytes, str]:

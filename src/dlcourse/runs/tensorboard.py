@@ -37,7 +37,7 @@ class Board:
         self._records: RecordWriter | None = None
         name = f"events.out.tfevents.{int(time.time())}.{platform.node()}.{os.getpid()}"
         with self._giving_up():
-            self._records = RecordWriter((folder / name).open("wb", buffering=0))  # readers see each record at once
+            self._records = RecordWriter((folder / name).open("wb"))
             self._write(Event(file_version="brain.Event:2"))
 
     @classmethod
@@ -83,6 +83,12 @@ class Board:
         """
         for summary in hparams(dict(options), dict.fromkeys(results)):
             self._write(Event(summary=summary))
+
+    def flush(self) -> None:
+        """Let readers see all that was shown so far."""
+        with self._giving_up():
+            if self._records is not None:
+                self._records.flush()
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""

@@ -170,10 +170,10 @@ def _build_model(config: RunConfig, data: Data, device: Device) -> nn.Module:
     """The model, behind its feature map if there is one."""
     features = FEATURES.build(config.features, spec=data.spec)
     if features is None:
-        return MODELS.build(config.model, spec=data.spec).to(device.torch_device)
+        return device.place(MODELS.build(config.model, spec=data.spec))
     features.fit(torch.cat([batch.inputs for batch in data.train.batches(len(data.train))]).cpu())
     model = MODELS.build(config.model, spec=features.spec(data.spec))
-    return nn.Sequential(OrderedDict(features=features, model=model)).to(device.torch_device)
+    return device.place(nn.Sequential(OrderedDict(features=features, model=model)))
 
 
 class _FirstBatch:

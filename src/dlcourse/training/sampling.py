@@ -112,7 +112,7 @@ def _open_task(folder: Path, config: RunConfig) -> Task:
     if config.features.name != "none":
         raise ConfigError(_NOT_GENERATIVE)
     try:
-        model = MODELS.build(config.model, spec=spec).to(device.torch_device)
+        model = device.place(MODELS.build(config.model, spec=spec))
         task = TASKS.build(config.task, model=model, spec=spec, device=device)
     except MISFITS as error:
         if is_out_of_memory(error):
