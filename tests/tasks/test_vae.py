@@ -16,7 +16,7 @@ from dlcourse.models.autoencoder import VAE, Autoencoder
 from dlcourse.plots import to_image
 from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tasks import TASKS
-from dlcourse.tasks.generative_task import Generative, SampleRequest
+from dlcourse.tasks.generative_task import SampleRequest
 from dlcourse.tasks.latent_codes import principal_plane
 from dlcourse.tasks.variational import Variational, kl_per_dimension
 from dlcourse.training.evaluate import evaluate
@@ -229,20 +229,6 @@ def test_the_plane_of_codes_is_that_of_scikit_learn() -> None:
     reference = PCA(2).fit(codes.numpy())
     assert shares == pytest.approx(reference.explained_variance_ratio_, rel=1e-4)
     assert np.abs(plane.numpy()) == pytest.approx(np.abs(reference.transform(codes.numpy())), abs=1e-3)
-
-
-def test_an_autoencoder_is_measured_in_squared_pixels() -> None:
-    torch.manual_seed(0)
-    model, split = Autoencoder(IMAGES, hidden=(8,), latent=3), split_of(IMAGES, 21)
-    task = TASKS.build(Choice("reconstruction"), model=model, spec=IMAGES, device=cpu())
-    scalars = evaluate(task, split, 4, full=True).scalars
-    pixels = IMAGES.to_pixels(split.inputs).double()
-    errors = (model(pixels.float()).double() - pixels).square().sum().item()
-    assert scalars["loss"] == pytest.approx(errors / pixels.numel(), rel=1e-5)
-    spread = (pixels - pixels.mean(0)).square().sum().item()
-    assert scalars["explained"] == pytest.approx(1 - errors / spread, rel=1e-4)
-    assert task.losses(next(split.batches(21)))["loss"].item() == pytest.approx(scalars["loss"], rel=1e-5)
-    assert not isinstance(task, Generative)
 
 
 def test_a_short_training_beats_what_the_prior_alone_explains(lab: Lab) -> None:
