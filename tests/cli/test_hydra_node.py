@@ -49,7 +49,7 @@ def test_plugins_may_be_chosen(composed: DictConfig, key: str, value: Any) -> No
         ("run.dir", "elsewhere"),
         ("sweep.subdir", "elsewhere"),
         ("output_subdir", ".hydra"),
-        ("searchpath", ["file:///tmp"]),
+        ("searchpath", ["file:///elsewhere"]),
         ("job_logging", {"version": 1, "handlers": {}}),
         ("job.chdir", True),
         ("job.env_set", {"LD_PRELOAD": "x.so"}),
