@@ -97,17 +97,33 @@ def test_every_package_has_its_layer() -> None:
     assert found == {"__init__", *(package for layer in LAYERS for package in layer.split())}
 
 
+def test_every_module_has_a_test_that_names_it() -> None:
+    tests = Path(__file__).parent
+    imported = {name for path in tests.rglob("test_*.py") for name in imported_modules(path)}
+    untested = [
+        str(module)
+        for module in (path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+        if module.stem not in ("__init__", "__main__")
+        and ".".join(("dlcourse", *module.with_suffix("").parts)) not in imported
+        and not (tests / module.with_name(f"test_{module.name}")).exists()
+    ]
+    assert untested == [], "import it in a test, or write tests/FOLDER/test_MODULE.py"
+
+
 def imported_packages(path: Path) -> set[str]:
     """The modules and packages of dlcourse that a file imports, by the first part of their names."""
-    modules: list[str] = []
+    return {name.split(".")[1] for name in imported_modules(path) if name.startswith("dlcourse.")}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The names that a file imports in full, `package.module` and what of it: `a.b` and `a.b.c` for `from a.b import c`."""
+    modules: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == "dlcourse":
-            modules += [f"dlcourse.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            modules.append(node.module)
+        if isinstance(node, ast.ImportFrom) and node.module:
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
-            modules += [alias.name for alias in node.names]
-    return {module.split(".")[1] for module in modules if module.startswith("dlcourse.")}
+            modules |= {alias.name for alias in node.names}
+    return modules
 
 
 @pytest.mark.parametrize(

@@ -58,9 +58,9 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(REPOSITORY / name, copy)
     steps = re.findall(r"^\d\. (?:.|\n(?!\d\. |\n?[^ \n]))*", EXTENDING, re.MULTILINE)
-    assert len(steps) == 13
+    assert len(steps) == 17
     for step in steps:
-        file = copy / re.findall(r"`((?:src|conf)/[\w/.]+)`", step)[0]
+        file = copy / re.findall(r"`((?:src|conf|tests)/[\w/.]+)`", step)[0]
         (block,) = blocks(step)
         if step[3:].startswith("Write"):
             assert not file.exists()
@@ -106,16 +106,18 @@ def run(folder: Path, *words: str, **environment: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_what_is_added_step_by_step_passes_every_test_that_walks_the_tables(extended: Path) -> None:
+def test_what_is_added_step_by_step_passes_its_tests_and_every_one_that_walks_the_tables(extended: Path) -> None:
     tests = sorted((extended / "tests").rglob("test_*.py"))
+    own = [path for path in tests if not (REPOSITORY / path.relative_to(extended)).exists()]
+    assert len(own) == 4
     walkers = [path for path in tests if path.name != "test_docs.py" and WALKS_TABLES.search(path.read_text())]
     assert {"test_design.py", "test_compatibility.py", "test_list_entries.py"} <= {path.name for path in walkers}
-    run(extended, "pytest", "-q", "-x", "-p", "some_entries", *map(str, walkers), ENTRIES=" ".join(ADDED))
+    run(extended, "pytest", "-q", "-x", "-p", "some_entries", *map(str, [*own, *walkers]), ENTRIES=" ".join(ADDED))
 
 
 def test_what_is_added_step_by_step_is_as_tidy_as_the_rest(extended: Path) -> None:
-    run(extended, "ruff", "check", "src")
-    run(extended, "ruff", "format", "--check", "src")
+    run(extended, "ruff", "check", "src", "tests")
+    run(extended, "ruff", "format", "--check", "src", "tests")
     run(extended, "mypy")
 
 

@@ -5,10 +5,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from dlcourse.cli import train
 from lab import Lab, report
 
 
@@ -85,3 +89,19 @@ def test_ctrl_c_leaves_a_readable_run(tmp_path: Path) -> None:
     assert all(json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines())
     assert load_file(run / "weights.safetensors")
     assert EventAccumulator(str(run)).Reload().Scalars("val/accuracy")
+
+
+@pytest.mark.parametrize(("handler", "codes"), [(signal.default_int_handler, [130]), (signal.SIG_IGN, [])])
+def test_ctrl_c_while_torch_is_imported_just_ends_the_process_unless_it_is_ignored(
+    handler: Any, codes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr("os._exit", ended.append)
+    importing = SimpleNamespace(import_module=lambda name: signal.raise_signal(signal.SIGINT) or name)
+    monkeypatch.setattr(train, "importlib", importing)
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        assert train.load_session() == "dlcourse.training.session"
+        assert ended == codes and signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)

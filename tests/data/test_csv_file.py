@@ -1,9 +1,7 @@
 """Tables in CSV files: what becomes a feature, what a class, and an error that names row and column for what does not."""
 
-import io
 import json
 import shlex
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -263,52 +261,6 @@ def test_a_table_in_any_encoding(tmp_path: Path, encoding: str) -> None:
     tables = load(tmp_path, content.encode(encoding), encoding=encoding)
     assert tables.feature_names == ("size", "色=blue", "色=green", "色=赤")
     assert tables.class_names == ("cat", "犬")
-
-
-def zipped(name: str) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr(name, "x")
-    return content.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("content", "encoding", "message"),
-    [
-        (
-            "色,kind\n1,a\n".encode("cp932"),
-            "utf-8",
-            "is not UTF-8: byte 0x90 at position 0, in row 1; save it as UTF-8, or ",
-        ),
-        (
-            "色,kind\n1,a\n".encode("cp932"),
-            "utf-8",
-            "data.encoding=NAME, such as utf-8, utf-16, cp1252 (Western), cp932",
-        ),
-        (
-            "x,kind\n1,色\n".encode(),
-            "ascii",
-            "is not ASCII: byte 0xe8 at position 9, in row 2; save it as UTF-8, or say",
-        ),
-        (
-            PETS.encode(),
-            "klingon",
-            "data.encoding='klingon' is no encoding of text; expected one such as utf-8, utf-16",
-        ),
-        (PETS.encode(), "rot13", "data.encoding='rot13' is no encoding of text"),
-        (PETS.encode(), "zlib", "data.encoding='zlib' is no encoding of text"),
-        (b"x,kind\n\\ud800,a\n", "unicode_escape", "data.encoding='unicode_escape' is no encoding of text"),
-        (PETS.encode(), "a\0b", "is no encoding of text"),
-        (zipped("xl/workbook.xml"), "utf-8", "table.csv is an Excel workbook (.xlsx), not text; save it as CSV"),
-        (zipped("x.npy"), "cp1252", "table.csv is a ZIP archive, not text; save it as CSV"),
-        (b"\x1f\x8b\x08\x00", "utf-8", "table.csv is a gzip archive, not text; save it as CSV"),
-    ],
-)
-def test_bytes_that_are_no_text_in_that_encoding(tmp_path: Path, content: bytes, encoding: str, message: str) -> None:
-    with pytest.raises(UserError) as caught:
-        load(tmp_path, content, encoding=encoding)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

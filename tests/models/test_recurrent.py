@@ -132,14 +132,6 @@ def test_what_cannot_be_read_is_refused(name: str, spec: DataSpec, options: dict
         build(name, spec, **options)
 
 
-def test_a_bag_of_words_is_the_mean_of_embeddings_in_any_order() -> None:
-    model, tokens = build("bag", SENTENCES), torch.randint(0, 6, (50, 6))
-    torch.testing.assert_close(model(tokens), model.head(model.embedding.weight[tokens].mean(1)))
-    shuffled = torch.stack([row[torch.randperm(6)] for row in tokens])
-    assert torch.equal(model(tokens), model(shuffled))
-    assert not torch.allclose(model(tokens), model(tokens[:, :5]))
-
-
 def test_a_bag_of_words_is_right_in_half_of_the_sentences_and_a_recurrent_network_in_all(lab: Lab) -> None:
     bag = report(lab.train("experiment=word_order", "trainer.epochs=2"))
     assert bag["test"]["accuracy"] == bag["val"]["accuracy"] == 0.5

@@ -13,10 +13,10 @@ from dlcourse.device import cpu
 from dlcourse.errors import ConfigError
 from dlcourse.models import MODELS
 from dlcourse.models.autoencoder import VAE, Autoencoder
-from dlcourse.plots import ImageSheet, KLPerDimension, LatentScatter, to_image
+from dlcourse.plots import to_image
 from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tasks import TASKS
-from dlcourse.tasks.generative_task import Generative, SampleRequest
+from dlcourse.tasks.generative_task import SampleRequest
 from dlcourse.tasks.latent_codes import principal_plane
 from dlcourse.tasks.variational import Variational, kl_per_dimension
 from dlcourse.training.evaluate import evaluate
@@ -229,32 +229,6 @@ def test_the_plane_of_codes_is_that_of_scikit_learn() -> None:
     reference = PCA(2).fit(codes.numpy())
     assert shares == pytest.approx(reference.explained_variance_ratio_, rel=1e-4)
     assert np.abs(plane.numpy()) == pytest.approx(np.abs(reference.transform(codes.numpy())), abs=1e-3)
-
-
-def test_an_autoencoder_is_measured_in_squared_pixels() -> None:
-    torch.manual_seed(0)
-    model, split = Autoencoder(IMAGES, hidden=(8,), latent=3), split_of(IMAGES, 21)
-    task = TASKS.build(Choice("reconstruction"), model=model, spec=IMAGES, device=cpu())
-    scalars = evaluate(task, split, 4, full=True).scalars
-    pixels = IMAGES.to_pixels(split.inputs).double()
-    errors = (model(pixels.float()).double() - pixels).square().sum().item()
-    assert scalars["loss"] == pytest.approx(errors / pixels.numel(), rel=1e-5)
-    spread = (pixels - pixels.mean(0)).square().sum().item()
-    assert scalars["explained"] == pytest.approx(1 - errors / spread, rel=1e-4)
-    assert task.losses(next(split.batches(21)))["loss"].item() == pytest.approx(scalars["loss"], rel=1e-5)
-    assert not isinstance(task, Generative)
-
-
-def test_pictures_show_what_they_were_given() -> None:
-    sheet = ImageSheet(np.arange(24.0).reshape(2, 3, 1, 2, 2) / 24, "Sheet", ["a", "b"]).draw()
-    shown = np.asarray(sheet.axes[0].images[0].get_array())
-    assert shown.shape == (4, 6) and shown[2, 4] == pytest.approx(20 / 24)
-    bars = KLPerDimension([0.1, 3.0, 0.5], [False, True, True]).draw().axes[0]
-    assert [label.get_text() for label in bars.get_xticklabels()] == ["2", "3", "1"]
-    assert [bar.get_height() for bar in bars.patches] == [3.0, 0.5, 0.1]
-    scatter = LatentScatter(np.eye(2), [0, 1], ["cat", "dog"]).draw()
-    assert [text.get_text() for text in scatter.legends[0].get_texts()] == ["cat", "dog"]
-    assert len(LatentScatter(np.eye(2), [0.5, 1.5]).draw().axes) == 2  # with a bar of colors
 
 
 def test_a_short_training_beats_what_the_prior_alone_explains(lab: Lab) -> None:

@@ -38,13 +38,11 @@ class LinearRegression(_Affine):
 
     def formula(self, feature_names: tuple[str, ...], *, mean: float = 0.0, std: float = 1.0) -> str:
         """The first output, times `std` plus `mean`, written out: `y = 2.001 x + 0.998`."""
-        terms = zip(self.linear.weight[0].tolist(), feature_names, strict=True)
-        text = " ".join(f"{std * weight:+.5g} {name}" for weight, name in terms)
-        return (
-            f"y = {text} {std * float(self.linear.bias[0]) + mean:+.5g}".replace("= +", "= ")
-            .replace(" +", " + ")
-            .replace(" -", " - ")
-        )
+        slopes = [std * weight for weight in self.linear.weight[0].tolist()]
+        first, *others = [(slope, f" {name}") for slope, name in zip(slopes, feature_names, strict=True)]
+        others.append((std * self.linear.bias[0].item() + mean, ""))
+        signed = [f"{'-' if number < 0 else '+'} {abs(number):.5g}{name}" for number, name in others]
+        return " ".join([f"y = {first[0]:.5g}{first[1]}", *signed])
 
 
 class LogisticRegression(_Affine):

@@ -101,7 +101,8 @@ class SelfAttention(nn.Module):
 
 
 def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(math.gcd(_GROUPS, channels), channels)
+    """Of two channels or more to a group: one alone would lose the embedding's shift, which moves all of a channel."""
+    return nn.GroupNorm(min(math.gcd(_GROUPS, channels), max(1, channels // 2)), channels)
 
 
 def _start_at_zero(layer: nn.Conv2d) -> None:

@@ -1,0 +1,14 @@
+"""Numbers and tables as text."""
+
+from dlcourse.text_table import aligned, counted
+
+
+def test_names_begin_and_numbers_end_at_the_same_place() -> None:
+    rows = [("Linear", "16", "12,560"), ("", "", ""), ("Flatten", "7,840", "")]
+    assert aligned(rows) == ["Linear      16  12,560", "", "Flatten  7,840"]
+    assert aligned([("1", "a"), ("10", "bcd")], left=(1,)) == [" 1  a", "10  bcd"]
+
+
+def test_only_one_is_singular() -> None:
+    said = [counted(number, "epoch") for number in (0, 1, 2, 1000)]
+    assert said == ["0 epochs", "1 epoch", "2 epochs", "1,000 epochs"]
