@@ -12,7 +12,8 @@ from dlcourse.errors import DivergedError
 from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.logger import Logger
-from dlcourse.runs.saver import Saver
+from dlcourse.runs.saver import KEPT, Saver
+from dlcourse.runs.weights import read_tensors
 
 STEP_SECONDS = 10
 """A step of the training takes so long."""
@@ -75,3 +76,16 @@ def test_weights_that_are_not_finite_are_refused(name: str, value: float, tmp_pa
         with pytest.raises(DivergedError, match=f"the weights '{name}' became nan or infinite"):
             saver.save(1, model, {})
     assert [path.name for path in disk.folder.iterdir()] == ["step-00000000"]
+
+
+def test_kept_weights_are_written_with_the_next_checkpoint(tmp_path: Path) -> None:
+    model, kept = nn.Linear(1, 1), tmp_path / "kept"
+    with Logger(RunFolder(tmp_path)) as logger:
+        saver = Saver(checkpoints_of(RunFolder(tmp_path)), CheckpointConfig(), logger, kept, {})
+        saver.keep_weights(model)
+        best = model.weight.item()
+        nn.init.zeros_(model.weight)
+        assert not kept.exists()
+        saver.save(1, model, {})
+    assert read_tensors(kept)["weight"].item() == best
+    assert (tmp_path / "checkpoints" / "step-00000001" / KEPT).samefile(kept)

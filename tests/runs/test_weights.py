@@ -42,7 +42,7 @@ def test_weights_come_back_bit_equal(tmp_path: Path) -> None:
     with torch.no_grad():
         model[3].bias.copy_(torch.tensor([float("nan"), -0.0]))
     assert bits(model) != bits(other)
-    save_weights(model, tmp_path / "weights.safetensors")
+    save_weights(model.state_dict(), tmp_path / "weights.safetensors")
     load_weights(other, tmp_path / "weights.safetensors")
     assert bits(other) == bits(model)
     assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]
@@ -51,15 +51,15 @@ def test_weights_come_back_bit_equal(tmp_path: Path) -> None:
 def test_tensors_that_are_views_of_others_are_kept(tmp_path: Path) -> None:
     model, other = nn.Linear(3, 2), nn.Linear(3, 2)
     model.weight = nn.Parameter(torch.arange(6.0).reshape(3, 2).T)
-    save_weights(model, tmp_path / "weights.safetensors")
+    save_weights(model.state_dict(), tmp_path / "weights.safetensors")
     load_weights(other, tmp_path / "weights.safetensors")
     assert torch.equal(other.weight, torch.tensor([[0.0, 2, 4], [1, 3, 5]]))
 
 
 def test_saving_replaces_the_file_that_was_there(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
-    save_weights(network(seed=1), path)
-    save_weights(network(seed=2), path)
+    save_weights(network(seed=1).state_dict(), path)
+    save_weights(network(seed=2).state_dict(), path)
     model = network(seed=3)
     load_weights(model, path)
     assert bits(model) == bits(network(seed=2))
@@ -79,7 +79,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_else(
     write = os.write
     monkeypatch.setattr(os, "write", fill_up)
     with pytest.raises(OSError, match="No space left"):
-        save_weights(network(), path)
+        save_weights(network().state_dict(), path)
     assert path.read_bytes() == b"old"
     assert [found.name for found in tmp_path.iterdir()] == ["weights.safetensors"]
 
@@ -87,7 +87,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_else(
 @pytest.mark.parametrize("kept", [0, 4, 100, -1])
 def test_a_truncated_file_is_refused_in_one_line(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "weights.safetensors"
-    save_weights(network(seed=1), path)
+    save_weights(network(seed=1).state_dict(), path)
     path.write_bytes(path.read_bytes()[:kept])
     assert_refused(path, network(), "damaged: Error while deserializing")
 
@@ -102,13 +102,13 @@ def test_a_missing_file_is_refused_in_one_line(tmp_path: Path) -> None:
     ids=["other width", "other layers"],
 )
 def test_weights_of_another_architecture_are_refused_in_one_line(tmp_path: Path, other: nn.Module, reason: str) -> None:
-    save_weights(network(), tmp_path / "weights.safetensors")
+    save_weights(network().state_dict(), tmp_path / "weights.safetensors")
     assert_refused(tmp_path / "weights.safetensors", other, reason)
 
 
 def test_weights_with_another_checksum_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
-    save_weights(network(), path)
+    save_weights(network().state_dict(), path)
     with safe_open(path, "numpy") as file:
         stated = file.metadata()["sha256"]
     assert read_tensors(path, stated).keys() == network().state_dict().keys()

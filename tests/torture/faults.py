@@ -56,7 +56,7 @@ class Training:
         """Log, keep new weights, log, and save: what an epoch's end does to the disk. `tell` hears what is safe."""
         model, state = trained(step)
         self.log.append({"step": step, "train/loss": 1 / step})
-        save_weights(model, self.weights)
+        save_weights(model.state_dict(), self.weights)
         tell("kept", step)
         self.log.append({"step": step, "val/loss": 2 / step})
         self._saver.save(step, model, state)

@@ -9,7 +9,9 @@ from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import RunConfig
 from dlcourse.data import DATASETS
 from dlcourse.errors import DivergedError
+from dlcourse.runs.weights import read_tensors
 from dlcourse.training.divergence import diagnosed
+from hooks import after_step
 from lab import Lab
 
 MOONS = ["data=moons", "data.size=60", "model.hidden=[4]", "trainer.epochs=1"]
@@ -41,6 +43,15 @@ def test_the_advice_helps(lab: Lab, words: list[str], advice: list[str]) -> None
         changed = [word.partition("=")[0] for word in remedy.split()]
         rest = [word for word in words if word.partition("=")[0] not in changed]
         assert lab.attempt(*rest, *remedy.split()) == 0, lab.err
+
+
+def test_the_weights_of_the_best_epoch_outlive_a_divergence(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def diverge() -> None:
+        raise DivergedError("the loss became nan")
+
+    after_step(monkeypatch, 3, diverge)  # each epoch has one step
+    assert lab.attempt("data=moons", "data.size=60", "trainer.epochs=5", "run.dir=run") == 1
+    assert read_tensors(lab.folder / "run" / "weights.safetensors")
 
 
 def _told(in_first_step: bool, **options: float | None) -> str:

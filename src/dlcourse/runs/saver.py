@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dlcourse.config.run_config import CheckpointConfig
 from dlcourse.errors import DataError, DivergedError
@@ -44,6 +44,7 @@ class Saver:
         self._weights = weights
         self._about = about
         self._clock = clock
+        self._kept: dict[str, Tensor] = {}
         self.seconds = 0.0
         self._next_time = self._time_after(0.0)
 
@@ -69,6 +70,7 @@ class Saver:
             TRAINING: to_bytes(training),
             STATE: json.dumps({"about": self._about, "state": packed}).encode(),
         }
+        self.write_kept_weights()
         links = {KEPT: self._weights} if self._weights.exists() else {}
         self._checkpoints.save(step, contents, self._logger.sync(), links)
         self._logger.require_intact()
@@ -77,11 +79,18 @@ class Saver:
         self._next_time = self._time_after(cost)
 
     def keep_weights(self, model: nn.Module) -> None:
-        """Write the weights of the epoch that is kept, in place of those of an earlier one."""
-        save_weights(model, self._weights)
+        """Remember the weights of the epoch that is kept, in place of those of an earlier one, until the next checkpoint."""
+        self._kept = {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}
+
+    def write_kept_weights(self) -> None:
+        """Write them now, unless they are written already. Raises OSError."""
+        if self._kept:
+            save_weights(self._kept, self._weights)
+            self._kept = {}
 
     def load_kept_weights(self, model: nn.Module) -> None:
         """Put the kept weights into the model."""
+        self.write_kept_weights()
         load_weights(model, self._weights)
 
     def _time_after(self, cost: float) -> float:

@@ -17,9 +17,9 @@ from dlcourse.files import write_durably
 _CHECKSUM = "sha256"
 
 
-def save_weights(model: nn.Module, path: Path) -> None:
-    """Write all parameters and buffers, whole or not at all."""
-    write_durably(path, to_bytes(model.state_dict()))
+def save_weights(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write a model's `state_dict()`, durably, and whole or not at all."""
+    write_durably(path, to_bytes(tensors))
 
 
 def load_weights(model: nn.Module, path: Path, checksum: str | None = None) -> None:

@@ -166,6 +166,7 @@ class _Session:
             try:
                 history = trainer.fit()
             except DivergedError as error:
+                saver.write_kept_weights()
                 raise diagnosed(error, setup.config, data) from error
             test = evaluate(task, data.test, config.eval_batch_size, full=True)
             run_report.log_end(logger, setup, history, test)
