@@ -5,9 +5,11 @@ import pytest
 import torch
 from torch import nn
 
+from dlcourse import device
 from dlcourse.config.registry import Choice
 from dlcourse.data.split import TensorSplit
 from dlcourse.device import DEVICES, Device, cpu, environment, keep_freed_memory
+from dlcourse.errors import ConfigError
 from dlcourse.rng import seed_everything
 from dlcourse.spec import Batch, DataSpec
 from dlcourse.tasks.classification import Classification
@@ -108,3 +110,21 @@ def test_convolutions_have_their_channels_last_and_the_same_results() -> None:
     assert placed[0].weight.is_contiguous(memory_format=torch.channels_last)
     assert placed[0](images).is_contiguous(memory_format=torch.channels_last)
     assert torch.allclose(placed(images), plain(images), atol=1e-6)
+
+
+@pytest.mark.parametrize(("seconds", "ours"), [(0.5, "bfloat16"), (2.0, "float32")])
+def test_bfloat16_is_for_processors_that_multiply_it_fast(
+    seconds: float, ours: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "_seconds_of_product", lambda dtype: seconds if dtype == torch.bfloat16 else 1.0)
+    monkeypatch.setattr(device, "_available", lambda: ["cpu"])
+    device._multiplies_bfloat16.cache_clear()
+    try:
+        assert DEVICES.build(Choice("auto", {"precision": "bfloat16"})).precision == ours
+        if ours == "float32":
+            with pytest.raises(ConfigError, match=r"device\.precision=bfloat16: this processor multiplies"):
+                DEVICES.build(Choice("cpu", {"precision": "bfloat16"}))
+        else:
+            assert DEVICES.build(Choice("cpu", {"precision": "bfloat16"})).precision == "bfloat16"
+    finally:
+        device._multiplies_bfloat16.cache_clear()

@@ -2,8 +2,10 @@
 
 import contextlib
 import ctypes
+import functools
 import os
 import platform
+import timeit
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,7 +18,8 @@ from dlcourse.config.options import Count, NonNegativeInt
 from dlcourse.config.registry import Registry
 from dlcourse.errors import ConfigError
 
-Precision = Literal["float32", "bfloat16", "float16"]
+MixedPrecision = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 
 _EVALUATION_SEED = 20231102
 _MOST_THREADS = 1024
@@ -54,7 +57,7 @@ class Device:
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context of a forward pass: mixed precision if it is asked for."""
-        if self.precision == "float32":
+        if self.precision in ("float32", "tf32"):
             return contextlib.nullcontext()
         return torch.autocast(self.torch_device.type, dtype=getattr(torch, self.precision))
 
@@ -76,12 +79,19 @@ class Device:
                 torch.mps.set_rng_state(mps_state)  # which fork_rng does not know
 
 
-def cpu(threads: Count | None = None, deterministic: bool = False) -> Device:
-    """The processor, with all its cores or as many threads as asked for."""
+def cpu(
+    threads: Count | None = None, precision: Literal["float32", "bfloat16"] = "float32", deterministic: bool = False
+) -> Device:
+    """The processor, with all its cores or as many threads as asked for; bfloat16 if that is no slower on it."""
+    if precision == "bfloat16" and not _multiplies_bfloat16():
+        raise ConfigError(
+            "device.precision=bfloat16: this processor multiplies such numbers more slowly than float32; "
+            "write device.precision=float32"
+        )
     torch.set_flush_denormal(True)  # averages of gradients fade into such numbers, with which a processor is slow
     use_threads(threads or _ALL_THREADS)
     _set_deterministic(deterministic)
-    return Device(torch.device("cpu"))
+    return Device(torch.device("cpu"), precision)
 
 
 def cuda(index: NonNegativeInt = 0, precision: Precision = "float32", deterministic: bool = False) -> Device:
@@ -93,11 +103,12 @@ def cuda(index: NonNegativeInt = 0, precision: Precision = "float32", determinis
         raise ConfigError(f"device.index={index}: there are {count} CUDA devices, numbered from 0")
     if precision == "bfloat16" and not torch.cuda.is_bf16_supported():
         raise ConfigError("device.precision=bfloat16: this CUDA device has none; use device.precision=float16")
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     _set_deterministic(deterministic)
     return Device(torch.device("cuda", index), precision)
 
 
-def mps(precision: Precision = "float32", deterministic: bool = False) -> Device:
+def mps(precision: MixedPrecision = "float32", deterministic: bool = False) -> Device:
     """The graphics processor of an Apple computer."""
     if not torch.backends.mps.is_available():
         raise ConfigError(f"device=mps: no Apple GPU here; there are: {', '.join(_available())}; use device=auto")
@@ -106,13 +117,16 @@ def mps(precision: Precision = "float32", deterministic: bool = False) -> Device
 
 
 def auto(threads: Count | None = None, precision: Precision = "float32", deterministic: bool = False) -> Device:
-    """The best device there is: cuda, else mps, else cpu, which takes `threads` and always computes in float32."""
+    """The best device there is: cuda, else mps, else cpu, which takes `threads`, and float32 if it has nothing faster."""
     best = _available()[0]
     if best == "cuda":
         return cuda(precision=precision, deterministic=deterministic)
     if best == "mps":
-        return mps(precision=precision, deterministic=deterministic)
-    return cpu(threads=threads, deterministic=deterministic)
+        return mps(precision="float32" if precision == "tf32" else precision, deterministic=deterministic)
+    faster: Literal["float32", "bfloat16"] = (
+        "bfloat16" if precision == "bfloat16" and _multiplies_bfloat16() else "float32"
+    )
+    return cpu(threads=threads, precision=faster, deterministic=deterministic)
 
 
 DEVICES: Registry[Device] = Registry("device", {"auto": auto, "cpu": cpu, "cuda": cuda, "mps": mps})
@@ -125,6 +139,17 @@ def _available() -> list[str]:
     if torch.backends.mps.is_available():
         found.append("mps")
     return [*found, "cpu"]
+
+
+@functools.cache
+def _multiplies_bfloat16() -> bool:
+    """Whether it multiplies matrices of bfloat16 no more slowly than of float32, as one with such instructions does."""
+    return _seconds_of_product(torch.bfloat16) <= _seconds_of_product(torch.float32)
+
+
+def _seconds_of_product(dtype: torch.dtype) -> float:
+    factor = torch.ones(512, 512, dtype=dtype)
+    return min(timeit.repeat(lambda: factor @ factor, number=1, repeat=5))
 
 
 def _set_deterministic(deterministic: bool) -> None:
