@@ -41,6 +41,7 @@ class TrainerConfig:
     clip_norm: Positive | None = None
     patience: Count | None = None
     weights: Literal["best", "last"] = "best"
+    compile: bool = False
     log_graph: bool = False
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
 

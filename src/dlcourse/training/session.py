@@ -25,6 +25,7 @@ from dlcourse.signals import Stop
 from dlcourse.tasks import choose
 from dlcourse.training import run_report
 from dlcourse.training.build import batch_notes, build_data, build_task, check_entries, fingerprint, planned_lr
+from dlcourse.training.compiled import compile_passes
 from dlcourse.training.divergence import diagnosed
 from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.history import History
@@ -111,6 +112,8 @@ class _Session:
         task = build_task(config, data, device, self._console, is_new=is_new)
         self._setup = run_report.Setup(config, overrides, data, task, device)
         self._console.say("model", f"{config.model.name}   {self._setup.parameters:,} parameters", *self._setup.layers)
+        if config.trainer.compile:
+            self._console.say("note", compile_passes(task, data, config.trainer))
         self._about: dict[str, Any] = {
             "config": config.to_mapping(),
             "overrides": overrides,
