@@ -9,39 +9,46 @@ them all. Run it on a machine that does nothing else.
 import argparse
 import json
 import sys
-from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # where Python has put this folder when it was told to run it
 
-from bench import machine, rounds  # noqa: E402
-from bench.contests import CONTESTS, Contest  # noqa: E402
-from bench.measure import LoopError, Run  # noqa: E402
+from bench.contests import CONTESTS, QUICK_BATCH, Contest  # noqa: E402
+from bench.results import Results, Settings  # noqa: E402
 from bench.table import LOOPS, markdown  # noqa: E402
-
-_NAMED = ("torch", "lightning", "keras", "jax", "skorch")
 
 
 def main() -> int:
-    """Measure and print, or print again what was measured."""
+    """Measure and print, or print again what was measured; 1 if a loop failed."""
     arguments = _arguments()
     if arguments.table:
         print(markdown(json.loads(arguments.table.read_text(encoding="utf-8"))), end="")
         return 0
-    try:
-        results = _results(arguments)
-    except LoopError as error:
-        print(f"a loop failed: {error}", file=sys.stderr)
-        return 1
-    table = markdown(results)
-    if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        (arguments.out / "bench.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        (arguments.out / "bench.md").write_text(table, encoding="utf-8")
-    print(table, end="")
-    return 0
+    settings = Settings(1 if arguments.quick else arguments.rounds, arguments.quick, arguments.threads, arguments.root)
+    chosen = _chosen(arguments)
+    results = Results(settings, {loop for _, loops in chosen for loop in loops})
+    for contest, loops in chosen:
+        results.measure(contest, loops)
+        if arguments.out:
+            _write(arguments.out, results.record())  # after each contest: a long measurement may be cut short
+    print(markdown(results.record()), end="")
+    return int(bool(results.failed))
+
+
+def _write(folder: Path, record: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bench.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    (folder / "bench.md").write_text(markdown(record), encoding="utf-8")
+
+
+def _chosen(arguments: argparse.Namespace) -> list[tuple[Contest, list[str]]]:
+    """The contests and loops asked for; a quick bench takes each network once."""
+    chosen = [contest for contest in CONTESTS if not arguments.only or _short(contest) in arguments.only]
+    if arguments.quick:
+        chosen = [contest for contest in chosen if contest.batch == QUICK_BATCH]
+    asked = [(contest, [loop for loop in contest.loops if loop in (arguments.loops or LOOPS)]) for contest in chosen]
+    return [(contest, loops) for contest, loops in asked if loops]
 
 
 def _arguments() -> argparse.Namespace:
@@ -76,59 +83,6 @@ def _positive(text: str) -> int:
 def _short(contest: Contest) -> str:
     """What --only calls a contest: `mlp`, `start`, `tiny-run`."""
     return contest.net if contest.kind == "speed" else contest.kind.replace(" ", "-")
-
-
-def _results(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Everything that was measured, in the form of the JSON file."""
-    settings = rounds.Settings(
-        1 if arguments.quick else arguments.rounds, arguments.quick, arguments.threads, arguments.root
-    )
-    chosen = [contest for contest in CONTESTS if not arguments.only or _short(contest) in arguments.only]
-    missing = rounds.missing({loop for contest in chosen for loop in _wanted(contest, arguments.loops)})
-    loads: list[dict[str, object]] = []
-    runs: list[Run] = []
-    for contest in chosen:
-        loops = [loop for loop in _wanted(contest, arguments.loops) if loop not in missing]
-        _measure(contest, loops, settings, loads, runs)
-    found = machine.described()
-    return {
-        "machine": found,
-        "versions": _versions(found["packages"]),
-        "settings": asdict(settings) | {"root": None},
-        "missing": missing,
-        "contests": [asdict(contest) | {"name": contest.name} for contest in chosen],
-        "busy": rounds.busy(loads, runs),
-        "loads": loads,
-        "runs": [asdict(run) for run in runs],
-    }
-
-
-def _wanted(contest: Contest, loops: Iterable[str] | None) -> list[str]:
-    return [loop for loop in contest.loops if not loops or loop in loops]
-
-
-def _measure(
-    contest: Contest, loops: list[str], settings: rounds.Settings, loads: list[dict[str, object]], runs: list[Run]
-) -> None:
-    """Add the loads and the runs of a contest, and say each as it comes."""
-    if not loops:
-        return
-    for found in rounds.run(contest, loops, settings):
-        if isinstance(found, Run):
-            runs.append(found)
-            print(_line(found), file=sys.stderr, flush=True)
-        else:
-            loads.append(found)
-    rounds.require_equal_parameters(contest, [run for run in runs if run.contest == contest.name])
-
-
-def _line(run: Run) -> str:
-    speed = f"{run.samples_per_second:>10,.0f} samples/s"
-    return f"round {run.round}  {run.contest:<16} {run.loop:<16} {speed} {run.seconds:6.1f} s in all"
-
-
-def _versions(packages: Any) -> dict[str, str]:
-    return {name: packages[name] for name in _NAMED if name in packages}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ PER_SAMPLE = ("worked", "lightning", "lightning_hydra")
 ALL = ("dlcourse", "bare", "tuned", "worked", "lightning", "keras_jax", "skorch")
 FEW = ("dlcourse", "bare", "tuned")
 
+QUICK_BATCH = 64
+"""The batch size that a quick bench takes alone."""
+
 
 @dataclass(frozen=True)
 class Net:
@@ -51,7 +54,7 @@ class Contest:
     reference: str
     size: int
     slow_size: int
-    batch: int = 64
+    batch: int = QUICK_BATCH
     epochs: int = 2
 
     @property
@@ -60,7 +63,7 @@ class Contest:
         return f"{self.net} {self.batch}" if self.kind == "speed" else self.kind
 
 
-def _speed(net: str, size: int, slow_size: int, loops: tuple[str, ...] = ALL, *, batch: int = 64) -> Contest:
+def _speed(net: str, size: int, slow_size: int, loops: tuple[str, ...] = ALL, *, batch: int = QUICK_BATCH) -> Contest:
     reference = "bare" if "bare" in loops else loops[-1]
     return Contest("speed", net, loops, reference, size, slow_size, batch)
 

@@ -5,12 +5,13 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 BUSY = 0.25
 """Processors in use by others, above which a figure is not to be trusted."""
 
 
-def described() -> dict[str, object]:
+def described() -> dict[str, Any]:
     """The processor, the cores that this process may use, the system, and the version of every installed package."""
     packages = {found.metadata["Name"]: found.version for found in importlib.metadata.distributions()}
     return {

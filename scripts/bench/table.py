@@ -43,6 +43,7 @@ def _heading(results: Record) -> str:
     lines += [f"Left out: {LOOPS[loop]} ({package} is not installed)." for loop, package in results["missing"].items()]
     if settings["quick"]:
         lines.append("Quick: sizes too small to compare anything.")
+    lines += [f"Failed: {what}." for what in results["failed"]]
     lines += [f"The machine was busy: {line}." for line in results["busy"]]
     return "\n".join(lines)
 
