@@ -9,12 +9,14 @@ them all. Run it on a machine that does nothing else.
 import argparse
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # where Python has put this folder when it was told to run it
 
 from bench.contests import CONTESTS, QUICK_BATCH, Contest  # noqa: E402
+from bench.mnist import write_random  # noqa: E402
 from bench.results import Results, Settings  # noqa: E402
 from bench.table import LOOPS, markdown  # noqa: E402
 
@@ -25,7 +27,15 @@ def main() -> int:
     if arguments.table:
         print(markdown(json.loads(arguments.table.read_text(encoding="utf-8"))), end="")
         return 0
-    settings = Settings(1 if arguments.quick else arguments.rounds, arguments.quick, arguments.threads, arguments.root)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        if arguments.quick:
+            write_random(Path(folder))
+            arguments.root, arguments.rounds = folder, 1
+        return _bench(arguments)
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    settings = Settings(arguments.rounds, arguments.quick, arguments.threads, arguments.root)
     chosen = _chosen(arguments)
     results = Results(settings, {loop for _, loops in chosen for loop in loops})
     for contest, loops in chosen:
@@ -61,7 +71,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=contests, metavar="WHAT", help=f"some of: {', '.join(contests)}")
     parser.add_argument("--loops", nargs="+", choices=list(LOOPS), metavar="LOOP", help=f"some of: {', '.join(LOOPS)}")
     parser.add_argument("--threads", type=_positive, help="for all competitors (default: what each takes by itself)")
-    parser.add_argument("--quick", action="store_true", help="one round of a few steps: whether everything works")
+    parser.add_argument(
+        "--quick", action="store_true", help="one round of a few steps on random images: whether it works"
+    )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write bench.json and bench.md there")
     parser.add_argument(
         "--table", type=Path, metavar="FILE.json", help="measure nothing, print the tables of that file"

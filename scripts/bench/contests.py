@@ -97,13 +97,17 @@ CONTESTS = (
 
 @dataclass(frozen=True)
 class Work:
-    """One loop's share of a contest: this network, on so many examples, so many times; `root` is where MNIST is."""
+    """One loop's share of a contest: this network, on so many examples, so many times.
+
+    `root` is where MNIST is; a quick work's files are not the published ones.
+    """
 
     net: str
     batch: int
     size: int
     epochs: int
     root: str | None = None
+    is_quick: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,4 +124,5 @@ class Figures:
 def work_of(contest: Contest, loop: str, root: str | None, *, quick: bool) -> Work:
     """The share of a loop; a quick one is a few steps long."""
     size = contest.slow_size if loop in PER_SAMPLE else contest.size
-    return Work(contest.net, contest.batch, min(size, 4 * contest.batch) if quick else size, contest.epochs, root)
+    size = min(size, 4 * contest.batch) if quick else size
+    return Work(contest.net, contest.batch, size, contest.epochs, root, quick)

@@ -1,4 +1,4 @@
-"""MNIST as NumPy arrays, read by hand from the files that dlcourse reads."""
+"""MNIST as NumPy arrays, read by hand from the files that dlcourse reads; and such files with random images."""
 
 import os
 from pathlib import Path
@@ -35,3 +35,15 @@ def normalized(images: NDArray[np.uint8], net: str) -> NDArray[np.float32]:
         pixels -= MEAN
         pixels /= STD
     return pixels.repeat(NETS[net].channels, axis=1)
+
+
+def write_random(folder: Path, train: int = 1000, test: int = 100) -> None:
+    """Files in the form of MNIST's with so many random images and labels; each class is equally frequent."""
+    generator = np.random.default_rng(0)
+    (folder / "MNIST" / "raw").mkdir(parents=True)
+    for part, count in (("train", train), ("t10k", test)):
+        images = generator.integers(256, size=(count, 28, 28), dtype=np.uint8)
+        labels = generator.permutation(np.arange(count, dtype=np.uint8) % 10)
+        for name, array in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", labels)):
+            head = np.array([0x800 + array.ndim, *array.shape], dtype=">i4").tobytes()
+            (folder / "MNIST" / "raw" / name).write_bytes(head + array.tobytes())

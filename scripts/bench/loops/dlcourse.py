@@ -16,8 +16,10 @@ _FIRST_STEP = ("model=mlp", "trainer.epochs=1", "trainer.log_every=1")
 
 def command(loop: str, work: Work, folder: Path) -> list[str]:
     """The command line of one of COMMANDS, which makes its run in that folder."""
-    where = [f"data.root={work.root}"] if work.root and loop not in ("dlcourse_digits", "dlcourse_tiny") else []
-    return [sys.executable, "-m", "dlcourse", "train", *_words(loop, work), *where, f"run.root={folder}"]
+    words = [*_words(loop, work), f"run.root={folder}"]
+    if loop not in ("dlcourse_digits", "dlcourse_tiny"):
+        words += [f"data.root={work.root}"] * (work.root is not None) + ["data.verify=false"] * work.is_quick
+    return [sys.executable, "-m", "dlcourse", "train", *words]
 
 
 def _words(loop: str, work: Work) -> Iterable[str]:
