@@ -112,11 +112,14 @@ class Work:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a loop reports: its last epoch's speed, and when, in seconds of time.time(), its first step was done."""
+    """What a loop reports: its last epoch's speed, and when, in seconds of time.time(), its first step was done.
+
+    None is what it does not know. An evaluation is in microseconds a sample, `training_seconds` are those of all epochs.
+    """
 
     parameters: int
     samples_per_second: float
-    first_step_at: float
+    first_step_at: float | None
     evaluation_us: float | None = None
     training_seconds: float | None = None
 

@@ -28,7 +28,7 @@ class Run:
     round: int
     parameters: int
     samples_per_second: float
-    first_step_seconds: float
+    first_step_seconds: float | None
     evaluation_us: float | None
     training_seconds: float | None
     seconds: float
@@ -57,7 +57,7 @@ def measure(contest: Contest, loop: str, work: Work, number: int, threads: int |
         number,
         figures.parameters,
         figures.samples_per_second,
-        figures.first_step_at - began,
+        None if figures.first_step_at is None else figures.first_step_at - began,
         figures.evaluation_us,
         figures.training_seconds,
         seconds,

@@ -2,9 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from bench.contests import NETS, Figures, Work
 
@@ -46,15 +45,12 @@ def figures(folder: Path) -> Figures:
     records = [json.loads(line) for line in run.read_text(encoding="utf-8").splitlines()]
     steps = [record for record in records if "train/loss" in record]
     epochs = [record for record in records if "time/epoch_seconds" in record]
-    evaluated = epochs[-1]["time"] - steps[-1]["time"] if _logs_each_step(steps) else None
+    logs_all = [record["step"] for record in steps[:2]] == [1, 2]
+    evaluation_us = 1e6 * (epochs[-1]["time"] - steps[-1]["time"]) / report["data"]["val"]
     return Figures(
         report["model"]["parameters"],
         epochs[-1]["time/samples_per_second"],
-        steps[0]["time"],
-        None if evaluated is None else 1e6 * evaluated / report["data"]["val"],
+        steps[0]["time"] if logs_all else None,
+        evaluation_us if logs_all else None,
         sum(record["time/epoch_seconds"] for record in epochs),
     )
-
-
-def _logs_each_step(steps: list[Mapping[str, Any]]) -> bool:
-    return [record["step"] for record in steps[:2]] == [1, 2]
