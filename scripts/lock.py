@@ -16,7 +16,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOCK = REPOSITORY / "requirements.lock"
 HEAD = """\
-# Every package that dlcourse and its extras (bpe, dev, docs) need, with its version and the sha256 of its file, for
+# Every package that dlcourse and its extras (bench, bpe, dev, docs) need, with its version and the sha256 of its file, for
 # Linux on x86-64 with Python 3.11. Written by scripts/lock.
 #   pip install --require-hashes -r requirements.lock && pip install --no-deps --no-build-isolation .
 """

@@ -53,7 +53,7 @@ def blocks(text: str) -> list[str]:
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project in which every step of docs/extending.md has been taken, letter by letter."""
     copy = tmp_path_factory.mktemp("extended")
-    for name in ("src", "conf", "tests"):
+    for name in ("src", "conf", "tests", "scripts"):
         shutil.copytree(REPOSITORY / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(REPOSITORY / name, copy)
