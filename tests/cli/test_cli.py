@@ -199,7 +199,7 @@ def test_mistakes_are_refused_in_one_line(train, words, message):
         (
             "data/own.yaml",
             "defaults: [_self_, shared@_here_: [images, augment]]\nname: mnist\naugment: {flip: true}\n",
-            "own.yaml: 'augment.flip' has no effect, 'augment' follows _self_ in 'defaults'; put _self_ last there",
+            "own.yaml: 'augment.flip' has no effect, 'augment' follows _self_ in 'defaults'; put _self_ behind it",
         ),
         (
             "data/own.yaml",

@@ -161,7 +161,7 @@ def _check_order(path: Path, content: dict[str, Any]) -> None:
         replaced = set(leaves(content)) & set(leaves(read_yaml(part))) - {"defaults"}
         if replaced:
             raise ConfigError(
-                f"{path}: '{min(replaced)}' has no effect, '{part.stem}' follows _self_ in 'defaults'; put _self_ last there"
+                f"{path}: '{min(replaced)}' has no effect, '{part.stem}' follows _self_ in 'defaults'; put _self_ behind it"
             )
 
 
