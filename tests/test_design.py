@@ -5,15 +5,20 @@ import dataclasses
 import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from dlcourse.cli.config_files import SHARED, all_options, entries, parts
+from dlcourse.cli.entry_docs import read_entry
 from dlcourse.config.options import Schema, check_options, describe, schema
 from dlcourse.config.paths import conf_dir
 from dlcourse.config.registry import Choice
-from dlcourse.config.run_config import TrainerConfig
+from dlcourse.config.run_config import GROUPS, TrainerConfig
 from dlcourse.training.registries import REGISTRIES
 
 ENTRIES = [(group, name) for group, registry in REGISTRIES.items() for name in registry]
@@ -34,34 +39,58 @@ def test_a_file_names_its_entry_and_says_what_it_is(group: str, name: str) -> No
 
 @pytest.mark.parametrize(("group", "name"), ENTRIES)
 def test_a_file_spells_out_every_option_with_type_default_and_meaning(group: str, name: str) -> None:
-    text = (conf_dir() / group / f"{name}.yaml").read_text(encoding="utf-8")
-    written = {key: value for key, value in yaml.safe_load(text).items() if key not in ("defaults", "name")}
-    options = REGISTRIES[group].schema(name)
-    assert list(written) == list(options)
+    path = conf_dir() / group / f"{name}.yaml"
+    first, *written = all_options(path)
+    assert first == "name", "the file's own lines come first: _self_ stands before what is shared"
+    expected = REGISTRIES[group].schema(name)
+    assert sorted(written) == sorted(expected)
+    values = {option: all_options(path)[option] for option in written}
     built = REGISTRIES[group][name]
     if dataclasses.is_dataclass(built):
-        assert built(**REGISTRIES[group].check(Choice(name, written))) == built()
+        assert built(**REGISTRIES[group].check(Choice(name, values))) == built()
     else:
-        assert REGISTRIES[group].check(Choice(name, written)) == {key: p.default for key, p in options.items()}
-    check_comments(text, options)
+        assert REGISTRIES[group].check(Choice(name, values)) == {key: p.default for key, p in expected.items()}
+    check_comments(path, expected)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (conf_dir() / "trainer").glob("*.yaml")))
 def test_a_trainer_file_spells_out_every_option(name: str) -> None:
-    text = (conf_dir() / "trainer" / f"{name}.yaml").read_text(encoding="utf-8")
-    written = {key: value for key, value in yaml.safe_load(text).items() if key != "defaults"}
+    path = conf_dir() / "trainer" / f"{name}.yaml"
+    written = all_options(path)
     assert list(written) == list(schema(TrainerConfig))
     if name == "default":
         assert TrainerConfig(**check_options(TrainerConfig, written, where="trainer")) == TrainerConfig()
-    check_comments(text, schema(TrainerConfig))
+    check_comments(path, schema(TrainerConfig))
 
 
-def check_comments(text: str, options: Schema, indent: str = "") -> None:
-    for name, parameter in options.items():
-        words = re.escape(describe(parameter.annotation))
-        assert re.search(rf"^{indent}{name}:.*  # {words}: \S", text, re.MULTILINE), f"{name}  # {words}: meaning"
+def check_comments(path: Path, expected: Schema) -> None:
+    """What `dlcourse list` says of an entry's options are their types, each with a meaning."""
+    listed = {option.path: option for option in read_entry(path.parent.name, path).options}
+    for names, parameter in nested(expected):
+        option = listed.pop(names)
+        assert option.type == describe(parameter.annotation) and option.meaning, f"{path.stem}: {option}"
+    assert not listed
+
+
+def nested(expected: Schema, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, parameter in expected.items():
+        yield (*above, name), parameter
         if dataclasses.is_dataclass(parameter.annotation):
-            check_comments(text, schema(parameter.annotation), indent + "  ")
+            yield from nested(schema(parameter.annotation), (*above, name))
+
+
+def test_an_option_that_data_sets_share_stands_once() -> None:
+    files = list((conf_dir() / "data").rglob("*.yaml"))
+    lines = Counter(line for path in files for line in path.read_text(encoding="utf-8").splitlines())
+    assert [line for line, count in lines.items() if count > 2 and re.match(r" *\w+: .*#", line)] == []
+
+
+def test_every_shared_file_says_for_what_it_is_and_is_used() -> None:
+    used = {part for group in GROUPS for path in entries(group, [conf_dir()]).values() for part in parts(path)}
+    shared = set(conf_dir().rglob(f"{SHARED}/*.yaml"))
+    assert shared and shared <= used
+    for path in shared:
+        assert re.match(r"# For \S.{10,}\.\n", path.read_text(encoding="utf-8"))
 
 
 LAYERS = (

@@ -7,6 +7,9 @@ import sys
 import pytest
 
 from dlcourse import __version__
+from dlcourse.cli.config_files import entries
+from dlcourse.config.paths import conf_dir
+from dlcourse.config.run_config import GROUPS
 from dlcourse.errors import DivergedError
 from stand_in import CommandLine, command_line
 
@@ -179,11 +182,39 @@ def test_mistakes_are_refused_in_one_line(train, words, message):
             "own.yaml: {'data': 'xor'} cannot stand in 'defaults'",
         ),
         ("model/own.yaml", "defaults: [.yaml]\nname: own\n", "own.yaml: '.yaml' cannot stand in 'defaults'"),
+        (
+            "data/own.yaml",
+            "defaults: [shared@_here_: [split, file]]\nname: mnist\n",
+            "own.yaml: unknown shared options 'file'; did you mean 'files'?",
+        ),
+        (
+            "data/own.yaml",
+            "defaults: [shared@_here_: ../../model/mlp]\nname: mnist\n",
+            "own.yaml: unknown shared options '../../model/mlp'; there are: augment,",
+        ),
+        (
+            "data/own.yaml",
+            "defaults: [_self_, shared@_here_: [images, augment]]\nname: mnist\naugment: {flip: true}\n",
+            "own.yaml: 'augment.flip' has no effect, 'augment' follows _self_ in 'defaults'; put _self_ behind it",
+        ),
+        (
+            "data/own.yaml",
+            "defaults: [override /data/shared@data: [split]]\nname: mnist\n",
+            "own.yaml: {'override /data/shared@data': ['split']} cannot stand in 'defaults'",
+        ),
+        (
+            "model/own.yaml",
+            "defaults: [shared@_here_: [split]]\nname: mlp\n",
+            "own.yaml: {'shared@_here_': ['split']} cannot stand in 'defaults'",
+        ),
+        ("model/own.yaml", f"defaults: [{'x' * 300}]\nname: mlp\n", "unknown model"),
+        ("data/shared/split.yaml", "subset: 10\n", "data/shared would replace options of dlcourse; rename it"),
     ],
 )
 def test_bad_files_are_named_with_their_line(train, name, content, message):
     train.write(name, content)
-    assert message in train.refuses("model=own")
+    group = name.partition("/")[0]
+    assert message in train.refuses("data=own" if group == "data" else "model=own")
 
 
 @pytest.mark.parametrize(
@@ -216,6 +247,38 @@ def test_bad_experiments_are_refused(train, body, message):
 def test_a_file_that_includes_itself(train):
     train.write("model/own.yaml", "defaults: [own]\nname: mlp\n")
     assert "include" in train.refuses("model=own")
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_copy_of_each_entry_is_an_entry_of_the_user(train, group):
+    for path in (conf_dir() / group).glob("*.yaml"):
+        train.write(f"{group}/my_{path.name}", path.read_text(encoding="utf-8"))
+    assert train.raw("list", group, "--config-dir", str(train.folder)) == 0
+    for name in [name for name in entries(group, [train.folder]) if name.startswith("my_")][:3]:
+        texts = []
+        for chosen in (name, name.removeprefix("my_")):
+            assert train(f"{group}={chosen}", "--cfg", "job") == 0
+            texts.append(train.out)
+        assert texts[0] == texts[1]
+
+
+def test_a_user_may_replace_what_is_shared(train):
+    train.write("data/own.yaml", "defaults: [shared@_here_: [split], _self_]\nname: mnist\nval_fraction: 0.3\n")
+    assert train("data=own", "--cfg", "job", "--package", "data") == 0
+    assert train.out == "# @package data\nsubset: null\nval_fraction: 0.3\nname: mnist\n"
+    assert train.raw("list", "data=own", "--config-dir", str(train.folder)) == 0
+    assert "val_fraction  0.3   number in (0, 1)" in train.out
+
+
+def test_what_entries_share_is_nothing_to_choose(train, monkeypatch):
+    assert "unknown data 'shared/images'" in train.refuses("data=shared/images")
+    assert "'@' cannot be used here" in train.refuses("data/shared@data=split")
+    assert train("--help") == 0
+    assert "data/shared" not in train.out and "data: adding" in train.out
+    for line, proposals in (("data", "data. data=\n"), ("data/", "\n")):
+        monkeypatch.setenv("COMP_LINE", f"dlcourse {line}")
+        assert train("-sc", "query=bash") == 0
+        assert train.out == proposals
 
 
 def test_config_folder_that_does_not_exist(train):

@@ -6,13 +6,12 @@ import pytest
 from omegaconf import open_dict
 
 from dlcourse.cli import hydra_guard, main, sample
-from dlcourse.cli.config_files import entries
+from dlcourse.cli.config_files import all_options, entries, leaves
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.config.hints import HINTS, hints, plain
 from dlcourse.config.options import hint, schema
 from dlcourse.config.paths import conf_dir
 from dlcourse.config.run_config import GROUPS, RunConfig
-from dlcourse.config.yaml_file import read_yaml
 from dlcourse.training.build import check_entries
 
 NAMES = {group: list(entries(group, [conf_dir()])) for group in GROUPS} | {"command": list(main.VERBS)}
@@ -149,8 +148,8 @@ def test_each_hint_for_an_option_is_one_of_some_entry():
     keys = {*GROUPS, *schema(RunConfig), "run.root", "run.name"}
     for group in GROUPS[:-1]:
         for path in entries(group, [conf_dir()]).values():
-            keys |= {f"{group}.{key}" for key in hydra_guard.leaves(read_yaml(path))}
-            keys |= {f"{group}.{key}" for key in read_yaml(path)}
+            keys |= {f"{group}.{key}" for key in leaves(all_options(path))}
+            keys |= {f"{group}.{key}" for key in all_options(path)}
     assert {text for text in HINTS["option"] if " " not in text} <= keys
 
 

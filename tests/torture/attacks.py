@@ -295,6 +295,12 @@ ATTACKS += [
 ]  # fmt: skip
 
 
+@_attack("config file: shadowed shared options")
+def _shared_config(scene: Scene) -> list[str]:
+    scene.write("own/data/shared/split.yaml", "# @package hydra.callbacks\nx: {_target_: evil_module.Callback}\n")
+    return ["train", "--config-dir", "own", *_NOT_TRAINED]
+
+
 @_attack("config file: a pipe")
 def _fifo_config(scene: Scene) -> list[str]:
     (scene.work / "own/model").mkdir(parents=True)

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import yaml
-
 from dlcourse.cli import config_files
 from dlcourse.cli.config_files import GROUPS
 from dlcourse.cli.main import main
@@ -150,8 +148,7 @@ def _in_group(group: str, text: str) -> str:
     """The text in a file that holds a sound entry of the group too."""
     if group == "experiment":
         return _GLOBAL + text
-    entry = yaml.safe_load((conf_dir() / group / f"{_SOUND[group]}.yaml").read_text())
-    entry.pop("defaults", None)
+    entry = config_files.all_options(conf_dir() / group / f"{_SOUND[group]}.yaml")
     return f"{_GLOBAL}{group}: {json.dumps(entry)}\n{text}"
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from dlcourse.cli.config_files import parts
 from dlcourse.config.paths import conf_dir
 from dlcourse.config.registry import Choice
 from dlcourse.config.yaml_file import read_yaml
@@ -48,8 +49,8 @@ def trains_on(model: str, spec: DataSpec) -> bool:
 @cache
 def _own_task(model: str) -> str | None:
     """The task that the model's file asks for, whatever the data."""
-    for choice in read_yaml(conf_dir() / "model" / f"{model}.yaml").get("defaults", ()):
-        for group, name in choice.items():
-            if group.startswith("override /task"):
-                return str(name)
+    for part in parts(conf_dir() / "model" / f"{model}.yaml"):
+        for choice in read_yaml(part).get("defaults", ()):
+            if isinstance(choice, dict) and (task := choice.get("override /task@_global_.task")):
+                return str(task)
     return None

@@ -1,12 +1,13 @@
-"""One YAML file of an entry with its comments: what it is, and each option's type, default and meaning."""
+"""The YAML files of an entry with their comments: what it is, and each option's type, default and meaning."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
 
-from dlcourse.config.yaml_file import read_text, read_yaml
+from dlcourse.cli.config_files import parts
+from dlcourse.config.yaml_file import read_text
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Entry:
-    """A file `<group>/<name>.yaml`: the lines of its head comment and its options in order."""
+    """A file `<group>/<name>.yaml`: the lines of its head comment, and its options with the shared ones."""
 
     group: str
     name: str
@@ -43,14 +44,31 @@ class Entry:
 
 
 def read_entry(group: str, path: Path) -> Entry:
-    """The entry in a file, with or without comments; raises ConfigError for a file that cannot be read."""
-    read_yaml(path)
+    """The entry in a file, with or without comments; raises ConfigError for a file that cannot be read.
+
+    An option that stands in two of its parts has the default of the later one, and the comment of the last that has one.
+    """
+    options: dict[tuple[str, ...], Option] = {}
+    for part in parts(path):
+        for option in _options_in(part):
+            before = options.get(option.path)
+            options[option.path] = replace(before, default=option.default) if before and not option.meaning else option
+    return Entry(group, path.stem, tuple(_head(read_text(path))), tuple(by_section(options.values())))
+
+
+def by_section(options: Iterable[Option]) -> list[Option]:
+    """The options with those of a section together, where the first of them stands."""
+    found = list(options)
+    first = {option.path[0]: place for place, option in reversed(list(enumerate(found)))}
+    return sorted(found, key=lambda option: first[option.path[0]])
+
+
+def _options_in(path: Path) -> list[Option]:
     text = read_text(path)
     root = yaml.compose(text, yaml.SafeLoader)
     assert isinstance(root, yaml.MappingNode)
     hidden = {"name", "defaults"}
-    options = [option for option in _options(root, text.splitlines(), ()) if option.depth or option.name not in hidden]
-    return Entry(group, path.stem, tuple(_head(text)), tuple(options))
+    return [option for option in _options(root, text.splitlines(), ()) if option.depth or option.name not in hidden]
 
 
 def _head(text: str) -> Iterator[str]:

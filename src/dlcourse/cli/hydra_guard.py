@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from dlcourse.cli.config_files import as_choice, entries
+from dlcourse.cli.config_files import all_options, as_choice, entries, leaves
 from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
 from dlcourse.cli.hydra_node import VERSION_BASE, CheckedLoader
 from dlcourse.config.hints import plain
@@ -202,18 +202,9 @@ def _check_options(
 def _other_entries(key: str, places: list[Path]) -> str:
     """`; it is an option of task=regression` for an option that the chosen entry lacks and others have."""
     group, _, option = key.partition(".")
-    known = entries(group, places) if group in GROUPS and group != "experiment" and option != "defaults" else {}
-    having = [f"{group}={name}" for name, path in known.items() if option in read_yaml(path)]
+    known = entries(group, places) if group in GROUPS and group != "experiment" else {}
+    having = [f"{group}={name}" for name, path in known.items() if option in all_options(path)]
     return f"; it is an option of {', '.join(having[:_MOST_NAMED])}" if having else ""
-
-
-def leaves(section: Any, prefix: str = "") -> Iterator[str]:
-    """The dotted names of all options of a config."""
-    for name, value in section.items():
-        if isinstance(value, dict) and value:
-            yield from leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
 
 
 def option_suggestion(key: str, keys: Iterable[str]) -> str:

@@ -4,9 +4,11 @@ import re
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.object_type import ObjectType
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from dlcourse.cli.config_files import SHARED
 from dlcourse.errors import ConfigError
 
 VERSION_BASE = "1.3"
@@ -50,6 +52,13 @@ class CheckedLoader(ConfigLoaderImpl):
         if config_name is not None:  # without one it is the page of --hydra-help, in which no file of a user takes part
             check_hydra_node(config, overrides)
         return config
+
+    def get_group_options(
+        self, group_name: str, results_filter: ObjectType | None = ObjectType.CONFIG, *rest: Any, **named: Any
+    ) -> list[str]:
+        """The entries of a group, or the groups in it, for help and completion: what entries share cannot be chosen."""
+        found = super().get_group_options(group_name, results_filter, *rest, **named)
+        return [name for name in found if results_filter != ObjectType.GROUP or name != SHARED]
 
 
 def check_hydra_node(config: DictConfig, overrides: list[str]) -> None:

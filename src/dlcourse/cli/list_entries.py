@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlcourse.cli import config_files
-from dlcourse.cli.entry_docs import Entry, Option, read_entry
+from dlcourse.cli.entry_docs import Entry, Option, by_section, read_entry
 from dlcourse.config.options import hint, suggestion
 from dlcourse.config.run_config import GROUPS
 from dlcourse.errors import ConfigError
@@ -92,9 +92,7 @@ def _entries(group: str, places: Sequence[Path]) -> list[Entry]:
 def _shared(entries: Sequence[Entry]) -> list[Option]:
     """The options that several entries have in the same words: all of two or three, or else at least four."""
     counts = Counter(option for entry in entries for option in entry.options)
-    shared = [option for option, count in counts.items() if count > 1 and count >= min(_FEW, len(entries))]
-    first = {option.path[0]: place for place, option in reversed(list(enumerate(shared)))}
-    return sorted(shared, key=lambda option: first[option.path[0]])  # those of a section together
+    return by_section(option for option, count in counts.items() if count > 1 and count >= min(_FEW, len(entries)))
 
 
 def _summary(entry: Entry, shared: Sequence[Option], indent: int) -> list[str]:

@@ -99,7 +99,7 @@ def changed(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
             known = config_files.entries("device", [conf_dir()])
             if str(value) not in known:
                 raise ConfigError(f"unknown device '{value}'{suggestion(str(value), known, kind='device')}")
-            config = config | {"device": read_yaml(known[str(value)])}
+            config = config | {"device": config_files.all_options(known[str(value)])}
             continue
         if not key.startswith(_MAY_CHANGE) or override.is_sweep_override():
             raise ConfigError(

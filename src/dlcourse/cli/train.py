@@ -28,7 +28,6 @@ from dlcourse.config.hints import hints, plain
 from dlcourse.config.options import suggestion
 from dlcourse.config.paths import conf_dir
 from dlcourse.config.run_config import GROUPS, RunConfig
-from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError
 from dlcourse.terminal import folded_output
 
@@ -191,7 +190,7 @@ def _option_names() -> Iterator[str]:
     yield from ("seed", "run.root", "run.name", "run.dir", "init_from", "freeze", *GROUPS)
     for group in ("trainer", *GROUPS):
         for path in config_files.entries(group, [conf_dir()]).values():
-            yield from (f"{group}.{option}" for option in read_yaml(path) if option != "name")
+            yield from (f"{group}.{option}" for option in config_files.all_options(path) if option != "name")
 
 
 def _check_together(flags: argparse.Namespace) -> None:
