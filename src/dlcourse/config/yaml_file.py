@@ -12,6 +12,7 @@ from dlcourse.errors import ConfigError
 
 _MAX_BYTES = 64 * 1024
 _MAX_DEPTH = 20
+_MAX_DIGITS = 1000  # Python refuses to print whole numbers of some thousand digits
 _OPENING = (
     yaml.FlowSequenceStartToken,
     yaml.FlowMappingStartToken,
@@ -40,11 +41,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _check_shape(path: Path, text: str) -> None:
-    """Refuse what makes a small file slow or huge: anchors, which multiply, and deep nesting."""
+    """Refuse what makes a small file slow or huge: anchors, which multiply, deep nesting, and endless numbers."""
     depth = 0
     for token in yaml.scan(text):
         if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
             raise ConfigError(f"{path} line {token.start_mark.line + 1}: anchors (& and *) are not allowed here")
+        if isinstance(token, yaml.ScalarToken) and token.plain and len(token.value) > _MAX_DIGITS:
+            raise ConfigError(f"{path} line {token.start_mark.line + 1}: a word of {len(token.value):,} characters")
         depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
         if depth > _MAX_DEPTH:
             raise ConfigError(f"{path} line {token.start_mark.line + 1}: too deeply nested")
