@@ -147,12 +147,15 @@ def test_interrupting_keeps_what_is_done(train):
     ("words", "message"),
     [
         (["model=mlp,cnm"], "unknown model 'cnm'"),
-        (["trainer.epochs=1,0"], "trainer.epochs must be whole number >= 1, got 0 (in the run with trainer.epochs=0)"),
+        (
+            ["trainer.epochs=1,0"],
+            "trainer.epochs must be a whole number >= 1, got 0 (in the run with trainer.epochs=0)",
+        ),
         (
             ["optimizer=adam,sgd", "optimizer.beta1=0.5"],
             "unknown option 'optimizer.beta1' (in the run with optimizer=sgd)",
         ),
-        (["optimizer.lr=0.1,-1"], "optimizer.lr must be number > 0, got -1 (in the run with optimizer.lr=-1)"),
+        (["optimizer.lr=0.1,-1"], "optimizer.lr must be a number > 0, got -1 (in the run with optimizer.lr=-1)"),
         (["model=mlp,cnn", "trianer.epochs=2"], "unknown option 'trianer.epochs'; did you mean 'trainer.epochs'?"),
         (["seed=range(5,1)"], "the sweep is empty"),
         (["seed=interval(0,1)"], "is a range without steps"),

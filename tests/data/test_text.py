@@ -162,7 +162,7 @@ def test_files_that_are_not_there(tmp_path: Path, lab: Lab) -> None:
         build(file=str(tmp_path))
     with pytest.raises(DataError, match=r"^cannot read data.file=n+: File name too long$"):
         build(file="n" * 300)
-    with pytest.raises(ConfigError, match=r"data\.vocab_size must be whole number >= 257, got 256"):
+    with pytest.raises(ConfigError, match=r"data\.vocab_size must be a whole number >= 257, got 256"):
         build("pydoc", vocab_size=256)
 
 

@@ -275,6 +275,17 @@ def _no_weights(place: Place) -> str:
     return "sample RUN"
 
 
+def _finished(place: Place) -> str:
+    Path("outputs").mkdir()
+    place.run("done").rename("outputs/done")
+    return "resume dona"
+
+
+def _sample_of_what(place: Place) -> str:
+    _finished(place)
+    return "sample"
+
+
 def _headerless(place: Place) -> str:
     return _csv("1,2\n3,4\n", "data.target=y")(place)
 
@@ -296,28 +307,37 @@ CASES = [
     Case(3, "train model=cnm", "unknown model 'cnm'; did you mean 'cnn'?"),
     Case(3, "train data=mnits", "unknown data 'mnits'; did you mean 'mnist'?"),
     Case(4, "train +model=mlp", "model is already chosen; write model=mlp"),
-    Case(5, "train trainer.epochs=abc", "trainer.epochs must be whole number >= 1, got 'abc'"),
-    Case(6, "train trainer.epochs=", "trainer.epochs must be whole number >= 1, got no value"),
-    Case(7, "train trainer.epochs", "'trainer.epochs' is not of the form option=value"),
+    Case(5, "train trainer.epochs=abc", "trainer.epochs must be a whole number >= 1, got 'abc'"),
+    Case(6, "train trainer.epochs=", "trainer.epochs must be a whole number >= 1, got no value"),
+    Case(7, "train trainer.epochs", "'trainer.epochs' is not of the form option=value; write trainer.epochs=VALUE"),
+    Case(7, "train lr 0.1", "'lr' is not of the form option=value; write optimizer.lr=0.1"),
+    Case(7, "train trainer.epochs = 5", "'trainer.epochs' is not of the form option=value; write trainer.epochs=5"),
+    Case(7, "train model cnn", "'model' is not of the form option=value; write model=cnn"),
+    Case(7, "train optimizer.lr= 0.1", "'optimizer.lr= 0.1' has a space in it; write optimizer.lr=0.1"),
     Case(7, "train train", "'train' is not of the form option=value"),
+    Case(5, "train model.hidden=64", "a list of whole numbers >= 1, got 64; write model.hidden=[64]"),
     Case(8, "train 'model.hidden=[1,2'", "cannot read 'model.hidden=[1,2': '[' is not closed by ']'"),
     Case(9, "train trainer.epochs=1,2", "'trainer.epochs=1,2' has several values; add -m"),
-    Case(10, "train trainer.epochs=b=c", "trainer.epochs must be whole number >= 1, got 'b=c'"),
-    Case(11, "train optimizer.lr=-1", "optimizer.lr must be number > 0, got -1"),
-    Case(11, "train optimizer.lr=0", "optimizer.lr must be number > 0, got 0"),
-    Case(11, "train optimizer.lr=nan", "optimizer.lr must be number > 0, got nan"),
-    Case(11, "train optimizer.lr=1e400", "optimizer.lr must be number > 0, got inf"),
-    Case(11, "train model.dropout=1", "model.dropout must be number in [0, 1), got 1"),
-    Case(12, "train optimizer.lr=1e-3x", "optimizer.lr must be number > 0, got '1e-3x'"),
-    Case(12, "train optimizer.lr=0x10", "optimizer.lr must be number > 0, got '0x10'"),
-    Case(13, "train trainer.epochs=0", "trainer.epochs must be whole number >= 1, got 0"),
-    Case(13, "train trainer.epochs=-5", "trainer.epochs must be whole number >= 1, got -5"),
-    Case(13, "train trainer.epochs=1e3", "trainer.epochs must be whole number >= 1, got 1000.0; write 1000"),
-    Case(13, "train trainer.epochs=1.5", "trainer.epochs must be whole number >= 1, got 1.5"),
-    Case(13, "train trainer.epochs=" + "9" * 401, "trainer.epochs must be whole number >= 1, got 9"),
-    Case(14, "train seed=9999999999999999999999", "seed must be whole number in [0, 4294967295]"),
-    Case(14, "train seed=-1", "seed must be whole number in [0, 4294967295], got -1"),
-    Case(15, "train trainer.batch_size=0", "trainer.batch_size must be whole number >= 1 or full, got 0"),
+    Case(10, "train trainer.epochs=b=c", "trainer.epochs must be a whole number >= 1, got 'b=c'"),
+    Case(11, "train optimizer.lr=-1", "optimizer.lr must be a number > 0, got -1"),
+    Case(11, "train optimizer.lr=0", "optimizer.lr must be a number > 0, got 0"),
+    Case(11, "train optimizer.lr=nan", "optimizer.lr must be a number > 0, got nan"),
+    Case(11, "train optimizer.lr=1e400", "optimizer.lr must be a number > 0, got inf"),
+    Case(11, "train model.dropout=1", "model.dropout must be a number in [0, 1), got 1"),
+    Case(12, "train optimizer.lr=1e-3x", "optimizer.lr must be a number > 0, got '1e-3x'"),
+    Case(12, "train optimizer.lr=0x10", "optimizer.lr must be a number > 0, got '0x10'"),
+    Case(13, "train trainer.epochs=0", "trainer.epochs must be a whole number >= 1, got 0"),
+    Case(13, "train trainer.epochs=-5", "trainer.epochs must be a whole number >= 1, got -5"),
+    Case(
+        13,
+        "train trainer.epochs=1e3",
+        "trainer.epochs must be a whole number >= 1, got 1000.0; write trainer.epochs=1000",
+    ),
+    Case(13, "train trainer.epochs=1.5", "trainer.epochs must be a whole number >= 1, got 1.5"),
+    Case(13, "train trainer.epochs=" + "9" * 401, "trainer.epochs must be a whole number >= 1, got 9"),
+    Case(14, "train seed=9999999999999999999999", "seed must be a whole number in [0, 4294967295]"),
+    Case(14, "train seed=-1", "seed must be a whole number in [0, 4294967295], got -1"),
+    Case(15, "train trainer.batch_size=0", "trainer.batch_size must be a whole number >= 1 or full, got 0"),
     Case(
         15, "train trainer.accumulate=99999", "trainer.accumulate=99999 is more than the 2050 batches of this training"
     ),
@@ -332,7 +352,7 @@ CASES = [
     Case(21, "train hydra.run.dir=/proc/x", "'hydra.run.dir' cannot be set; use run.dir=FOLDER"),
     Case(22, _file("taken", "", "train run.dir=taken"), "run.dir=taken exists already"),
     Case(23, _existing_run, "run.dir=RUN exists already"),
-    Case(24, "train --epochs 5", "options are written key=value: trainer.epochs=5"),
+    Case(24, "train --epochs 5", "unknown flag '--epochs'; write trainer.epochs=5"),
     Case(25, "train --config-dir /nonexist", "--config-dir '/nonexist' does not exist"),
     Case(26, _no_permission_for_configs, "cannot read own/model/x.yaml: Permission denied"),
     Case(26, _no_permission_for_config_folder, "cannot read config folder 'own/model': Permission denied"),
@@ -352,6 +372,13 @@ CASES = [
     Case(34, "trian", "unknown command 'trian'; did you mean 'train'?"),
     Case(34, "model=cnn", "unknown command 'model=cnn'; write dlcourse train model=cnn"),
     Case(34, "list modles", "no group or entry 'modles'; did you mean 'models'?"),
+    Case(34, "list lr", "'lr' is an option of optimizer; write dlcourse list optimizer=adam"),
+    Case(34, "list trainer.epochs", "'trainer.epochs' is an option of trainer; write dlcourse list trainer=default"),
+    Case(34, "list epochs", "'epochs' is an option of trainer; write dlcourse list trainer=default"),
+    Case(34, "list hidden_size", "'model.hidden' is an option of model; write dlcourse list model=mlp"),
+    Case(34, "list policy", "'policy' is an option of data; write dlcourse list data=images"),
+    Case(34, "list network", "no group or entry 'network'; "),
+    Case(34, "list seed", "'seed' is an option of every run; write dlcourse train --cfg job"),
     Case(34, "count gpt-2x", "'gpt-2x'"),
     Case(36, "train -m 'seed=range(5,1)'", "the sweep is empty: 'seed=range(5,1)' gives no value"),
     Case(36, "train -m 'seed=choice()'", "seed"),
@@ -416,10 +443,20 @@ CASES = [
     Case(56, _text_fifo, "data.file=pipe is not a regular file"),
     Case(56, _idx_fifo, "is not a regular file"),
     Case(56, "train data=csv data.file=/dev/zero data.target=y", "data.file=/dev/zero is not a file"),
-    Case(57, "resume nowhere", "RUN=nowhere does not exist"),
-    Case(57, "sample nowhere", "RUN=nowhere does not exist"),
+    Case(57, "resume nowhere", "'nowhere' does not exist; expected the folder of a run, such as outputs/mnist-cnn"),
+    Case(57, _with_run("done", "resume RNU"), "'RNU' does not exist; did you mean 'RUN'?"),
+    Case(57, _finished, "'dona' does not exist; did you mean 'outputs/done'?"),
+    Case(57, "resume", "RUN is missing; write dlcourse resume outputs/NAME/TIME"),
+    Case(57, "resume trainer.epochs=3", "write dlcourse resume outputs/NAME/TIME trainer.epochs=3"),
+    Case(57, "sample --count 3", "RUN is missing; write dlcourse sample outputs/NAME/TIME"),
+    Case(57, _sample_of_what, "RUN is missing; write dlcourse sample outputs/done"),
+    Case(57, "sample nowhere", "'nowhere' does not exist; expected the folder of a run, such as outputs/mnist-cnn"),
     Case(57, _file("empty/x", "", "resume empty"), "'empty' is not the folder of a run"),
-    Case(57, _file("empty/x", "", "sample empty"), "RUN=empty: no weights.safetensors there"),
+    Case(
+        57,
+        _file("empty/x", "", "sample empty"),
+        "'empty' has no weights.safetensors; expected the folder of a finished run",
+    ),
     Case(57, "train init_from=nowhere", "init_from=nowhere does not exist"),
     Case(58, _newer_format, "checkpoints/step-00000028 has format 99 of a newer dlcourse, this one reads 1"),
     Case(58, _older_spec, "spec.json"),
@@ -428,7 +465,7 @@ CASES = [
     Case(61, _with_run("done", "train data=iris model.hidden=[9] init_from=RUN"), "tensors do not fit"),
     Case(61, _weights_of_another, "RUN/weights.safetensors is damaged or was changed"),
     Case(61, _checkpoint_of_another, "is of another run, its 'model' differs from that in config.yaml"),
-    Case(62, _pickle, "RUN=model.pt is not a folder"),
+    Case(62, _pickle, "'model.pt' is not a folder"),
     Case(62, _pickle_in_run, "RUN/weights.safetensors is damaged or was changed"),
     Case(62, _pickle_for_weights, "cannot read weights from RUN/weights.safetensors: damaged"),
     Case(62, _file("x.ckpt", b"\x80\x04", "train init_from=x.ckpt"), "init_from=x.ckpt is not a folder"),
@@ -437,17 +474,17 @@ CASES = [
     Case(64, _with_run("killed", "resume RUN model=cnn"), "resume cannot change 'model'"),
     Case(64, _with_run("killed", "resume RUN data=wine"), "resume cannot change 'data'"),
     Case(64, _with_run("killed", "resume RUN optimizer.lr=1"), "resume cannot change 'optimizer.lr'"),
-    Case(64, _with_run("killed", "resume RUN trainer.epochs=0"), "trainer.epochs must be whole number >= 1, got 0"),
+    Case(64, _with_run("killed", "resume RUN trainer.epochs=0"), "trainer.epochs must be a whole number >= 1, got 0"),
     Case(64, _with_run("done", "train data=wine run.dir=RUN resume=auto"), "run.dir=RUN holds another run: its "),
     Case(65, _with_run("done", "resume RUN"), "RUN is already complete (2 epochs)", 0),
     Case(65, _with_run("done", "resume RUN trainer.epochs=1"), "trainer.epochs=1: the run has done 2 epochs already"),
-    Case(69, _with_run("text", "sample RUN --temperature -1"), "--temperature must be a number in [0, 1000], got '-1'"),
+    Case(69, _with_run("text", "sample RUN --temperature -1"), "--temperature must be a number in [0, 1000], got -1"),
     Case(69, _with_run("text", "sample RUN --length 3 --prompt ''"), "\n", 0, begins=True),
     Case(69, _with_run("text", "sample RUN --length 3 --temperature 0"), "\n", 0, begins=True),
     Case(69, _with_run("text", "sample RUN --prompt é"), "'é'"),
     Case(69, _with_run("text", "sample RUN --label cat"), "--label has no meaning for this run"),
     Case(69, _with_run("done", "sample RUN"), "is not generative"),
-    Case(69, _no_weights, "RUN=RUN: this run is not finished, it has no weights.safetensors yet; resume it with "),
+    Case(69, _no_weights, "'RUN' is not finished, it has no weights.safetensors yet; write dlcourse resume RUN"),
     Case(71, _no_permission_to_write, "cannot write in outputs/iris-mlp: permission denied", 3),
     Case(
         71, _file("file", "", "train data=iris run.root=file/x"), "cannot write in file/x/iris-mlp: not a directory", 3
@@ -504,7 +541,7 @@ CASES = [
     Case(81, "train 'data.root=a\nb'", "the value of 'data.root' holds a control character"),
     Case(81, "train 'data.root=a\0b'", "the value of 'data.root' holds a control character"),
     Case(81, "train seed=" + "9" * 5000, "the value of 'seed' is too long: 5005 characters, the limit is 4096"),
-    Case(81, "train seed=😀", "seed must be whole number in [0, 4294967295], got '😀'"),
+    Case(81, "train seed=😀", "seed must be a whole number in [0, 4294967295], got '😀'"),
     Case(81, "train 😀=1", "'😀' cannot be the name of an option"),
 ]
 

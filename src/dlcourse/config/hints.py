@@ -319,7 +319,7 @@ def hints(kind: str, word: str) -> Iterator[str]:
     """What may be typed instead of `word`, if something of this kind is expected: the key of a table above."""
     if kind in HINTS:
         yield from _BY_WORD[kind].get(plain(word), ())
-    if kind not in ("command", "option"):
+    if kind not in ("", "command", "option"):
         yield from file_hints(word, kind)
 
 

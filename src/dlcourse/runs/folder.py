@@ -18,7 +18,8 @@ try:
 except ImportError:  # Windows has no such locks
     fcntl = None  # type: ignore[assignment]
 
-from dlcourse.config.paths import path_to_read, user_path
+from dlcourse.config.options import hint
+from dlcourse.config.paths import named, path_to_read, user_path
 from dlcourse.config.run_config import FolderConfig
 from dlcourse.errors import ConfigError, OutputError
 from dlcourse.files import make_folders, sync_folder, whole_file, write_durably
@@ -153,13 +154,24 @@ class RunFolder:
         self.write_text(name, text.getvalue())
 
 
-def folder_of_runs(text: str, option: str) -> Path:
+def folder_of_runs(text: str, option: str = "") -> Path:
     """The folder that `text` names: of a run, or one above; raises ConfigError if there is none."""
     path = path_to_read(text, option)
     if not path.is_dir():
         problem = "is not a folder" if path.exists() else "does not exist"
-        raise ConfigError(f"{option}={text} {problem}; expected the folder of a run, such as outputs/mnist-cnn")
+        meant = _meant(path) or "; expected the folder of a run, such as outputs/mnist-cnn"
+        raise ConfigError(f"{named(text, option)} {problem}{meant}")
     return path
+
+
+def _meant(path: Path) -> str:
+    """`; did you mean 'outputs/digits-mlp'?`: the folder of a similar name beside this path or in outputs; may be empty."""
+    for parent in (path.parent, Path("outputs")):
+        with contextlib.suppress(OSError):
+            folders = sorted(folder.name for folder in parent.iterdir() if folder.is_dir())
+            if meant := hint(path.name, folders, f"{parent}/" if parent.name else ""):
+                return meant
+    return ""
 
 
 def claim_folder(parent: Path) -> Path:
