@@ -63,5 +63,5 @@ def test_byte_pairs_are_those_that_are_frequent() -> None:
 
 def test_byte_pairs_without_their_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(ConfigError, match=r"type pip install 'dlcourse\[bpe\]', or data.tokens=characters"):
+    with pytest.raises(ConfigError, match=r"pip install 'dlcourse\[bpe\]', or write data.tokens=characters"):
         learn_byte_pairs(TEXT, 300)

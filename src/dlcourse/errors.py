@@ -25,7 +25,7 @@ class MisfitError(ConfigError):
     """
 
     def __init__(self, problem: str, *, needs: Need, otherwise: str = "", side: int = 0) -> None:
-        super().__init__(f"{problem}; use {otherwise}" if otherwise else problem)
+        super().__init__(f"{problem}; write {otherwise}" if otherwise else problem)
         self.problem = problem
         self.needs = needs
         self.otherwise = otherwise

@@ -95,6 +95,6 @@ def _tokenizers() -> ModuleType:
         import tokenizers
     except ImportError:
         raise ConfigError(
-            "byte pairs need the library 'tokenizers'; type pip install 'dlcourse[bpe]', or data.tokens=characters"
+            "byte pairs need the library 'tokenizers': pip install 'dlcourse[bpe]', or write data.tokens=characters"
         ) from None
     return tokenizers

@@ -130,7 +130,7 @@ def test_a_closed_pipe_is_silent(words):
         (["data=folder", "data.root=${nope}"], "data.root: '${nope}' refers to nothing"),
         (["data=folder", "data.root=${oc.env:HOME}"], "data.root: Unsupported interpolation type oc.env"),
         (["data=folder", "data.root=${"], "data.root"),
-        (["hydra.run.dir=x"], "'hydra.run.dir' cannot be set; use run.dir=FOLDER"),
+        (["hydra.run.dir=x"], "'hydra.run.dir' cannot be set; write run.dir=FOLDER"),
         (["hydra.mode=MULTIRUN"], "use -m"),
         (["-m", "+hydra.sweeper.params.seed=3", "seed=1,2"], "'hydra.sweeper.params.seed' cannot be set"),
         (["data.root=${oc.create:x}", "data=folder"], "data.root: Unsupported interpolation type oc.create"),

@@ -154,7 +154,7 @@ def test_texts_that_cannot_be_used(path: Path, content: bytes, options: dict, me
 
 
 def test_files_that_are_not_there(tmp_path: Path, lab: Lab) -> None:
-    with pytest.raises(ConfigError, match=r"^data 'text' needs a file; type data.file=FILE"):
+    with pytest.raises(ConfigError, match=r"^data 'text' needs a file; write data.file=FILE"):
         build()
     with pytest.raises(DataError, match=r"^data.file=nowhere.txt does not exist; expected a text file$"):
         build(file="nowhere.txt")
@@ -202,7 +202,7 @@ def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_tinyshakespeare_is_downloaded_once(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DLCOURSE_DATA", str(tmp_path))
-    with pytest.raises(DataError, match=r"tinyshakespeare\.txt is not in .*; type data.root=FOLDER"):
+    with pytest.raises(DataError, match=r"tinyshakespeare\.txt is not in .*; write data.root=FOLDER"):
         TinyShakespeare(download=False).read()
     assert TinyShakespeare().read() == LINES
     assert (tmp_path / "text" / "tinyshakespeare.txt").read_bytes() == CONTENT

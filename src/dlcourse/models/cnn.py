@@ -64,7 +64,7 @@ class CNN(nn.Module):
                 f"model 'cnn' pools until nothing is left of the {spec.input_shape[1]}x{spec.input_shape[2]} images of "
                 f"data '{spec.name}'",
                 needs="pixels",
-                otherwise="fewer model.channels, model.pool=[1]",
+                otherwise="model.pool=[1], fewer model.channels",
                 side=pooled,
             )
         self.blocks = nn.Sequential(*blocks)

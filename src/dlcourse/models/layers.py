@@ -30,7 +30,7 @@ def require_numbers(spec: DataSpec, model: str) -> None:
     """Raise ConfigError unless inputs are numbers and targets are classes or numbers."""
     if spec.is_tokens or spec.target in ("next", "sequence"):
         raise ConfigError(
-            f"model '{model}' reads numbers, and data '{spec.name}' has tokens; use model=lstm or model=transformer"
+            f"model '{model}' reads numbers, and data '{spec.name}' has tokens; write model=lstm or model=transformer"
         )
 
 

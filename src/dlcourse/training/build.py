@@ -1,6 +1,7 @@
 """From a checked config to what a run is made of: the data, the model and the task, tried before anything is written."""
 
 import copy
+import dataclasses
 import itertools
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -41,6 +42,9 @@ from dlcourse.training.transfer import freeze, start_from
 MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)
 """What torch and NumPy raise for shapes that do not fit and sizes that no memory holds."""
 
+_ANNOUNCED_WITH = {"root", "download", "verify", "subset", "val_fraction", "label_noise", "stratify", "augment"}
+"""Options of data sets that change nothing of what they announce."""
+
 
 def check_entries(config: RunConfig) -> None:
     """Check every name and option of the config against the registries; raises ConfigError."""
@@ -49,9 +53,30 @@ def check_entries(config: RunConfig) -> None:
     task: Any = TASKS[config.task.name]
     if config.features.name != "none" and config.task.name != "auto" and not issubclass(task, PredictionTask):
         raise ConfigError(
-            f"features={config.features.name} does not go with task '{config.task.name}'; use features=none, "
+            f"features={config.features.name} does not go with task '{config.task.name}'; write features=none, "
             "or a model for task classification or regression"
         )
+
+
+def check_announced(config: RunConfig) -> None:
+    """Refuse a model or a task that cannot take what the data set announces, before its files are read or downloaded.
+
+    Only with the options that it announces this for. Raises ConfigError.
+    """
+    name, schema = config.data.name, DATASETS.schema(config.data.name)
+    given = {option for option, value in DATASETS.check(config.data).items() if value != schema[option].default}
+    announced: Any = DATASETS[name]
+    if len(announced.SPECS) != 1 or given - _ANNOUNCED_WITH:
+        return
+    spec = dataclasses.replace(announced.SPECS[0], name=name)
+    try:
+        features = FEATURES.build(config.features, spec=spec)
+        model = MODELS.build(config.model, spec=features.spec(spec) if features else spec)
+        TASKS.build(config.task, model=model, spec=spec, device=Device(torch.device("cpu")))
+    except MisfitError as error:
+        raise advised(error, spec) from None
+    except MISFITS:
+        return  # the true data will tell
 
 
 def batch_notes(config: TrainerConfig, data: Data) -> list[str]:

@@ -24,7 +24,15 @@ from dlcourse.runs.status import explained, recorded_status
 from dlcourse.signals import Stop
 from dlcourse.tasks import choose
 from dlcourse.training import run_report
-from dlcourse.training.build import batch_notes, build_data, build_task, check_entries, fingerprint, planned_lr
+from dlcourse.training.build import (
+    batch_notes,
+    build_data,
+    build_task,
+    check_announced,
+    check_entries,
+    fingerprint,
+    planned_lr,
+)
 from dlcourse.training.divergence import diagnosed
 from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.history import History
@@ -56,6 +64,7 @@ def run(config: RunConfig, overrides: list[str]) -> RunResult | None:
     complete. Raises UserError, and StoppedError if a signal ended the run.
     """
     check_entries(config)
+    check_announced(config)
     if config.resume == "auto":
         same = find_same(_with_task(config), config.name)
         if same is not None:
