@@ -72,7 +72,7 @@ _OUT_OF_MEMORY = (
 )
 
 
-WORKER_LOST = "a process that reads images was killed, probably out of memory; data.workers=0 does without"
+WORKER_LOST = "a process that reads images was killed, probably out of memory; write data.workers=0 to read without it"
 
 
 def is_worker_lost(error: BaseException) -> bool:

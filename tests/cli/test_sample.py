@@ -145,7 +145,7 @@ def test_text_goes_on_from_a_prompt(lab: Lab) -> None:
     assert sample(lab, str(run), "--prompt", "The ", "--length", "30", "--top-k", "1", "--out", "text.txt") == 0
     assert (lab.folder / "text.txt").read_text(encoding="utf-8") == text
     assert sample(lab, str(run), "--prompt", "The 名") == 2
-    assert "--prompt: the training data have no '名' (character 5); write the text without" in lab.err
+    assert "--prompt: the training data have no '名' (character 5); leave it out" in lab.err
 
 
 def test_no_unit_is_dropped_while_sampling(lab: Lab) -> None:

@@ -135,8 +135,8 @@ def test_pydoc_needs_no_network() -> None:
             {},
             r"lines.txt is not UTF-8: byte 0xe9 at position 3, in row 1; save it as UTF-8, or say what it is: data.enc",
         ),
-        (b"", {}, r"^data 'text' has 0 different symbols; a text of at least 2 is needed$"),
-        (b"a" * 9000, {}, r"^data 'text' has 1 different symbols; a text of at least 2 is needed$"),
+        (b"", {}, r"^data 'text' has 0 different symbols; a text needs at least 2$"),
+        (b"a" * 9000, {}, r"^data 'text' has 1 different symbols; a text needs at least 2$"),
         (
             b"ab" * 500,
             {},

@@ -339,7 +339,9 @@ CASES = [
     Case(14, "train seed=-1", "seed must be a whole number in [0, 4294967295], got -1"),
     Case(15, "train trainer.batch_size=0", "trainer.batch_size must be a whole number >= 1 or full, got 0"),
     Case(
-        15, "train trainer.accumulate=99999", "trainer.accumulate=99999 is more than the 2050 batches of this training"
+        15,
+        "train trainer.accumulate=99999",
+        "trainer.accumulate=99999 is more than the 2050 batches of this training; write trainer.accumulate=2050 or less",
     ),
     Case(16, "train seed=1 seed=2", "'seed' is given twice: seed=1 and seed=2"),
     Case(17, "train ~optimizer", "'optimizer' cannot be removed"),
@@ -388,7 +390,11 @@ CASES = [
     Case(40, "train device=tpu", "unknown device 'tpu'; TPUs are not supported; device=auto"),
     Case(40, "train device=cuda", "device=cuda: no CUDA device here; there are: cpu; write device=auto"),
     Case(40, "train device=mps", "device=mps: no Apple GPU here; there are: cpu; write device=auto"),
-    Case(41, _file("t.txt", "ab\n" * 2000, "train data=text model=cnn data.file=t.txt"), "model 'cnn' needs images"),
+    Case(
+        41,
+        _file("t.txt", "ab\n" * 2000, "train data=text model=cnn data.file=t.txt"),
+        "and data 'text' has examples of shape (64,); write model=transformer",
+    ),
     Case(41, "train model=cnn data=iris", "model 'cnn' needs images"),
     Case(42, "train task=regression", "data 'digits' has classes for targets; write task=classification"),
     Case(42, "train data=line task=classification", "data 'line' has numbers for targets; write task=regression"),
@@ -398,7 +404,11 @@ CASES = [
         "model 'linreg' predicts numbers, and data 'digits' has 10 classes; write model=softmax",
     ),
     Case(43, "train model=cnn model.channels=[8,8,8,8]", "model 'cnn'"),
-    Case(43, "train model.norm=batch trainer.batch_size=1", "cannot take data 'digits'"),
+    Case(
+        43,
+        "train model.norm=batch trainer.batch_size=1",
+        "batch norm needs two examples or more in a batch; write trainer.batch_size=2",
+    ),
     Case(44, "train data=mnist data.download=false data.root=nowhere", "is not in nowhere"),
     Case(44, "train data=text model=gru data.file=nowhere.txt", "data.file=nowhere.txt does not exist"),
     Case(45, _idx("train-images-idx3-ubyte", lambda content: content[:-10]), "it holds 47030; delete it"),
@@ -473,13 +483,21 @@ CASES = [
     Case(62, _file("x.ckpt", b"\x80\x04", "train init_from=x.ckpt"), "init_from=x.ckpt is not a folder"),
     Case(63, _in_use, f"RUN is in use by process {os.getpid()} on "),
     Case(63, _auto_in_use, f"RUN is in use by process {os.getpid()} on "),
-    Case(64, _with_run("killed", "resume RUN model=cnn"), "resume cannot change 'model'"),
+    Case(
+        64,
+        _with_run("killed", "resume RUN model=cnn"),
+        "resume cannot change 'model', only trainer.epochs, trainer.patience, ",
+    ),
     Case(64, _with_run("killed", "resume RUN data=wine"), "resume cannot change 'data'"),
     Case(64, _with_run("killed", "resume RUN optimizer.lr=1"), "resume cannot change 'optimizer.lr'"),
     Case(64, _with_run("killed", "resume RUN trainer.epochs=0"), "trainer.epochs must be a whole number >= 1, got 0"),
     Case(64, _with_run("done", "train data=wine run.dir=RUN resume=auto"), "run.dir=RUN holds another run: its "),
     Case(65, _with_run("done", "resume RUN"), "RUN is already complete (2 epochs)", 0),
-    Case(65, _with_run("done", "resume RUN trainer.epochs=1"), "trainer.epochs=1: the run has done 2 epochs already"),
+    Case(
+        65,
+        _with_run("done", "resume RUN trainer.epochs=1"),
+        "trainer.epochs=1: the run has done 2 epochs already; write trainer.epochs=2 or more",
+    ),
     Case(69, _with_run("text", "sample RUN --temperature -1"), "--temperature must be a number in [0, 1000], got -1"),
     Case(69, _with_run("text", "sample RUN --length 3 --prompt ''"), "\n", 0, begins=True),
     Case(69, _with_run("text", "sample RUN --length 3 --temperature 0"), "\n", 0, begins=True),
@@ -487,7 +505,12 @@ CASES = [
     Case(69, _with_run("text", "sample RUN --label cat"), "--label has no meaning for this run"),
     Case(69, _with_run("done", "sample RUN"), "is not generative"),
     Case(69, _no_weights, "'RUN' is not finished, it has no weights.safetensors yet; write dlcourse resume RUN"),
-    Case(71, _no_permission_to_write, "cannot write in outputs/iris-mlp: permission denied", 3),
+    Case(
+        71,
+        _no_permission_to_write,
+        "cannot write in outputs/iris-mlp: permission denied; write run.root=FOLDER or run.dir=FOLDER",
+        3,
+    ),
     Case(
         71, _file("file", "", "train data=iris run.root=file/x"), "cannot write in file/x/iris-mlp: not a directory", 3
     ),
@@ -496,7 +519,12 @@ CASES = [
     Case(73, _raising("dlcourse.files.write_all", _EIO, _TRAIN), "input/output error", 3, begins=True),
     Case(73, _raising("dlcourse.files.write_all", _EMFILE, _TRAIN), "too many open files", 3, begins=True),
     Case(75, "train 'model.hidden=[1000000000000000000000000000000]'", "cannot take data 'digits'"),
-    Case(75, "train data.resize=1000000", "out of memory while building data 'digits': ", 3),
+    Case(
+        75,
+        "train data.resize=1000000",
+        "out of memory while building data 'digits': 1,294,000,000,000,000 bytes asked for; ",
+        3,
+    ),
     Case(75, "train 'model.hidden=[100000000000000]'", "out of memory while building model 'mlp': ", 3),
     Case(
         75,
@@ -535,7 +563,7 @@ CASES = [
     Case(
         77,
         _raising("torch.autograd.backward", RuntimeError("DataLoader worker (pid 7) is killed by signal: K"), _TRAIN),
-        "a process that reads images was killed, probably out of memory; data.workers=0 does without",
+        "a process that reads images was killed, probably out of memory; write data.workers=0 to read without it",
         3,
         begins=True,
     ),

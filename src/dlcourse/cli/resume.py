@@ -102,9 +102,8 @@ def changed(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
             continue
         if not key.startswith(_MAY_CHANGE) or override.is_sweep_override():
             raise ConfigError(
-                f"resume cannot change '{key}': a run continues as it began. It may change trainer.epochs, "
-                "trainer.patience, trainer.checkpoint.* and device; for anything else start a new run, with init_from=RUN "
-                "from its weights"
+                f"resume cannot change '{key}', only trainer.epochs, trainer.patience, trainer.checkpoint.* and device; for "
+                "a new run from its weights write dlcourse train init_from=RUN"
             )
         config = _with(config, key.split("."), value)
     return config

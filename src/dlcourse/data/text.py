@@ -113,7 +113,7 @@ class TextSource(DataSet):
         parts = self._divide(text)
         tokenizer, vocabulary = self._learn(text, parts[0])
         if len(vocabulary) < 2:
-            raise DataError(f"data '{name}' has {len(vocabulary)} different symbols; a text of at least 2 is needed")
+            raise DataError(f"data '{name}' has {len(vocabulary)} different symbols; a text needs at least 2")
         spec = DataSpec(
             name=name,
             input_shape=(self.context,),

@@ -41,5 +41,5 @@ def require_images(spec: DataSpec, model: str) -> None:
             f"model '{model}' needs images with classes or numbers, and data '{spec.name}' has examples of shape "
             f"{spec.input_shape}",
             needs="images",
-            otherwise="model=mlp",
+            otherwise="model=transformer" if spec.is_tokens else "model=mlp",
         )

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -59,7 +60,9 @@ class RunFolder:
                     path.mkdir()
                     sync_folder(path.parent)
                 except FileExistsError:
-                    raise ConfigError(f"run.dir={where.dir} exists already; name a folder that does not") from None
+                    raise ConfigError(
+                        f"run.dir={where.dir} exists already; write run.dir=FOLDER for a new one"
+                    ) from None
             return cls(path)
         return cls(claim_folder(user_path(where.root, "run.root") / name))
 
@@ -198,6 +201,7 @@ def output_errors(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
+        space = "free space, or " if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise OutputError(
-            f"cannot write in {path}: {reason}; free space, or choose another place with run.root= or run.dir="
+            f"cannot write in {path}: {reason}; {space}write run.root=FOLDER or run.dir=FOLDER for another place"
         ) from error

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import itertools
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
@@ -112,7 +113,10 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console, 
     make_optimizer = OPTIMIZERS.build(config.optimizer)
     accumulate, batches = config.trainer.accumulate, config.trainer.epochs * steps_per_epoch(config.trainer, data)
     if accumulate > batches:
-        raise ConfigError(f"trainer.accumulate={accumulate} is more than the {batches} batches of this training")
+        raise ConfigError(
+            f"trainer.accumulate={accumulate} is more than the {batches} batches of this training; write "
+            f"trainer.accumulate={batches} or less"
+        )
     make_schedule = SCHEDULERS.build(config.scheduler)
 
     def make_scheduled(module: nn.Module, *, every: int = 1) -> ScheduledOptimizer:
@@ -135,6 +139,8 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console, 
     except MisfitError as error:
         raise advised(error, data.spec) from None
     except MISFITS as error:
+        if "more than 1 value per channel" in str(error):
+            raise ConfigError("batch norm needs two examples or more in a batch; write trainer.batch_size=2") from error
         misfit = (
             f"model '{config.model.name}' with task '{config.task.name}' cannot take data '{config.data.name}' "
             f"(examples of shape {data.spec.input_shape})"
@@ -187,6 +193,8 @@ def _told(error: Exception, misfit: str, what: str, less: str) -> UserError:
     if is_worker_lost(error):
         return ResourceError(WORKER_LOST)
     if is_out_of_memory(error):
+        if allocated := re.search(r"tried to allocate (\d+) bytes", reason):
+            reason = f"{int(allocated[1]):,} bytes asked for"
         return ResourceError(f"out of memory while building {what}: {reason}; close other programs, or use {less}")
     return ConfigError(f"{misfit}: {reason}")
 

@@ -86,7 +86,8 @@ def resume(folder: RunFolder, start: Start, config: RunConfig, overrides: list[s
     check_entries(config)
     if config.trainer.epochs < start.epochs_done:
         raise ConfigError(
-            f"trainer.epochs={config.trainer.epochs}: the run has done {start.epochs_done} epochs already"
+            f"trainer.epochs={config.trainer.epochs}: the run has done {start.epochs_done} epochs already; write "
+            f"trainer.epochs={start.epochs_done} or more"
         )
     if read_status(folder.path) == "done" and not start.continues(config):
         Console().show("done", run_report.already_complete(folder, start.epochs_done, config.trainer.epochs))
