@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import RunConfig, TrainerConfig
 from dlcourse.console import Console
 from dlcourse.data import DATASETS
@@ -31,7 +32,7 @@ from dlcourse.models.torchvision_model import FROM_SCRATCH, Torchvision
 from dlcourse.optim.optimizers import OPTIMIZERS
 from dlcourse.optim.schedules import SCHEDULERS, Updates
 from dlcourse.optim.step import ScheduledOptimizer
-from dlcourse.spec import Batch, Data, Split
+from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.task import PredictionTask, Task
 from dlcourse.training.advice import advised
@@ -59,6 +60,13 @@ def check_entries(config: RunConfig) -> None:
         )
 
 
+def require_fit(spec: DataSpec, model: Choice, task: Choice, features: Choice) -> None:
+    """Build the model and the task for such data; raises ConfigError and MISFITS if they do not take them."""
+    mapping = FEATURES.build(features, spec=spec)
+    built = MODELS.build(model, spec=mapping.spec(spec) if mapping else spec)
+    TASKS.build(task, model=built, spec=spec, device=Device(torch.device("cpu")))
+
+
 def check_announced(config: RunConfig) -> None:
     """Refuse a model or a task that cannot take what the data set announces, before its files are read or downloaded.
 
@@ -71,9 +79,7 @@ def check_announced(config: RunConfig) -> None:
         return
     spec = dataclasses.replace(announced.SPECS[0], name=name)
     try:
-        features = FEATURES.build(config.features, spec=spec)
-        model = MODELS.build(config.model, spec=features.spec(spec) if features else spec)
-        TASKS.build(config.task, model=model, spec=spec, device=Device(torch.device("cpu")))
+        require_fit(spec, config.model, config.task, config.features)
     except MisfitError as error:
         raise advised(error, spec) from None
     except MISFITS:
