@@ -134,7 +134,7 @@ def test_a_closed_pipe_is_silent(words):
         ),
         (["data=folder", "data.root=${"], "data.root"),
         (["hydra.run.dir=x"], "'hydra.run.dir' cannot be set; write run.dir=FOLDER"),
-        (["hydra.mode=MULTIRUN"], "use -m"),
+        (["hydra.mode=MULTIRUN"], "write -m"),
         (["-m", "+hydra.sweeper.params.seed=3", "seed=1,2"], "'hydra.sweeper.params.seed' cannot be set"),
         (
             ["data.root=${oc.create:x}", "data=folder"],
