@@ -31,7 +31,7 @@ def test_words() -> None:
 
 def test_unseen_symbols_are_named() -> None:
     with pytest.raises(
-        ConfigError, match=r"^the training data have no 'z' \(character 3\), '\\t' \(character 5\); write"
+        ConfigError, match=r"^the training data have no 'z' \(character 3\), '\\t' \(character 5\); leave it out"
     ):
         of("characters", ("a", "b")).encode("abzz\tb")
     with pytest.raises(ConfigError, match=r"no 'dog' \(symbol 2\); put a blank between symbols$"):

@@ -46,7 +46,7 @@ def refusal(tmp_path, monkeypatch, capsys):
         ("train optimizer=Adam", "; did you mean 'adam'?"),
         ("train optimizer=nadam", "; did you mean 'adam'?"),
         ("train optimizer.momentum=0.5", "; write optimizer=momentum, or optimizer=sgd optimizer.momentum=0.9"),
-        ("train optimizer.alpha=0.5", "; it is an option of optimizer=rmsprop"),
+        ("train data.separator=tab", "; it is an option of data=csv"),
         ("train model.layers=2", "; it is an option of model=gru, model=lstm, model=rnn"),
         (
             "train task.loss=mse",
