@@ -49,7 +49,7 @@ class Trained:
 def check_entries(config: RunConfig) -> None:
     """Refuses the learning rates that the real check refuses."""
     if config.optimizer.options["lr"] <= 0:
-        raise ConfigError(f"optimizer.lr must be number > 0, got {config.optimizer.options['lr']}")
+        raise ConfigError(f"optimizer.lr must be a number > 0, got {config.optimizer.options['lr']}")
 
 
 class CommandLine:

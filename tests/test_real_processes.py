@@ -104,7 +104,7 @@ def test_out_of_memory_is_one_line(warm: None, running: Callable[..., Process], 
     assert process.wait() == 3, process.err
     (line,) = process.err.splitlines()
     assert line.startswith(
-        "dlcourse: error: out of memory with 1294 examples in a batch; try a smaller trainer.batch_size"
+        "dlcourse: error: out of memory with 1294 examples in a batch; use a smaller trainer.batch_size"
     )
     assert "dlcourse resume" in line
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"

@@ -31,7 +31,7 @@ def test_words() -> None:
 
 def test_unseen_symbols_are_named() -> None:
     with pytest.raises(
-        ConfigError, match=r"^the training data have no 'z' \(character 3\), '\\t' \(character 5\); write"
+        ConfigError, match=r"^the training data have no 'z' \(character 3\), '\\t' \(character 5\); leave it out"
     ):
         of("characters", ("a", "b")).encode("abzz\tb")
     with pytest.raises(ConfigError, match=r"no 'dog' \(symbol 2\); put a blank between symbols$"):
@@ -63,5 +63,5 @@ def test_byte_pairs_are_those_that_are_frequent() -> None:
 
 def test_byte_pairs_without_their_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(ConfigError, match=r"type pip install 'dlcourse\[bpe\]', or data.tokens=characters"):
+    with pytest.raises(ConfigError, match=r"pip install 'dlcourse\[bpe\]', or write data.tokens=characters"):
         learn_byte_pairs(TEXT, 300)

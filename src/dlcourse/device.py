@@ -98,11 +98,11 @@ def cuda(index: NonNegativeInt = 0, precision: Precision = "float32", determinis
     """An NVIDIA or AMD graphics processor."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count == 0:
-        raise ConfigError(f"device=cuda: no CUDA device here; there are: {', '.join(_available())}; use device=auto")
+        raise ConfigError(f"device=cuda: no CUDA device here; there are: {', '.join(_available())}; write device=auto")
     if index >= count:
         raise ConfigError(f"device.index={index}: there are {count} CUDA devices, numbered from 0")
     if precision == "bfloat16" and not torch.cuda.is_bf16_supported():
-        raise ConfigError("device.precision=bfloat16: this CUDA device has none; use device.precision=float16")
+        raise ConfigError("device.precision=bfloat16: this CUDA device has none; write device.precision=float16")
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     _set_deterministic(deterministic)
     return Device(torch.device("cuda", index), precision)
@@ -111,7 +111,7 @@ def cuda(index: NonNegativeInt = 0, precision: Precision = "float32", determinis
 def mps(precision: MixedPrecision = "float32", deterministic: bool = False) -> Device:
     """The graphics processor of an Apple computer."""
     if not torch.backends.mps.is_available():
-        raise ConfigError(f"device=mps: no Apple GPU here; there are: {', '.join(_available())}; use device=auto")
+        raise ConfigError(f"device=mps: no Apple GPU here; there are: {', '.join(_available())}; write device=auto")
     _set_deterministic(deterministic)
     return Device(torch.device("mps"), precision)
 

@@ -25,7 +25,7 @@ class MisfitError(ConfigError):
     """
 
     def __init__(self, problem: str, *, needs: Need, otherwise: str = "", side: int = 0) -> None:
-        super().__init__(f"{problem}; use {otherwise}" if otherwise else problem)
+        super().__init__(f"{problem}; write {otherwise}" if otherwise else problem)
         self.problem = problem
         self.needs = needs
         self.otherwise = otherwise
@@ -72,7 +72,7 @@ _OUT_OF_MEMORY = (
 )
 
 
-WORKER_LOST = "a process that reads images was killed, probably out of memory; data.workers=0 does without"
+WORKER_LOST = "a process that reads images was killed, probably out of memory; write data.workers=0 to read without it"
 
 
 def is_worker_lost(error: BaseException) -> bool:

@@ -38,9 +38,7 @@ class _Symbols:
         symbols = text.split() if self._glue else list(text)
         unseen = [symbol for symbol in dict.fromkeys(symbols) if symbol not in self._index]
         if unseen:
-            kind, hint = (
-                ("symbol", "put a blank between symbols") if self._glue else ("character", "write the text without")
-            )
+            kind, hint = ("symbol", "put a blank between symbols") if self._glue else ("character", "leave it out")
             shown = ", ".join(f"{symbol!r} ({kind} {symbols.index(symbol) + 1})" for symbol in unseen[:10])
             raise ConfigError(f"the training data have no {shown}; {hint}")
         return [self._index[symbol] for symbol in symbols]
@@ -95,6 +93,6 @@ def _tokenizers() -> ModuleType:
         import tokenizers
     except ImportError:
         raise ConfigError(
-            "byte pairs need the library 'tokenizers'; type pip install 'dlcourse[bpe]', or data.tokens=characters"
+            "byte pairs need the library 'tokenizers': pip install 'dlcourse[bpe]', or write data.tokens=characters"
         ) from None
     return tokenizers

@@ -1,5 +1,6 @@
 """Which model trains on which data set: what `dlcourse list fits` says is what happens."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from dlcourse.metrics import reference_classifier
 from dlcourse.models import MODELS
 from dlcourse.runs import logger
 from dlcourse.spec import Data, DataSpec
-from dlcourse.training.build import build_task
+from dlcourse.training.build import build_task, check_announced
 from dlcourse.training.evaluate import evaluate
 from lab import Lab, composed
 from tiny_data import tiny_data
@@ -150,7 +151,7 @@ def test_a_model_takes_the_kinds_of_data_it_is_said_to_and_refuses_the_others(
             assert not trains_on(model, spec), error
             message = str(error)
             assert message.startswith((f"model '{model}' ", "task '")) and f"data '{spec.name}'" in message, message
-            assert "; use " in message or "cannot take" in message, message
+            assert "; write " in message or "cannot take" in message, message
             assert "\n" not in message
         else:
             assert trains_on(model, spec), spec
@@ -167,6 +168,31 @@ def test_a_model_trains_on_data_that_it_is_said_to_take(
     for data in one_for_each_target.values():
         words = [f"model={model}", *TINY_MODELS.get(model, []), *tiny_data(data, tmp_path)]
         lab.train(*words, "trainer.epochs=1", "trainer.eval_every=1", "trainer.batch_size=16")
+
+
+@pytest.mark.parametrize("model", ["cnn", "gan", "bag"])
+def test_a_misfit_is_refused_by_what_the_data_set_announces(model: str) -> None:
+    config = composed(f"model={model}")
+    for name in DATASETS:
+        specs = announced(name)
+        with contextlib.nullcontext() if len(specs) > 1 or trains_on(model, specs[0]) else pytest.raises(ConfigError):
+            check_announced(dataclasses.replace(config, data=Choice(name), task=Choice(_task(config, specs[0]))))
+
+
+def _task(config: RunConfig, spec: DataSpec) -> str:
+    return spec.target_kind.task if config.task.name == "classification" else config.task.name
+
+
+def test_a_misfit_is_refused_before_files_are_read_but_not_for_other_options(lab: Lab) -> None:
+    mnist = ["data=mnist", "data.root=nowhere", "data.download=false"]
+    assert lab.attempt(*mnist, "model=bag") == 2
+    assert lab.err.startswith("dlcourse: error: model 'bag' ") and lab.out == ""
+    assert lab.attempt(*mnist, "model=cnn") == 2
+    assert "is not in nowhere" in lab.err
+    assert lab.attempt("data=digits", "model=cnn", "model.channels=[4,4,4,4]", "model.head=[8]") == 2
+    lab.train(
+        "data=digits", "model=cnn", "model.channels=[4,4,4,4]", "model.head=[8]", "data.resize=16", "trainer.epochs=1"
+    )
 
 
 def test_list_shows_what_fits(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ def test_a_diverging_loss_ends_the_run_and_says_why(lab: Lab) -> None:
     run = lab.train("data=line", "model=linreg", "optimizer=sgd", "optimizer.lr=1e12", code=1)
     assert lab.err.startswith("dlcourse: error: the loss became ")
     assert "at step" in lab.err
-    assert "try optimizer.lr=" in lab.err
+    assert "write optimizer.lr=" in lab.err
     status = json.loads((run / "run.json").read_text())
     assert status["status"] == "failed"
     assert "the loss became" in status["reason"]

@@ -13,7 +13,7 @@ OWN = """\
 # My own model.
 # Tried on Tuesday.
 name: own
-hidden: [1, 2]  # list of whole number >= 1: units of each layer
+hidden: [1, 2]  # list of whole numbers >= 1: units of each layer
 hash: "a # b"  # text: with a hash
 plain: 3
 block:  # list of text: in lines
@@ -46,7 +46,7 @@ def test_options_are_parsed_with_their_comments(own):
     entry = read_entry("model", own / "model" / "own.yaml")
     assert entry.head == ("My own model.", "Tried on Tuesday.")
     assert entry.options == (
-        Option(("hidden",), "[1, 2]", "list of whole number >= 1", "units of each layer"),
+        Option(("hidden",), "[1, 2]", "list of whole numbers >= 1", "units of each layer"),
         Option(("hash",), "a # b", "text", "with a hash"),
         Option(("plain",), "3", "", ""),
         Option(("block",), "[1, two]", "list of text", "in lines"),
@@ -116,7 +116,7 @@ def test_one_entry_in_full(run, word, monkeypatch):
     assert code == 0
     lines = out.splitlines()
     assert lines[:3] == ["model=own", "  My own model.", "  Tried on Tuesday."]
-    assert lines[3].split(maxsplit=3) == ["hidden", "[1,", "2]", "list of whole number >= 1  units of each layer"]
+    assert lines[3].split(maxsplit=3) == ["hidden", "[1,", "2]", "list of whole numbers >= 1  units of each layer"]
     assert any(line.strip().startswith("rate") and "of the inside" in line for line in lines)
 
 

@@ -76,7 +76,8 @@ def test_a_failed_run_stops_no_other(train):
     assert rows[2]["error"] == "error: not this seed"
     assert rows[3]["error"].startswith("internal error: KeyError: 'bug'")
     assert "failed  seed=1: error: not this seed" in train.out
-    assert train.err.splitlines()[-1].startswith("dlcourse: error: 2 of 4 runs failed")
+    assert train.err.count("not this seed") == train.err.count("KeyError") == 1
+    assert train.err.splitlines()[-1].startswith("dlcourse: internal error: KeyError: 'bug'")
 
 
 @pytest.mark.parametrize(
@@ -126,10 +127,7 @@ def test_one_failure_among_runs_is_one(train):
     train.trained.behave = fail
     assert train("-m", "seed=1,1") == 4
     assert "failed  run 1: error: the loss became nan\n" in train.out
-    assert train.err.splitlines() == [
-        "dlcourse: error: the loss became nan",
-        f"dlcourse: error: 1 of 2 runs failed; its error is in {_sweep_folder() / 'summary.txt'}",
-    ]
+    assert train.err == "dlcourse: error: the loss became nan\n"
 
 
 def test_interrupting_keeps_what_is_done(train):
@@ -147,12 +145,15 @@ def test_interrupting_keeps_what_is_done(train):
     ("words", "message"),
     [
         (["model=mlp,cnm"], "unknown model 'cnm'"),
-        (["trainer.epochs=1,0"], "trainer.epochs must be whole number >= 1, got 0 (in the run with trainer.epochs=0)"),
+        (
+            ["trainer.epochs=1,0"],
+            "trainer.epochs must be a whole number >= 1, got 0 (in the run with trainer.epochs=0)",
+        ),
         (
             ["optimizer=adam,sgd", "optimizer.beta1=0.5"],
             "unknown option 'optimizer.beta1' (in the run with optimizer=sgd)",
         ),
-        (["optimizer.lr=0.1,-1"], "optimizer.lr must be number > 0, got -1 (in the run with optimizer.lr=-1)"),
+        (["optimizer.lr=0.1,-1"], "optimizer.lr must be a number > 0, got -1 (in the run with optimizer.lr=-1)"),
         (["model=mlp,cnn", "trianer.epochs=2"], "unknown option 'trianer.epochs'; did you mean 'trainer.epochs'?"),
         (["seed=range(5,1)"], "the sweep is empty"),
         (["seed=interval(0,1)"], "is a range without steps"),
@@ -256,6 +257,6 @@ def test_different_monitors_are_ranked_apart():
 
 
 def test_a_sweep_without_one_good_run_has_a_summary(tmp_path, capsys):
-    assert write_summary(tmp_path, [Job(["x=1"], tmp_path / "1", ConfigError("no"))]) == 1
+    write_summary(tmp_path, [Job(["x=1"], tmp_path / "1", ConfigError("no"))])
     assert (tmp_path / "summary.txt").read_text() == "failed  x=1: error: no\n"
     assert _rows(tmp_path)[0]["error"] == "error: no"

@@ -46,22 +46,25 @@ def test_values_are_converted_to_their_annotations() -> None:
         ({"hiden": [3]}, "unknown option 'model.hiden'; did you mean 'model.hidden'?"),
         ({"spec": 1}, "unknown option 'model.spec'; there are: hidden, dropout, lr, kind, size, path, flag, inner"),
         ({"inner": {"angel": 1}}, "unknown option 'model.inner.angel'; did you mean 'model.inner.angle'?"),
-        ({"hidden": [3, 0]}, "model.hidden must be list of whole number >= 1, got [3, 0]"),
-        ({"hidden": 3}, "model.hidden must be list of whole number >= 1, got 3"),
-        ({"dropout": 1}, "model.dropout must be number in [0, 1), got 1"),
-        ({"lr": 0}, "model.lr must be number > 0, got 0"),
-        ({"lr": float("nan")}, "model.lr must be number > 0, got nan"),
-        ({"lr": float("inf")}, "model.lr must be number > 0, got inf"),
-        ({"lr": True}, "model.lr must be number > 0, got True"),
-        ({"lr": "1e-3x"}, "model.lr must be number > 0, got '1e-3x'"),
-        ({"lr": ""}, "model.lr must be number > 0, got no value"),
+        ({"hidden": [3, 0]}, "model.hidden must be a list of whole numbers >= 1, got [3, 0]"),
+        ({"hidden": 3}, "model.hidden must be a list of whole numbers >= 1, got 3; write model.hidden=[3]"),
+        ({"hidden": "a"}, "model.hidden must be a list of whole numbers >= 1, got 'a'"),
+        ({"hidden": 0}, "model.hidden must be a list of whole numbers >= 1, got 0"),
+        ({"size": 1e3}, "model.size must be a whole number >= 1 or full, got 1000.0; write model.size=1000"),
+        ({"dropout": 1}, "model.dropout must be a number in [0, 1), got 1"),
+        ({"lr": 0}, "model.lr must be a number > 0, got 0"),
+        ({"lr": float("nan")}, "model.lr must be a number > 0, got nan"),
+        ({"lr": float("inf")}, "model.lr must be a number > 0, got inf"),
+        ({"lr": True}, "model.lr must be a number > 0, got True"),
+        ({"lr": "1e-3x"}, "model.lr must be a number > 0, got '1e-3x'"),
+        ({"lr": ""}, "model.lr must be a number > 0, got no value"),
         ({"kind": "min"}, "model.kind must be max or average, got 'min'"),
-        ({"size": 1.5}, "model.size must be whole number >= 1 or full, got 1.5"),
-        ({"size": None}, "model.size must be whole number >= 1 or full, got no value"),
+        ({"size": 1.5}, "model.size must be a whole number >= 1 or full, got 1.5"),
+        ({"size": None}, "model.size must be a whole number >= 1 or full, got no value"),
         ({"path": 3}, "model.path must be text or null, got 3"),
         ({"flag": 1}, "model.flag must be true or false, got 1"),
-        ({"inner": {"angle": 181}}, "model.inner.angle must be number in [0, 180], got 181"),
-        ({"inner": 3}, "model.inner must be section, got 3"),
+        ({"inner": {"angle": 181}}, "model.inner.angle must be a number in [0, 180], got 181"),
+        ({"inner": 3}, "model.inner must be a section, got 3"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_expected(options: dict[str, object], message: str) -> None:
@@ -74,7 +77,7 @@ def test_a_missing_option_without_default_is_named() -> None:
     def needs(lr: Positive) -> None:
         """A builder that needs its option."""
 
-    with pytest.raises(ConfigError, match=r"option 'optimizer\.lr' is missing; expected number > 0"):
+    with pytest.raises(ConfigError, match=r"option 'optimizer\.lr' is missing; expected a number > 0"):
         check_options(needs, {}, where="optimizer")
 
 
@@ -84,7 +87,8 @@ def test_a_missing_option_without_default_is_named() -> None:
         (Annotated[int, Range(gt=0, le=5)], "whole number in (0, 5]"),
         (Annotated[float, Range(lt=5)], "number < 5"),
         (Literal["relu"], "relu"),
-        (tuple[float, ...] | None, "list of number or null"),
+        (tuple[float, ...] | None, "list of numbers or null"),
+        (tuple[int | str, ...] | None, "list of whole numbers or text, or null"),
     ],
 )
 def test_annotations_are_described_in_words(annotation: object, words: str) -> None:

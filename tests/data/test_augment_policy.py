@@ -104,6 +104,6 @@ def test_a_resumed_run_ends_with_the_same_bits(lab: Lab, folder: Path) -> None:
 
 def test_an_unknown_policy_is_refused_with_those_there_are(lab: Lab) -> None:
     assert lab.attempt("data=images", "data.folder=x", "data.augment.policy=augmix") == 2
-    assert "data.augment.policy must be autoaugment, randaugment or trivial or null, got 'augmix'" in lab.err
+    assert "data.augment.policy must be autoaugment, randaugment or trivial, or null, got 'augmix'" in lab.err
     assert lab.attempt("data=mnist", "data.augment.policy=trivial") == 2
     assert lab.err.count("\n") == 1 and "data.augment.policy" in lab.err

@@ -112,7 +112,7 @@ def test_published_sums_are_checked(tmp_path: Path) -> None:
 
 
 def test_nothing_there_and_no_download(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=rf"^cifar-100-python/train is not in {tmp_path}; type data.root=FOLDER"):
+    with pytest.raises(DataError, match=rf"^cifar-100-python/train is not in {tmp_path}; write data.root=FOLDER"):
         load(tmp_path)
 
 

@@ -110,14 +110,14 @@ DECIMAL_COMMAS = MANY.replace(",", ";").replace(".", ",")
         (
             PETS,
             {"target": None},
-            "data.target is missing; type data.target=COLUMN; the columns are: size, color, kind",
+            "data.target is missing; write data.target=COLUMN; the columns are: size, color, kind",
         ),
         (PETS, {"target": "kimd"}, "has no column 'kimd'; did you mean 'kind'?"),
         (PETS, {"drop": ("colour",)}, "has no column 'colour'; did you mean 'color'?"),
         (PETS, {"drop": ("kind",)}, "data.drop=['kind'] has the target 'kind' in it; leave that in"),
         (PETS, {"drop": ("size", "color")}, "has no column besides the target 'kind'; it needs at least one"),
         (PETS, {"separator": ";;"}, "data.separator=';;' must be one character such as , or ; or the word tab"),
-        (PETS.replace(",", ";"), {}, "row 1: one column 'size;color;kind'; type \"data.separator=';'\""),
+        (PETS.replace(",", ";"), {}, "row 1: one column 'size;color;kind'; write \"data.separator=';'\""),
         (
             PETS.replace("2,", ","),
             {},
@@ -146,7 +146,7 @@ DECIMAL_COMMAS = MANY.replace(",", ";").replace(".", ",")
         (
             PETS,
             {"kind": "value"},
-            "row 2, column 'kind': 'dog' is no number, which data.kind=value needs; type data.kind=",
+            "row 2, column 'kind': 'dog' is no number, which data.kind=value needs; write data.kind=",
         ),
         (PETS.replace("cat", "dog"), {}, "every row of the target 'kind' is 'dog'; at least two classes are needed"),
         (
@@ -235,18 +235,18 @@ def test_a_name_with_a_comma_is_shown_in_quotes(lab: Lab, drop: str) -> None:
     file = write(lab.folder, '"height, cm",size,weight,kind\n' + "".join(f"7,1,{i},{'ab'[i % 2]}\n" for i in range(60)))
     words = ["data=csv", f"data.file={file}", "data.target=kind", "model=logreg", "trainer.epochs=1"]
     lab.train(*words, f"data.drop={drop}", code=2)
-    message = "has no column 'height'; for the column 'height, cm' type 'data.drop=[size,\"height, cm\"]'"
+    message = "has no column 'height'; for the column 'height, cm' write 'data.drop=[size,\"height, cm\"]'"
     assert lab.err.strip().endswith(message)
-    lab.train(*words, *shlex.split(message.rpartition(" type ")[2]))
+    lab.train(*words, *shlex.split(message.rpartition(" write ")[2]))
     assert "1 feature   2 classes" in lab.out
 
 
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        (None, "data.file is missing; type data=csv data.file=FILE data.target=COLUMN"),
-        ("nowhere.csv", "cannot read nowhere.csv: No such file or directory; type data.file=FILE for a CSV file"),
-        (".", "data.file=. is not a file; type data.file=FILE for a CSV file"),
+        (None, "data.file is missing; write data=csv data.file=FILE data.target=COLUMN"),
+        ("nowhere.csv", "cannot read nowhere.csv: No such file or directory; write data.file=FILE for a CSV file"),
+        (".", "data.file=. is not a file; write data.file=FILE for a CSV file"),
     ],
 )
 def test_a_file_that_is_not_there(file: str | None, message: str) -> None:
@@ -292,7 +292,7 @@ def test_columns_that_became_many_features_are_named(tmp_path: Path) -> None:
         "column out: 'data.drop=[day]'",
         "column 'town' of text became 21 features, one for each value; if they are names, leave the column out: "
         "'data.drop=[town]'",
-        "column 'kind' holds 3 different whole numbers and is taken as classes; to predict numbers type data.kind=value",
+        "column 'kind' holds 3 different whole numbers and is taken as classes; to predict numbers write data.kind=value",
     )
     few = load(tmp_path, "day,town,color,kind\n" + rows, kind="class", drop=("day",)).notes
     assert [note.partition(" of")[0] for note in few] == ["column 'town'"]
@@ -317,14 +317,15 @@ def test_training_on_numbers(lab: Lab) -> None:
     file = write(lab.folder, "x,y\n" + "".join(f"{i},{2 * i + 0.5}\n" for i in range(60)))
     words = ["data=csv", f"data.file={file}", "data.target=y", "trainer.epochs=2"]
     lab.train(*words, "task=classification", code=2)
-    assert lab.err.strip().endswith("has numbers for targets; use task=regression, or data.kind=class")
+    assert lab.err.strip().endswith("has numbers for targets; write task=regression, or data.kind=class")
     lab.train(*words, "model=linreg")
     assert "1 target value" in lab.out
     lab.train(*words, "data.kind=class", "model=linreg", code=2)
     assert "too many for classes; choose another data.target, or data.kind=value" in lab.err
     lab.train(*words, "task.loss=mae", code=2)
     assert (
-        lab.err == "dlcourse: error: unknown option 'task.loss'; it is an option of task=adversarial, task=regression\n"
+        "unknown option 'task.loss'; the loss of classes is cross-entropy, leave it out; for numbers write task="
+        in lab.err
     )
     lab.train(*words, "task=regression", "task.loss=mae", "model.hidden=[4]")
 
@@ -344,4 +345,4 @@ def test_a_file_picks_its_task_and_the_run_records_it(lab: Lab) -> None:
     lab.train(*words, "data.target=y", "run.dir=late", code=2)
     assert "run.dir=late holds another run" in lab.err
     lab.train("data=csv", f"data.file={file}", "data.target=late", "model=linreg", code=2)
-    assert lab.err.strip().endswith("use model=softmax, or data.kind=value")
+    assert lab.err.strip().endswith("write model=softmax, or data.kind=value")

@@ -120,7 +120,7 @@ def test_failure_names_reason_and_remedy(server, target, behavior: str, reason: 
         fetch_now(urls(server, behavior), target)
     assert str(caught.value) == (
         f"cannot download file.gz (127.0.0.1:{server.server_port}: {reason}); for files that are already there "
-        "type data.root=FOLDER, with data.verify=false if they are repacked"
+        "write data.root=FOLDER, with data.verify=false if they are repacked"
     )
     assert_nothing_left(target)
 
@@ -130,7 +130,7 @@ def test_server_that_is_down(target, monkeypatch) -> None:
     stopped = http.server.HTTPServer(("127.0.0.1", 0), Handler)
     stopped.server_close()
     with pytest.raises(
-        DataError, match=r"Connection refused\); for files that are already there type data.root=FOLDER"
+        DataError, match=r"Connection refused\); for files that are already there write data.root=FOLDER"
     ):
         fetch_now(urls(stopped, "good"), target)
     assert_nothing_left(target)
@@ -138,7 +138,7 @@ def test_server_that_is_down(target, monkeypatch) -> None:
 
 def test_folder_that_cannot_be_made(server, tmp_path) -> None:
     (tmp_path / "in_the_way").write_text("a file")
-    with pytest.raises(DataError, match=r"^cannot write .*; type data.root=FOLDER for another folder$"):
+    with pytest.raises(DataError, match=r"^cannot write .*; write data.root=FOLDER for another folder$"):
         fetch_now(urls(server, "good"), tmp_path / "in_the_way" / "file.gz")
     assert server.asked == []
 

@@ -98,7 +98,7 @@ def test_nothing_there_and_no_download(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         source(tmp_path, "balanced").load()
     assert str(caught.value) == (
-        f"emnist-balanced-train-images-idx3-ubyte is not in {tmp_path}/EMNIST/raw; type data.root=FOLDER for the folder "
+        f"emnist-balanced-train-images-idx3-ubyte is not in {tmp_path}/EMNIST/raw; write data.root=FOLDER for the folder "
         "that holds it, or data.download=true"
     )
 
@@ -110,7 +110,7 @@ def test_bad_archives(tmp_path: Path) -> None:
     for content in (b"<html>", whole[:200], whole[:middle] + b"\xff\xfe\xfd" + whole[middle + 3 :]):
         path.write_bytes(content)
         with pytest.raises(
-            DataError, match=r"gzip.zip is damaged \(.*; delete gzip.zip to download it again, or type data.r"
+            DataError, match=r"gzip.zip is damaged \(.*; delete gzip.zip to download it again, or write data.r"
         ):
             source(tmp_path).load()
         assert not list(tmp_path.rglob("emnist-*"))

@@ -89,7 +89,7 @@ def test_missing_file_without_download(tmp_path) -> None:
     with pytest.raises(DataError) as caught:
         FashionMNIST(root=str(tmp_path), download=False).load()
     assert str(caught.value) == (
-        f"t10k-labels-idx1-ubyte is not in {tmp_path}; type data.root=FOLDER for the folder that holds it, "
+        f"t10k-labels-idx1-ubyte is not in {tmp_path}; write data.root=FOLDER for the folder that holds it, "
         "or data.download=true"
     )
 
@@ -139,7 +139,7 @@ def test_damaged_idx_file(tmp_path, damage: str, compress: bool) -> None:
         read_idx(path, 3)
     assert str(path) in str(caught.value)
     assert message in str(caught.value)
-    assert str(caught.value).endswith("; delete it to download it again, or type data.root=FOLDER")
+    assert str(caught.value).endswith("; delete it to download it again, or write data.root=FOLDER")
 
 
 @pytest.mark.parametrize("cut", [5, 20, -4])
@@ -408,7 +408,7 @@ def test_cifar_binary_size(tmp_path) -> None:
 
 def test_cifar_missing_files_without_download(tmp_path) -> None:
     source = CIFAR10(root=str(tmp_path), download=False)
-    with pytest.raises(DataError, match=rf"^cifar-10-batches-py/data_batch_1 is not in {tmp_path}; type data.root="):
+    with pytest.raises(DataError, match=rf"^cifar-10-batches-py/data_batch_1 is not in {tmp_path}; write data.root="):
         source.load()
     (write_batches(tmp_path) / "data_batch_4").unlink()
     with pytest.raises(DataError, match=r"^cifar-10-batches-py/data_batch_4 is not in "):

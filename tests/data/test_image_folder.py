@@ -171,7 +171,7 @@ def test_a_file_that_is_no_image_stops_the_run_or_is_left_out(tmp_path: Path, mo
     with pytest.raises(UserError) as caught:
         build(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}/cat/text.jpg cannot be read as an image (it has no known format); remove it, or type "
+        f"{tmp_path}/cat/text.jpg cannot be read as an image (it has no known format); remove it, or write "
         "data.unreadable=skip"
     )
     cut(noise(tmp_path / "dog" / "cut.png"))
@@ -195,7 +195,7 @@ def test_a_file_cut_short_stops_training_with_its_name(tmp_path: Path, workers: 
     with pytest.raises(UserError) as caught:
         list(data.train.batches(4, epoch=1))
     assert ".png cannot be read as an image (" in str(caught.value)
-    assert str(caught.value).endswith("); remove it, or type data.unreadable=skip")
+    assert str(caught.value).endswith("); remove it, or write data.unreadable=skip")
     assert "\n" not in str(caught.value)
 
 
@@ -207,7 +207,7 @@ def test_odd_sizes(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         build(tmp_path, odd_sizes="stop")
     assert str(caught.value) == (
-        f"{tmp_path}/cat/odd.png has 9 x 7 pixels, but {tmp_path}/cat/00.png 8 x 8; type data.odd_sizes=resize to "
+        f"{tmp_path}/cat/odd.png has 9 x 7 pixels, but {tmp_path}/cat/00.png 8 x 8; write data.odd_sizes=resize to "
         "resize all alike, or data.odd_sizes=skip"
     )
     data = build(tmp_path, odd_sizes="skip")
@@ -241,12 +241,12 @@ def test_folders_that_hold_no_data_set(tmp_path: Path) -> None:
         return str(caught.value).replace(str(tmp_path), "TMP")
 
     assert (
-        message(None) == "data.folder is missing; type data=images data.folder=FOLDER, with one folder per class in it"
+        message(None) == "data.folder is missing; write data=images data.folder=FOLDER, with one folder per class in it"
     )
     assert message(tmp_path / "gone").startswith(
-        "cannot read TMP/gone: No such file or directory; type data.folder=FOLDER"
+        "cannot read TMP/gone: No such file or directory; write data.folder=FOLDER"
     )
-    assert message(save(tmp_path / "x.png")).startswith("TMP/x.png is not a folder; type data.folder=FOLDER, with one")
+    assert message(save(tmp_path / "x.png")).startswith("TMP/x.png is not a folder; write data.folder=FOLDER, with one")
     assert message(tmp_path) == (
         "TMP holds images but no folders; put the images of each class into a folder of their own, TMP/CLASS"
     )
@@ -329,4 +329,4 @@ def test_features_name_the_shape_of_an_image_as_plain_numbers(lab: Lab) -> None:
     make(lab.folder / "pets")
     words = ["data=images", "data.folder=pets", "data.size=8"]
     lab.train(*words, "features=polynomial", code=2)
-    assert "an example of data 'images' has shape (3, 8, 8); use features=none" in lab.err
+    assert "an example of data 'images' has shape (3, 8, 8); write features=none" in lab.err

@@ -147,7 +147,7 @@ def with_bad_value(value: float) -> np.ndarray:
             FEATURES,
             LABELS + 0.5,
             {"kind": "class"},
-            "y_train[0] is 0.5, and classes are whole numbers or text; type data.k",
+            "y_train[0] is 0.5, and classes are whole numbers or text; write data.k",
         ),
         (FEATURES, LABELS.astype(str), {"kind": "value"}, "y_train holds text, and data.kind=value needs numbers"),
         (
@@ -160,7 +160,7 @@ def with_bad_value(value: float) -> np.ndarray:
             FEATURES,
             np.eye(4, dtype=np.float32)[LABELS],
             {},
-            "y_train of shape (30, 4) is one-hot rows, and classes have shape (N,); save y_train.argmax(1), or type data.k",
+            "y_train of shape (30, 4) is one-hot rows, and classes have shape (N,); save y_train.argmax(1), or write data.k",
         ),
         (FEATURES, COLOR, {}, "y_train has shape (30, 6, 5, 3); targets have shape (N,) or (N, O)"),
         (
@@ -261,11 +261,11 @@ def test_damaged_files_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     whole[200] ^= 255
     Path("bit.npz").write_bytes(whole)
     for file, message in (
-        (None, "data.file is missing; type data=npz data.file=FILE"),
-        ("cut.npz", "cut.npz is not a whole .npz file, as numpy.savez writes it; type data.file=FILE"),
+        (None, "data.file is missing; write data=npz data.file=FILE"),
+        ("cut.npz", "cut.npz is not a whole .npz file, as numpy.savez writes it; write data.file=FILE"),
         ("bit.npz", "bit.npz is damaged: x cannot be read ("),
-        ("gone.npz", "cannot read gone.npz: No such file or directory; type data.file=FILE for an .npz file"),
-        (".", "data.file=. is not a file; type data.file=FILE for an .npz file"),
+        ("gone.npz", "cannot read gone.npz: No such file or directory; write data.file=FILE for an .npz file"),
+        (".", "data.file=. is not a file; write data.file=FILE for an .npz file"),
     ):
         with pytest.raises(UserError) as caught:
             NpzFile(file=file).load()
@@ -291,7 +291,7 @@ def test_a_model_for_images_says_how_to_save_them(lab: Lab, model: str) -> None:
     pixels = (GREY / 255).astype(np.float32)
     words = [f"model={model}", "data=npz", "trainer.batch_size=8"]
     assert lab.attempt(*words, f"data.file={write(lab.folder, x=pixels, y=LABELS)}") == 2
-    advice = "images saved as uint8, those in [0, 1] as (255 * x).round().astype('uint8')"
+    advice = "the images as uint8, those in [0, 1] as (255 * x).round().astype('uint8')"
     assert f"model '{model}' " in lab.err and advice in lab.err
     as_advised = NpzFile(file=write(lab.folder, x=(255 * pixels).round().astype("uint8"), y=LABELS)).load()
     assert as_advised.train_inputs.dtype == torch.uint8

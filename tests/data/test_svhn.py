@@ -63,7 +63,7 @@ def test_published_sums_are_checked(tmp_path: Path) -> None:
 
 
 def test_nothing_there_and_no_download(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=rf"^train_32x32.mat is not in {tmp_path}; type data.root=FOLDER"):
+    with pytest.raises(DataError, match=rf"^train_32x32.mat is not in {tmp_path}; write data.root=FOLDER"):
         load(tmp_path)
 
 
@@ -110,7 +110,7 @@ def test_damaged_files(tmp_path: Path) -> None:
         with pytest.raises(DataError) as caught:
             load(tmp_path)
         assert str(caught.value).startswith((f"{path} is not a file of SVHN (", f"cannot read {path}: "))
-        assert "\n" not in str(caught.value) and str(caught.value).endswith("or type data.root=FOLDER")
+        assert "\n" not in str(caught.value) and str(caught.value).endswith("or write data.root=FOLDER")
 
 
 def test_facts_are_torchvisions() -> None:

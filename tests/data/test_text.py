@@ -135,8 +135,8 @@ def test_pydoc_needs_no_network() -> None:
             {},
             r"lines.txt is not UTF-8: byte 0xe9 at position 3, in row 1; save it as UTF-8, or say what it is: data.enc",
         ),
-        (b"", {}, r"^data 'text' has 0 different symbols; a text of at least 2 is needed$"),
-        (b"a" * 9000, {}, r"^data 'text' has 1 different symbols; a text of at least 2 is needed$"),
+        (b"", {}, r"^data 'text' has 0 different symbols; a text needs at least 2$"),
+        (b"a" * 9000, {}, r"^data 'text' has 1 different symbols; a text needs at least 2$"),
         (
             b"ab" * 500,
             {},
@@ -154,7 +154,7 @@ def test_texts_that_cannot_be_used(path: Path, content: bytes, options: dict, me
 
 
 def test_files_that_are_not_there(tmp_path: Path, lab: Lab) -> None:
-    with pytest.raises(ConfigError, match=r"^data 'text' needs a file; type data.file=FILE"):
+    with pytest.raises(ConfigError, match=r"^data 'text' needs a file; write data.file=FILE"):
         build()
     with pytest.raises(DataError, match=r"^data.file=nowhere.txt does not exist; expected a text file$"):
         build(file="nowhere.txt")
@@ -162,7 +162,7 @@ def test_files_that_are_not_there(tmp_path: Path, lab: Lab) -> None:
         build(file=str(tmp_path))
     with pytest.raises(DataError, match=r"^cannot read data.file=n+: File name too long$"):
         build(file="n" * 300)
-    with pytest.raises(ConfigError, match=r"data\.vocab_size must be whole number >= 257, got 256"):
+    with pytest.raises(ConfigError, match=r"data\.vocab_size must be a whole number >= 257, got 256"):
         build("pydoc", vocab_size=256)
 
 
@@ -202,7 +202,7 @@ def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_tinyshakespeare_is_downloaded_once(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DLCOURSE_DATA", str(tmp_path))
-    with pytest.raises(DataError, match=r"tinyshakespeare\.txt is not in .*; type data.root=FOLDER"):
+    with pytest.raises(DataError, match=r"tinyshakespeare\.txt is not in .*; write data.root=FOLDER"):
         TinyShakespeare(download=False).read()
     assert TinyShakespeare().read() == LINES
     assert (tmp_path / "text" / "tinyshakespeare.txt").read_bytes() == CONTENT

@@ -37,5 +37,5 @@ def test_a_norm_comes_before_the_activation(norm: str) -> None:
 
 
 def test_tokens_are_refused() -> None:
-    with pytest.raises(ConfigError, match="model 'mlp' reads numbers, and data 'words' has tokens; use model=lstm"):
+    with pytest.raises(ConfigError, match="model 'mlp' reads numbers, and data 'words' has tokens; write model=lstm"):
         MLP(WORDS)

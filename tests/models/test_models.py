@@ -53,9 +53,9 @@ def test_the_summary_table_names_shapes_and_parameters() -> None:
 @pytest.mark.parametrize(
     ("name", "spec", "message"),
     [
-        ("linreg", MNIST, "use model=softmax"),
-        ("softmax", LINE, "use model=linreg"),
-        ("logreg", LINE, "use model=linreg"),
+        ("linreg", MNIST, "write model=softmax"),
+        ("softmax", LINE, "write model=linreg"),
+        ("logreg", LINE, "write model=linreg"),
         ("cnn", MOONS, "needs images"),
     ],
 )
@@ -67,13 +67,13 @@ def test_a_model_says_which_data_it_cannot_take(name: str, spec: DataSpec, messa
 @pytest.mark.parametrize(
     ("name", "spec", "advice"),
     [
-        ("linreg", MNIST, "use model=softmax, or data=diabetes"),
-        ("linreg", replace(MOONS, name="csv"), "use model=softmax, or data.kind=value"),
-        ("logreg", replace(LINE, name="csv"), "use model=linreg or model=mlp, or data.kind=class"),
-        ("cnn", MOONS, "use model=mlp"),
-        ("cnn", replace(MOONS, name="npz", input_shape=(8, 8)), "use model=mlp, or images saved as uint8, those in "),
-        ("gan", LINE, "use data=mnist or data=moons"),
-        ("resnet9", replace(MNIST, name="images", input_shape=(1, 7, 7)), "use model=cnn, or data.size=32"),
+        ("linreg", MNIST, "write model=softmax, or data=diabetes"),
+        ("linreg", replace(MOONS, name="csv"), "write model=softmax, or data.kind=value"),
+        ("logreg", replace(LINE, name="csv"), "write model=linreg or model=mlp, or data.kind=class"),
+        ("cnn", MOONS, "write model=mlp"),
+        ("cnn", replace(MOONS, name="npz", input_shape=(8, 8)), "write model=mlp, or the images as uint8, those in "),
+        ("gan", LINE, "write data=mnist or data=moons"),
+        ("resnet9", replace(MNIST, name="images", input_shape=(1, 7, 7)), "write model=cnn, or data.size=32"),
     ],
 )
 def test_advice_names_options_that_the_data_set_has(name: str, spec: DataSpec, advice: str) -> None:
@@ -86,7 +86,7 @@ def test_a_cnn_that_pools_everything_away_says_what_to_change() -> None:
     with pytest.raises(MisfitError) as caught:
         build("cnn", MNIST, channels=[4] * 6, pool=[3, 2])
     assert str(advised(caught.value, MNIST)).endswith(
-        f"nothing is left of the 28x28 images of data '{MNIST.name}'; use fewer model.channels, model.pool=[1], or "
+        f"nothing is left of the 28x28 images of data '{MNIST.name}'; write model.pool=[1], fewer model.channels, or "
         "data.resize=96"
     )
     for side, fits in ((96, True), (95, False)):
@@ -164,7 +164,7 @@ def test_standardized_features_leave_a_constant_column_finite() -> None:
 
 
 def test_features_refuse_images_and_too_many_terms() -> None:
-    with pytest.raises(ConfigError, match="use features=none"):
+    with pytest.raises(ConfigError, match="write features=none"):
         FEATURES.build(Choice("standard"), spec=MNIST)
     wide = DataSpec("wide", (200,), 2, "class", ("a", "b"))
     with pytest.raises(ConfigError, match=r"more than 10,000 terms; use a lower degree"):

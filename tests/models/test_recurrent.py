@@ -119,12 +119,12 @@ def test_the_layer_table_has_the_cell_and_its_parameters() -> None:
     ("name", "spec", "options", "message"),
     [
         ("lstm", TABLE, {}, r"model 'lstm' needs sequences, images or text.*data 'table' has shape \(4,\).*model=mlp"),
-        ("gru", REWRITING, {}, "model 'gru' .*data 'copy' has sequences for targets; use model=transformer"),
-        ("rnn", TEXT, {"bidirectional": True}, "model 'rnn' .*data 'text'.*use model.bidirectional=false"),
+        ("gru", REWRITING, {}, "model 'gru' .*data 'copy' has sequences for targets; write model=transformer"),
+        ("rnn", TEXT, {"bidirectional": True}, "model 'rnn' .*data 'text'.*write model.bidirectional=false"),
         ("rnn", SERIES, {"forget_bias": 1.0}, "unknown option 'model.forget_bias'"),
-        ("bag", TEXT, {}, "model 'bag' .*data 'text' asks for tokens in their order; use model=lstm"),
-        ("bag", SERIES, {}, "model 'bag' .*data 'series' has no tokens; use model=mlp"),
-        ("bag", TABLE, {}, "model 'bag' .*data 'table' has no tokens; use model=mlp"),
+        ("bag", TEXT, {}, "model 'bag' .*data 'text' asks for tokens in their order; write model=lstm"),
+        ("bag", SERIES, {}, "model 'bag' .*data 'series' has no tokens; write model=mlp"),
+        ("bag", TABLE, {}, "model 'bag' .*data 'table' has no tokens; write model=mlp"),
     ],
 )
 def test_what_cannot_be_read_is_refused(name: str, spec: DataSpec, options: dict[str, object], message: str) -> None:

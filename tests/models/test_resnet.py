@@ -80,7 +80,7 @@ def test_the_fast_network_has_the_published_layers() -> None:
     ],
 )
 def test_what_is_no_image_or_too_small_is_refused(name: str, spec: DataSpec) -> None:
-    with pytest.raises(ConfigError, match=f"^model '{name}' needs images .*data '{spec.name}' .*; use "):
+    with pytest.raises(ConfigError, match=f"^model '{name}' needs images .*data '{spec.name}' .*; write "):
         MODELS.build(Choice(name), spec=spec)
 
 

@@ -127,7 +127,7 @@ def test_images_that_are_too_small_are_refused_with_a_size_that_is_not(arch: str
     assert message.startswith(
         f"model 'torchvision' with model.arch={arch} cannot take the 28x28 images of data 'mnist' ("
     )
-    assert message.endswith(f"; use another model.arch, or data.resize={side}") and "\n" not in message
+    assert message.endswith(f"; write another model.arch, or data.resize={side}") and "\n" not in message
     if arch != "alexnet":  # large
         Torchvision(replace(GREY, input_shape=(1, side, side)), arch)
 

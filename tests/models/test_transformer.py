@@ -220,16 +220,20 @@ def test_steps_of_numbers_start_as_large_as_their_positions(positions) -> None:
 @pytest.mark.parametrize(
     ("spec", "options", "message"),
     [
-        (DataSpec("iris", (4,), 3, "class", ("a", "b", "c")), {}, r"model 'transformer' .*data 'iris'.*use model=mlp"),
-        (DataSpec("moons", (2,), 2, "class", ("a", "b")), {}, r"data 'moons' has shape \(2,\); use model=mlp"),
+        (
+            DataSpec("iris", (4,), 3, "class", ("a", "b", "c")),
+            {},
+            r"model 'transformer' .*data 'iris'.*write model=mlp",
+        ),
+        (DataSpec("moons", (2,), 2, "class", ("a", "b")), {}, r"data 'moons' has shape \(2,\); write model=mlp"),
         (TEXT, {"width": 30, "heads": 4}, r"model\.width=30 cannot be shared among model\.heads=4; .*model\.width=32"),
         (
             TEXT,
             {"width": 20, "heads": 4, "positions": "rotary"},
-            r"heads of an even size.*makes it 5; use model\.width=24",
+            r"heads of an even size.*makes it 5; write model\.width=24",
         ),
         (COLOR, {"patch": 5}, r"model\.patch=5 does not divide the 8x12 images of data 'color'"),
-        (TEXT, {"patch": 2}, r"model\.patch cuts images, and data 'text' has none .*use model\.patch=null"),
+        (TEXT, {"patch": 2}, r"model\.patch cuts images, and data 'text' has none .*write model\.patch=null"),
         (SERIES, {"patch": 2}, r"data 'series' has none"),
     ],
 )

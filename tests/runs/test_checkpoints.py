@@ -154,7 +154,7 @@ def test_a_newer_format_is_refused_rather_than_taken_for_damage(saves: Checkpoin
     save(saves, 1)
     save(saves, 2)
     forge(saves, 2, {"format": number})
-    with pytest.raises(UnknownFormatError, match=r"of a newer dlcourse, this one reads 1$"):
+    with pytest.raises(UnknownFormatError, match=r"of a newer dlcourse, this one reads 1; update dlcourse$"):
         saves.newest()
 
 

@@ -62,7 +62,7 @@ def test_dir_is_taken_exactly_and_with_the_home_folder_written_out(
 def test_a_dir_that_exists_is_refused_and_left_alone(tmp_path: Path, occupy: Callable[[Path], None]) -> None:
     path = tmp_path / "taken"
     occupy(path)
-    with pytest.raises(ConfigError, match=rf"^run\.dir={path} exists already; name a folder that does not$"):
+    with pytest.raises(ConfigError, match=rf"^run\.dir={path} exists already; write run\.dir=FOLDER for a new one$"):
         RunFolder.create(FolderConfig(dir=str(path)), "mlp")
     assert names(tmp_path) == ["taken"]
 
@@ -75,7 +75,7 @@ def test_a_place_where_no_folder_can_be_made_is_told_in_one_line(tmp_path: Path,
     message = str(caught.value)
     assert message.startswith(f"cannot write in {tmp_path / 'file' / 'below'}")
     assert ": not a directory; " in message or ": file exists; " in message
-    assert message.endswith("choose another place with run.root= or run.dir=")
+    assert message.endswith("write run.root=FOLDER or run.dir=FOLDER for another place")
     assert "\n" not in message
     assert names(tmp_path) == ["file"]
 

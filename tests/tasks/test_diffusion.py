@@ -231,7 +231,7 @@ def test_what_no_denoiser_can_be_is_refused(spec: DataSpec, options: dict, messa
 
 
 def test_the_task_refuses_other_models_and_more_steps_back_than_forth() -> None:
-    with pytest.raises(ConfigError, match=r"task 'diffusion' needs .* use model=diffusion"):
+    with pytest.raises(ConfigError, match=r"task 'diffusion' needs .* write model=diffusion"):
         TASKS.build(Choice("diffusion"), model=nn.Linear(2, 2), spec=POINTS, device=None)
     with pytest.raises(ConfigError, match=r"task.sample_steps=50 is more than task.steps=20"):
         task_for(POINTS, steps=20)

@@ -94,7 +94,7 @@ def test_data_that_a_gan_does_not_take(spec, options, words):
 
 
 def test_the_task_needs_a_gan():
-    with pytest.raises(ConfigError, match="task 'adversarial' needs a generator and a discriminator; use model=gan"):
+    with pytest.raises(ConfigError, match="task 'adversarial' needs a generator and a discriminator; write model=gan"):
         task(nn.Linear(2, 2))
     with pytest.raises(ConfigError, match=r"task\.label_smoothing=0\.1 needs probabilities"):
         task(loss="wasserstein", label_smoothing=0.1)

@@ -322,7 +322,7 @@ def test_what_a_sample_refuses() -> None:
 
 def test_models_and_data_that_do_not_fit() -> None:
     with pytest.raises(
-        ConfigError, match=r"^task 'language' needs outputs of shape \(8, 4\) .* shape \(4,\); use model"
+        ConfigError, match=r"^task 'language' needs outputs of shape \(8, 4\) .* shape \(4,\); write model"
     ):
         build(nn.Sequential(nn.Embedding(4, 1), nn.Flatten(), nn.Linear(8, 4)))
     with pytest.raises(ConfigError, match=r"^task 'language' needs text to continue, and data 'iris' has classes"):

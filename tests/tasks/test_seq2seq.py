@@ -152,9 +152,9 @@ def test_a_prompt_that_cannot_be_read_is_refused(request_, message) -> None:
 
 
 def test_other_targets_and_other_models_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"data 'iris' has classes for targets; use task=classification"):
+    with pytest.raises(ConfigError, match=r"data 'iris' has classes for targets; write task=classification"):
         task(Copier(), DataSpec("iris", (4,), 3, "class", ("a", "b", "c")))
-    with pytest.raises(ConfigError, match=r"needs outputs of shape \(7, 8\) for data 'copy'.*use model=transformer"):
+    with pytest.raises(ConfigError, match=r"needs outputs of shape \(7, 8\) for data 'copy'.*write model=transformer"):
         task(nn.Embedding(8, 3))
 
 

@@ -198,8 +198,8 @@ def test_what_is_evaluated_is_the_cross_entropy_without_label_smoothing(classes:
 @pytest.mark.parametrize(
     ("task", "outputs", "spec", "message"),
     [
-        ("classification", 2, VALUES, "use task=regression"),
-        ("regression", 4, CLASSES, r"task 'regression' \(loss mse\) needs numbers.*use task=classification"),
+        ("classification", 2, VALUES, "write task=regression"),
+        ("regression", 4, CLASSES, r"task 'regression' \(loss mse\) needs numbers.*write task=classification"),
         ("classification", 3, CLASSES, "needs one output for each of the 4 classes"),
         ("regression", 3, VALUES, "needs 2 outputs"),
     ],

@@ -89,9 +89,9 @@ def test_what_has_no_code_is_refused(name: str, spec: DataSpec, options: dict) -
 
 def test_tasks_refuse_other_models_and_probabilities_of_what_is_no_pixel() -> None:
     for name in ("variational", "reconstruction"):
-        with pytest.raises(ConfigError, match=rf"^task '{name}' needs .*; use model="):
+        with pytest.raises(ConfigError, match=rf"^task '{name}' needs .*; write model="):
             TASKS.build(Choice(name), model=nn.Linear(2, 2), spec=POINTS, device=cpu())
-    with pytest.raises(ConfigError, match=r"^task 'variational' needs images .*; use task.likelihood=gaussian$"):
+    with pytest.raises(ConfigError, match=r"^task 'variational' needs images .*; write task.likelihood=gaussian$"):
         build(POINTS, likelihood="bernoulli")
 
 

@@ -38,7 +38,7 @@ def test_the_advice_helps(lab: Lab, words: list[str], advice: list[str]) -> None
     told = lab.err.strip()
     assert re.match(r"dlcourse: error: the (loss|gradient) became \S+ at step \d+ \(epoch \d+, lr \S+\); ", told)
     assert told.count("\n") == 0
-    assert told.partition(": try ")[2].split(" or ") == advice
+    assert told.partition("; write ")[2].split(" or ") == advice
     for remedy in advice:
         changed = [word.partition("=")[0] for word in remedy.split()]
         rest = [word for word in words if word.partition("=")[0] not in changed]
@@ -68,9 +68,9 @@ def _told(in_first_step: bool, **options: float | None) -> str:
 def test_what_cannot_help_is_not_advised() -> None:
     start = "the loss became nan; "
     assert _told(False, lr=0.2) == (
-        f"{start}most likely the learning rate is too large: try optimizer.lr=0.02 or trainer.clip_norm=1"
+        f"{start}most likely the learning rate is too large; write optimizer.lr=0.02 or trainer.clip_norm=1"
     )
-    assert _told(False, lr=0.2, clip_norm=1.0).endswith("too large: try optimizer.lr=0.02")
-    assert _told(False).endswith("try optimizer.lr=0.01 or trainer.clip_norm=1")
-    assert _told(False, lr=7.0) == f"{start}optimizer.lr=7 is far above sgd's default: try optimizer.lr=0.1"
+    assert _told(False, lr=0.2, clip_norm=1.0).endswith("too large; write optimizer.lr=0.02")
+    assert _told(False).endswith("write optimizer.lr=0.01 or trainer.clip_norm=1")
+    assert _told(False, lr=7.0) == f"{start}optimizer.lr=7 is far above sgd's default; write optimizer.lr=0.1"
     assert _told(True) == (f"{start}in the very first step the data or the first weights are too large: scale the data")

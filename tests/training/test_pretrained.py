@@ -128,7 +128,7 @@ def test_files_that_are_refused(file: Path, tmp_path: Path) -> None:
     assert message("cut.pth").startswith("cannot read weights from TMP/cut.pth: ")
     os.mkfifo(tmp_path / "pipe.pth")
     assert message("pipe.pth") == (
-        "TMP/pipe.pth is not a regular file; put the file there or type model.weights=FILE for another file"
+        "TMP/pipe.pth is not a regular file; put the file there or write model.weights=FILE for another file"
     )
     misfit = message("small.pth", "squeezenet1_1")
     assert misfit.startswith("TMP/small.pth does not fit model.arch=squeezenet1_1: Missing key(s) in state_dict: ")
@@ -179,7 +179,7 @@ def test_default_weights_are_checked_before_they_are_read(hosted, tmp_path, monk
     with pytest.raises(UserError) as caught:
         start_pretrained(Torchvision(SPEC, SMALL, "default"))
     assert str(caught.value) == (
-        f"{path}: sha256 differs from the published one; delete it to download it again, or type model.weights=FILE for "
+        f"{path}: sha256 differs from the published one; delete it to download it again, or write model.weights=FILE for "
         "another file"
     )
 
@@ -187,7 +187,7 @@ def test_default_weights_are_checked_before_they_are_read(hosted, tmp_path, monk
 def test_a_download_of_something_else_leaves_nothing(hosted, served, tmp_path) -> None:
     (served[0] / hosted).write_bytes(b"<html>Please log in")
     with pytest.raises(
-        UserError, match=r": wrong sha256\); put the file at \S*weights/small-\S*\.pth, or type model.weights="
+        UserError, match=r": wrong sha256\); put the file at \S*weights/small-\S*\.pth, or write model.weights="
     ):
         start_pretrained(Torchvision(SPEC, SMALL, "default"))
     assert list((tmp_path / "data" / "weights").iterdir()) == []
@@ -199,7 +199,7 @@ def test_without_a_network_it_says_where_to_put_the_file(hosted, served, tmp_pat
         start_pretrained(Torchvision(SPEC, SMALL, "default"))
     assert str(caught.value).startswith(f"cannot download {hosted} (127.0.0.1:")
     assert str(caught.value).endswith(
-        f": HTTP 404); put the file at {tmp_path}/data/weights/{hosted}, or type model.weights=FILE or model.weights=none"
+        f": HTTP 404); put the file at {tmp_path}/data/weights/{hosted}, or write model.weights=FILE or model.weights=none"
     )
 
 

@@ -124,7 +124,7 @@ def test_a_resumed_run_keeps_its_batch_norm_frozen(lab: Lab) -> None:
     ("words", "message"),
     [
         (["init_from=nowhere"], "init_from=nowhere does not exist; expected the folder of a run"),
-        (["init_from=empty"], "init_from=empty: no weights.safetensors there"),
+        (["init_from=empty"], "init_from=empty has no weights.safetensors"),
         (["init_from=damaged"], "init_from=damaged: cannot read weights from damaged/weights.safetensors"),
         (["freeze=[laers.*]"], "freeze: no parameter matches 'laers.*'; there are layers.1.weight"),
         (["freeze=[*]"], "leaves nothing to train"),

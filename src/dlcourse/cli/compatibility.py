@@ -3,21 +3,15 @@
 from functools import cache
 from typing import Any
 
-import torch
-
 from dlcourse.cli.config_files import parts
 from dlcourse.config.paths import conf_dir
 from dlcourse.config.registry import Choice
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.data import DATASETS
-from dlcourse.device import Device
 from dlcourse.errors import ConfigError
 from dlcourse.models import MODELS
 from dlcourse.spec import DataSpec
-from dlcourse.tasks import TASKS
-from dlcourse.training.build import MISFITS
-
-_DEVICE = Device(torch.device("cpu"))
+from dlcourse.training.build import MISFITS, require_fit
 
 
 def fits() -> dict[str, list[str]]:
@@ -38,9 +32,8 @@ def announced(data: str) -> tuple[DataSpec, ...]:
 def trains_on(model: str, spec: DataSpec) -> bool:
     """Whether the model can be built for such data, and its task takes what comes out of it."""
     try:
-        built = MODELS.build(Choice(model), spec=spec)
         task = Choice(_own_task(model) or spec.target_kind.task)
-        TASKS.build(task, model=built, spec=spec, device=_DEVICE)
+        require_fit(spec, Choice(model), task, Choice("none"))
     except (ConfigError, *MISFITS):
         return False
     return True

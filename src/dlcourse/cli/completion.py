@@ -100,7 +100,7 @@ def _values(key: str, config: Mapping[str, Any]) -> Iterator[str]:
     if group in GROUPS:
         entry, path = conf_dir() / group / f"{config[group].get('name', 'default')}.yaml", path[1:]
     kind = next((option.type for option in read_entry(group, entry).options if option.path == path), "")
-    words = [word for word in re.split(r", | or ", kind) if re.fullmatch(r"\w+", word) and word not in _NOT_VALUES]
+    words = [word for word in re.split(r",? or |, ", kind) if re.fullmatch(r"\w+", word) and word not in _NOT_VALUES]
     yield from (word for word in [*words, _spelled(value)] if value is not None or word != "null")
 
 

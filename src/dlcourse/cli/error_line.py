@@ -3,10 +3,13 @@
 import contextlib
 import errno
 import os
+import re
 import sys
 import traceback
+from collections.abc import Callable
+from typing import NoReturn
 
-from dlcourse.errors import OutputError, ResourceError, UserError, is_out_of_memory
+from dlcourse.errors import ConfigError, OutputError, ResourceError, UserError, is_out_of_memory
 from dlcourse.terminal import styled
 
 TRACEBACK_VARIABLE = "DLCOURSE_TRACEBACK"
@@ -37,6 +40,16 @@ def error_line(error: Exception) -> str:
         return f"error: {text}"
     where = [*getattr(error, "__notes__", []), "run again with --traceback to see where it comes from"][0]
     return f"internal error: {type(error).__name__}: {text}; {where}"
+
+
+def flag_error(verb: str) -> Callable[[str], NoReturn]:
+    """What takes the place of an argparse parser's `error`: its complaint about the flags of a verb as ConfigError."""
+
+    def refuse(message: str) -> NoReturn:
+        complaint = re.sub(r"argument ([\w-]+)\S*: expected one argument", r"\1 needs a value", message)
+        raise ConfigError(f"{complaint}; write dlcourse {verb} --help to see all flags")
+
+    return refuse
 
 
 def _as_user_error(error: Exception) -> Exception:

@@ -54,6 +54,8 @@ def _interpolation(error: InterpolationResolutionError) -> str:
     reason = _first_words(str(error.msg or error))
     if isinstance(error, InterpolationKeyError) and (missing := re.search(r"'([^']*)' not found", reason)):
         reason = f"'${{{missing[1]}}}' refers to nothing; write the name of another option, such as ${{seed}}"
+    if unsupported := re.search(r"Unsupported interpolation type (\S+)", reason):
+        reason = f"'${{{unsupported[1]}:...}}' cannot be used; write the value itself"
     return f"{error.full_key or 'config'}: {reason}"
 
 

@@ -96,7 +96,7 @@ def _check_hydra(override: Override) -> None:
     if key.split("/")[0].split(".")[0] != "hydra" or (key.startswith(_HYDRA_SETTINGS) and not smuggles):
         return
     fix = _RUN_INSTEAD.get(key)
-    raise ConfigError(f"'{key}' cannot be set" + (f"; use {fix}" if fix else "; it is a setting of Hydra itself"))
+    raise ConfigError(f"'{key}' cannot be set" + (f"; write {fix}" if fix else "; it is a setting of Hydra itself"))
 
 
 def _is_name(override: Override) -> bool:
@@ -191,17 +191,19 @@ def _check_options(
         exists = key in keys or any(known.startswith(f"{key}.") for known in keys)
         if not (exists or adds or _is_choice(override) or key.startswith("hydra")):
             if not (sweeps_groups and key.split(".")[0] in GROUPS):
-                hint = _other_entries(key, places) or option_suggestion(key, keys)
-                raise ConfigError(f"unknown option '{key}'{hint}")
+                meant = _other_entries(key, keys, places) or option_suggestion(key, keys)
+                raise ConfigError(f"unknown option '{key}'{meant}")
             if not override.is_sweep_override():
                 word = f"{key}=choice({override.get_value_element_as_str()})"
         words.append(word)
     return words
 
 
-def _other_entries(key: str, places: list[Path]) -> str:
-    """`; it is an option of task=regression` for an option that the chosen entry lacks and others have."""
+def _other_entries(key: str, keys: list[str], places: list[Path]) -> str:
+    """For an option that the chosen entry lacks: how to choose one that has it, or `; it is an option of data=csv`."""
     group, _, option = key.partition(".")
+    if f"write {group}=" in (told := from_table("option", option, keys)):
+        return told
     known = entries(group, places) if group in GROUPS and group != "experiment" else {}
     having = [f"{group}={name}" for name, path in known.items() if option in all_options(path)]
     return f"; it is an option of {', '.join(having[:_MOST_NAMED])}" if having else ""

@@ -5,14 +5,17 @@ Hydra's grammar knows no letters beyond ASCII and no `=`, `~`, `#`, `(` or `"` i
 """
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
-from dlcourse.cli.config_files import as_choice
-from dlcourse.config.hints import file_hints
+from dlcourse.cli.config_files import all_options, as_choice, entries
+from dlcourse.config.hints import file_hints, hints, plain
+from dlcourse.config.paths import conf_dir
+from dlcourse.config.run_config import GROUPS
 from dlcourse.errors import ConfigError
 
 _KEY = re.compile(r"(?:\+\+|\+|~)?[A-Za-z_$][\w/@.$-]*", re.ASCII)
@@ -25,14 +28,16 @@ _MAX_LENGTH = 4096
 
 def parse(words: list[str]) -> list[Override]:
     """Each word as an override that Hydra reads, its `input_line` in Hydra's grammar; raises ConfigError."""
-    return [_parse_word(word) for word in words]
+    return [_parse_word(word, words[place:]) for place, word in enumerate(words, start=1)]
 
 
-def _parse_word(word: str) -> Override:
+def _parse_word(word: str, following: list[str]) -> Override:
     key, equals, value = word.partition("=")
     _check_characters(key, word)
     if not equals and not key.startswith("~"):
-        raise ConfigError(f"'{word}' is not of the form option=value{_meant(word)}")
+        raise ConfigError(f"'{word}' is not of the form option=value{_meant(word, following)}")
+    if equals and not value and following and "=" not in following[0]:
+        raise ConfigError(f"'{word} {following[0]}' has a space in it; write {word}{following[0]}")
     if not _KEY.fullmatch(key):
         raise ConfigError(
             f"'{key}' cannot be the name of an option; expected letters, digits, '_' and '.', as trainer.epochs"
@@ -46,11 +51,30 @@ def _parse_word(word: str) -> Override:
     return parsed
 
 
-def _meant(word: str) -> str:
-    """How to write the name of an entry or a file that stands alone."""
-    choice = as_choice(word)
+def _meant(word: str, following: list[str]) -> str:
+    """How to write what stands alone: the name of an entry, of an option before its value, or of a file."""
+    choice = as_choice(word) or as_option(word, following)
     how = f"write {choice}" if choice else next((text for text in file_hints(word) if " " in text), "")
     return f"; {how}" if how else ", such as trainer.epochs=5 or model=cnn"
+
+
+def as_option(name: str, following: list[str]) -> str:
+    """`optimizer.lr=0.1` for `lr`, `optimizer.lr` or `learning_rate` and the words that follow it; may be empty."""
+    keys = list(_option_names())
+    same = [key for key in keys if plain(name) in (plain(key), plain(key.rpartition(".")[2]))]
+    key = next((key for key in [*same, *hints("option", name)] if key in keys), None)
+    value = next(
+        filter(None, (word.lstrip("=") for word in following[:2])), ""
+    )  # of `lr 0.1`, `lr =0.1` and `lr = 0.1`
+    return f"{key}={'VALUE' if not value or '=' in value or value.startswith('-') else value}" if key else ""
+
+
+def _option_names() -> Iterator[str]:
+    """The dotted names of our own options, those of the trainer first, and the groups."""
+    yield from ("seed", "run.root", "run.name", "run.dir", "init_from", "freeze", *GROUPS)
+    for group in ("trainer", *GROUPS):
+        for path in entries(group, [conf_dir()]).values():
+            yield from (f"{group}.{option}" for option in all_options(path) if option != "name")
 
 
 def _check_characters(key: str, word: str) -> None:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 from dlcourse.cli import config_files
 from dlcourse.cli.entry_docs import Entry, Option, by_section, read_entry
+from dlcourse.config.hints import hints
 from dlcourse.config.options import hint, suggestion
+from dlcourse.config.paths import conf_dir
 from dlcourse.config.run_config import GROUPS
+from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError
 from dlcourse.terminal import folded, print_help, styled, width, wrapped
 
@@ -160,9 +163,29 @@ def _chosen(name: str, places: Sequence[Path]) -> list[str]:
         found = {group: config_files.entries(group, places) for group in GROUPS}
         entries = [read_entry(group, paths[word]) for group, paths in found.items() if word in paths]
         if not entries:
+            if place := _where(word, places):
+                raise ConfigError(place)
             meant = [*(hint(word, names, kind=group) for group, names in found.items()), hint(word, _WORDS)]
             raise ConfigError(f"no group or entry '{word}'{next(filter(None, meant), suggestion(word, GROUPS))}")
     return [*(line for entry in entries for line in ["", *_in_full(entry)]), *_pointer(entries)]
+
+
+def _where(word: str, places: Sequence[Path]) -> str:
+    """Where an option of this name is, in the default entry of its group before others; empty if there is none."""
+    config = conf_dir() / "config.yaml"
+    default = {
+        group: name for line in read_yaml(config)["defaults"] if line != "_self_" for group, name in line.items()
+    }
+    entries = [entry for group in GROUPS if group != "experiment" for entry in _entries(group, places)]
+    entries.sort(key=lambda entry: default.get(entry.group) != entry.name)
+    for key in (word, *hints("option", word)):
+        if any(key == ".".join(option.path) for option in read_entry("", config).options):
+            return f"'{key}' is an option of every run; write dlcourse train --cfg job to see all of these"
+        for entry in entries:
+            inside = key.removeprefix(f"{entry.group}.")
+            if any(inside in (option.name, ".".join(option.path)) for option in entry.options):
+                return f"'{key}' is an option of {entry.group}; write dlcourse list {entry.group}={entry.name}"
+    return ""
 
 
 def _pointer(entries: Sequence[Entry]) -> list[str]:

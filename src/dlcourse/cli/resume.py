@@ -14,7 +14,7 @@ from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import read_regular
 from dlcourse.runs.checkpoints import FOLDER, Checkpoint
-from dlcourse.runs.find import find_started
+from dlcourse.runs.find import find_started, required_run
 from dlcourse.runs.folder import CONFIG, OVERRIDES, RunFolder
 from dlcourse.runs.reopen import read_checked, stated_sums
 from dlcourse.runs.resume import Start, read_start
@@ -43,16 +43,15 @@ _MAY_CHANGE = ("trainer.epochs", "trainer.patience", "trainer.checkpoint.", "dev
 
 def main(words: list[str]) -> int:
     """Resume as the words behind `resume` say; raises UserError."""
-    if not words or "--help" in words or "-h" in words:
+    if "--help" in words or "-h" in words:
         print_help(HELP)
-        return 0 if words else 2
+        return 0
     for word in words:
         if word.startswith("-"):
             raise ConfigError(f"unknown flag '{word}'; expected RUN and options, such as trainer.epochs=20")
-    run, *changes = words
-    if "=" in run and not changes:
-        raise ConfigError(f"'{run}' is no run; write dlcourse resume RUN {run}")
-    folder = find_started(run)
+    is_missing = not words or words[0].startswith(_MAY_CHANGE)
+    run, *changes = ["", *words] if is_missing else words
+    folder = find_started(required_run(run, "resume", changes))
     with RunFolder(folder).locked() as run_folder:
         start = read_start(run_folder)
         config = RunConfig.from_mapping(changed(_saved_config(run_folder, start), changes))
@@ -103,9 +102,8 @@ def changed(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
             continue
         if not key.startswith(_MAY_CHANGE) or override.is_sweep_override():
             raise ConfigError(
-                f"resume cannot change '{key}': a run continues as it began. It may change trainer.epochs, "
-                "trainer.patience, trainer.checkpoint.* and device; for anything else start a new run, with init_from=RUN "
-                "from its weights"
+                f"resume cannot change '{key}', only trainer.epochs, trainer.patience, trainer.checkpoint.* and device; for "
+                "a new run from its weights write dlcourse train init_from=RUN"
             )
         config = _with(config, key.split("."), value)
     return config

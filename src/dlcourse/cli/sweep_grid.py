@@ -7,16 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from hydra.core.override_parser.types import Override
 
-from dlcourse.errors import ConfigError, UserError
+from dlcourse.errors import ConfigError
 
 _MAX_JOBS = 10_000
 _MAX_NAME = 100
-
-
-class SweepFailedError(UserError):
-    """Some runs of a sweep failed; the others are done and ranked."""
-
-    exit_code = 4
+SOME_FAILED = 4
+"""The exit code of a sweep of which some runs failed; the others are done and ranked."""
 
 
 class OnlyRunFailedError(Exception):

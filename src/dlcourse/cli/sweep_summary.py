@@ -25,8 +25,8 @@ class Job:
     outcome: Union["RunResult", Exception, None] = None
 
 
-def write_summary(folder: Path, jobs: Sequence[Job]) -> int:
-    """Print the table and write it into the sweep's folder; return how many runs failed."""
+def write_summary(folder: Path, jobs: Sequence[Job]) -> None:
+    """Print the table and write it into the sweep's folder."""
     ranked = rank(jobs)
     lines = [*_table(ranked), *_failures(jobs)]
     print(
@@ -41,7 +41,6 @@ def write_summary(folder: Path, jobs: Sequence[Job]) -> int:
         files = RunFolder(folder)
         files.write_text("summary.txt", escaped("\n".join(lines)) + "\n")
         files.write_table("summary.csv", _csv_rows(ranked, jobs))
-    return sum(isinstance(job.outcome, Exception) for job in jobs)
 
 
 def rank(jobs: Sequence[Job]) -> list[tuple[Job, "RunResult"]]:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra._internal import hydra as hydra_program
@@ -20,14 +20,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.cli import config_files, hydra_guard
+from dlcourse.cli.error_line import flag_error
 from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
 from dlcourse.cli.hydra_node import VERSION_BASE, CheckedLoader
-from dlcourse.cli.hydra_overrides import parse
+from dlcourse.cli.hydra_overrides import as_option, parse
 from dlcourse.cli.sweep_grid import OnlyRunFailedError
-from dlcourse.config.hints import hints, plain
 from dlcourse.config.options import suggestion
 from dlcourse.config.paths import conf_dir
-from dlcourse.config.run_config import GROUPS, RunConfig
+from dlcourse.config.run_config import RunConfig
 from dlcourse.errors import ConfigError
 from dlcourse.terminal import folded_output
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _RESOLVERS = ("oc.env", "oc.create", "oc.decode", "oc.deprecated", "oc.select", "oc.dict.keys", "oc.dict.values")
 """Taken from configs: a stranger's must not copy secrets into a run folder, nor make sections that nobody has read."""
 _FULL_ERROR = "HYDRA_FULL_ERROR"  # raise errors instead of printing them
+_REFUSED_FLAGS = ("--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun")
 _INFO_TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
@@ -152,20 +153,17 @@ def load_session() -> ModuleType:
 def _parse_flags(words: list[str]) -> argparse.Namespace:
     """Hydra's flags, before, between or behind the overrides; raises ConfigError."""
     parser = get_args_parser()
-    parser.error = _refuse  # type: ignore[method-assign]
-    for position, word in enumerate(words):
-        if word.startswith("-") and word.partition("=")[0] not in parser._option_string_actions:
-            raise ConfigError(_unknown_flag(word, words[position + 1 :], list(parser._option_string_actions)))
+    parser.error = flag_error("train")  # type: ignore[assignment, method-assign]
+    known = set(parser._option_string_actions) - set(_REFUSED_FLAGS)
+    for place, word in enumerate(words, start=1):
+        flag = word.partition("=")[0]
+        if flag in _REFUSED_FLAGS:
+            raise ConfigError(f"{flag} cannot be used; --config-dir DIR adds your own config files")
+        if word.startswith("-") and flag not in known:
+            raise ConfigError(_unknown_flag(word, words[place:], sorted(name for name in known if name[1] == "-")))
     flags = parser.parse_intermixed_args(list(_with_info_topic(words)))
-    for name in ("config_path", "config_name", "experimental_rerun"):
-        if getattr(flags, name) is not None:
-            raise ConfigError(f"--{name.replace('_', '-')} cannot be used; --config-dir DIR adds your own config files")
     _check_together(flags)
     return flags
-
-
-def _refuse(message: str) -> NoReturn:
-    raise ConfigError(f"{message}; try dlcourse train --help")
 
 
 def _with_info_topic(words: list[str]) -> list[str]:
@@ -178,19 +176,8 @@ def _with_info_topic(words: list[str]) -> list[str]:
 
 def _unknown_flag(word: str, following: list[str], known: list[str]) -> str:
     name, _, value = word.lstrip("-").partition("=")
-    value = value or next((item for item in following[:1] if "=" not in item and not item.startswith("-")), "VALUE")
-    keys = list(_option_names())
-    same = [key for key in keys if plain(name) in (plain(key), plain(key.rpartition(".")[2]))]
-    key = next((key for key in [*same, *hints("option", name)] if key in keys), None)
-    return f"options are written key=value: {key}={value}" if key else f"unknown flag '{word}'{suggestion(word, known)}"
-
-
-def _option_names() -> Iterator[str]:
-    """The dotted names of our own options, those of the trainer first, and the groups."""
-    yield from ("seed", "run.root", "run.name", "run.dir", "init_from", "freeze", *GROUPS)
-    for group in ("trainer", *GROUPS):
-        for path in config_files.entries(group, [conf_dir()]).values():
-            yield from (f"{group}.{option}" for option in config_files.all_options(path) if option != "name")
+    option = as_option(name, [value, *following] if value else following)
+    return f"unknown flag '{word}'" + (f"; write {option}" if option else suggestion(word, known))
 
 
 def _check_together(flags: argparse.Namespace) -> None:

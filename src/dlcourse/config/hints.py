@@ -1,7 +1,7 @@
-"""What people type who come from other libraries, and what to type here instead: a literal table, checked by a test.
+"""What people type who come from other libraries, and what to write here instead: a literal table, checked by a test.
 
-Each line reads `what to type: the words that people type`. What to type is the name of an entry or of an option, or else
-a sentence, in which everything of the form `option=value` can be typed as it stands. Of several lines with the same word
+Each line reads `what to write: the words that people type`. What to write is the name of an entry or of an option, or else
+a sentence, in which everything of the form `option=value` can be written as it stands. Of several lines with the same word
 the first counts that fits the chosen config, so that a name comes before a sentence.
 """
 
@@ -161,7 +161,7 @@ HINTS: dict[str, dict[str, str]] = {
         "adamw": "lion lamb adafactor muon adabelief sophia",
         "write optimizer=momentum optimizer.nesterov=true": "nesterov nag",
         "write optimizer=sgd trainer=full_batch": "gd gradient_descent batch_gd bgd full_batch",
-        "only first-order methods are here; try optimizer=adam": "lbfgs bfgs newton cg rprop shampoo liblinear",
+        "only first-order methods are here; write optimizer=adam": "lbfgs bfgs newton cg rprop shampoo liblinear",
     },
     "scheduler": {
         "constant": "none null off no fixed const constantlr lambda flat false",
@@ -209,7 +209,7 @@ HINTS: dict[str, dict[str, str]] = {
         "features": "preprocessing preprocess scaler normalize normalise standardize standardise feature poly",
         "experiment": "preset recipe exp config config_file cfg",
         "task.loss": "loss loss_fn criterion objective loss_function",
-        "a task brings its loss: cross-entropy for task=classification, or task=regression task.loss=mse (mae, huber)": (
+        "the loss of classes is cross-entropy, leave it out; for numbers write task=regression task.loss=mse (mae, huber)": (
             "loss loss_fn criterion objective loss_function"
         ),
         "optimizer.lr": "learning_rate learningrate learning_rate_init rate base_lr max_lr initial_lr lr0 eta eta0",
@@ -319,7 +319,7 @@ def hints(kind: str, word: str) -> Iterator[str]:
     """What may be typed instead of `word`, if something of this kind is expected: the key of a table above."""
     if kind in HINTS:
         yield from _BY_WORD[kind].get(plain(word), ())
-    if kind not in ("command", "option"):
+    if kind not in ("", "command", "option"):
         yield from file_hints(word, kind)
 
 

@@ -4,10 +4,12 @@ The annotations understood are `int`, `float`, `bool`, `str`, `Literal`, `X | No
 dataclasses of these, and `Annotated[X, Range(...)]`.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import inspect
 import math
+import re
 import types
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -83,7 +85,7 @@ def check_options(
             raise ConfigError(f"unknown option '{prefix}{name}'{suggestion(str(name), known, prefix, kind='option')}")
     for name, parameter in known.items():
         if parameter.default is parameter.empty and name not in options:
-            raise ConfigError(f"option '{prefix}{name}' is missing; expected {describe(parameter.annotation)}")
+            raise ConfigError(f"option '{prefix}{name}' is missing; expected {_expected(parameter.annotation)}")
     return {name: convert(value, known[name].annotation, f"{prefix}{name}") for name, value in options.items()}
 
 
@@ -132,17 +134,24 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         return _convert(value, annotation, key)
     except (TypeError, ValueError, OverflowError):
         given = "no value" if value in ("", None) else repr(value)
-        raise ConfigError(f"{key} must be {describe(annotation)}, got {given}{_whole(value, annotation)}") from None
+        raise ConfigError(
+            f"{key} must be {_expected(annotation)}, got {given}{_meant(value, annotation, key)}"
+        ) from None
 
 
-def _whole(value: Any, annotation: Any) -> str:
-    """`; write 1000` for a 1e3 if that whole number would do."""
-    if not isinstance(value, float) or not value.is_integer():
-        return ""
-    try:
-        return f"; write {_convert(int(value), annotation, '')}"
-    except (TypeError, ValueError, OverflowError):
-        return ""
+def _expected(annotation: Any) -> str:
+    """The annotation in words behind `must be`: `a number > 0`, `a list of whole numbers >= 1`, `max or average`."""
+    return re.sub(r"\b(whole number|number|list|section)\b", r"a \1", describe(annotation))
+
+
+def _meant(value: Any, annotation: Any, key: str) -> str:
+    """`; write trainer.epochs=1000` for 1e3 and `; write model.hidden=[64]` for 64, if that would do."""
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    for other, text in ((whole, whole), ([value], f"[{value}]")):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            _convert(other, annotation, key)
+            return f"; write {key}={text}"
+    return ""
 
 
 def _convert(value: Any, annotation: Any, key: str) -> Any:
@@ -186,17 +195,18 @@ def _require(value: Any, holds: bool) -> Any:
 
 
 def describe(annotation: Any) -> str:
-    """The annotation in words: `number > 0`, `list of whole number >= 1`, `max or average`."""
+    """The annotation in words: `number > 0`, `list of whole numbers >= 1`, `max or average`."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return f"{describe(arguments[0])} {arguments[1]}"
     if origin in (Union, types.UnionType):
-        return " or ".join(describe(choice) for choice in arguments)
+        words = [describe(choice) for choice in arguments]
+        return (", or " if any(" or " in word for word in words) else " or ").join(words)
     if origin is Literal:
         words = [str(choice) for choice in arguments]
         return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
     if origin is tuple:
-        return f"list of {describe(arguments[0])}"
+        return f"list of {describe(arguments[0]).replace('number', 'numbers')}"
     if dataclasses.is_dataclass(annotation):
         return "section"
     plain = {int: "whole number", float: "number", bool: "true or false", str: "text", type(None): "null"}

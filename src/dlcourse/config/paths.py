@@ -6,12 +6,17 @@ from pathlib import Path
 from dlcourse.errors import ConfigError
 
 
+def named(text: str, option: str) -> str:
+    """What a user has typed: `init_from=there`, or `'there'` for the RUN of a command."""
+    return f"{option}={text}" if option else f"'{text}'"
+
+
 def user_path(text: str, option: str) -> Path:
-    """The path that an option gives, a leading `~` replaced; raises ConfigError if that home is unknown."""
+    """The path that a user gives, a leading `~` replaced; raises ConfigError if that home is unknown."""
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise ConfigError(f"{option}={text}: no such home folder; write the whole path") from None
+        raise ConfigError(f"{named(text, option)}: no such home folder; write the whole path") from None
 
 
 def path_to_read(text: str, option: str) -> Path:
@@ -20,10 +25,12 @@ def path_to_read(text: str, option: str) -> Path:
     try:
         path.lstat()
     except ValueError:
-        raise ConfigError(f"{option}={text!r} holds a character that no path can have") from None
+        raise ConfigError(f"{named(text, option)} holds a character that no path can have") from None
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            raise ConfigError(f"{option}={text[:40]}...: file name too long, {len(text)} characters") from None
+            raise ConfigError(
+                f"{named(f'{text[:40]}...', option)}: file name too long, {len(text)} characters"
+            ) from None
     return path
 
 

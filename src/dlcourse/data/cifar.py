@@ -30,7 +30,7 @@ from dlcourse.files import whole_file
 _SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
 _ROWS = 10_000  # pictures in each published file
-_REMEDY = "delete it to download the data again, or type data.root=FOLDER"
+_REMEDY = "delete it to download the data again, or write data.root=FOLDER"
 
 _PYTHON_FOLDER = "cifar-10-batches-py"
 _PYTHON_FILES = {
@@ -86,7 +86,7 @@ class _Cifar(ImageFiles):
         try:
             pixels, labels = _unpickled(path, key, rows)
         except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror}; type data.root=FOLDER") from None
+            raise DataError(f"cannot read {path}: {error.strerror}; write data.root=FOLDER") from None
         except Exception as error:  # unpickling junk may raise anything, as the documentation of pickle says
             raise DataError(f"{path} is not a {self.TITLE} batch ({one_line(error)}); {_REMEDY}") from None
         check_labels(path, labels, len(self.CLASS_NAMES))
@@ -126,7 +126,7 @@ class CIFAR10(_Cifar):
         try:
             rows = np.fromfile(path, np.uint8).reshape(-1, row)
         except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror}; type data.root=FOLDER") from None
+            raise DataError(f"cannot read {path}: {error.strerror}; write data.root=FOLDER") from None
         check_labels(path, rows[:, 0], len(self.CLASS_NAMES))
         return rows[:, 1:], rows[:, 0]
 
@@ -243,7 +243,7 @@ def _unpack(archive: Path, folder: Path, names: Iterable[str], most_bytes: int) 
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{archive} is damaged ({one_line(error)}); {_REMEDY}") from None
     except OSError as error:
-        raise DataError(f"cannot unpack {archive} into {folder}: {error.strerror}; type data.root=FOLDER") from None
+        raise DataError(f"cannot unpack {archive} into {folder}: {error.strerror}; write data.root=FOLDER") from None
     if missing := _missing(folder, names):
         raise DataError(f"{archive} does not hold {folder.name}/{missing[0]}; {_REMEDY}")
 

@@ -51,7 +51,7 @@ class CsvFile(TableSource, ClassSource):
 
     def load(self) -> Tables:
         if self.file is None:
-            raise ConfigError("data.file is missing; type data=csv data.file=FILE data.target=COLUMN")
+            raise ConfigError("data.file is missing; write data=csv data.file=FILE data.target=COLUMN")
         columns = read_columns(path_to_read(self.file, "data.file"), self._separator(), self.encoding)
         target = self._take_target(columns)
         inputs, feature_names, notes = _features(self._kept(columns), self.drop)
@@ -59,7 +59,7 @@ class CsvFile(TableSource, ClassSource):
         if self.kind == "auto" and len(class_names) > 2 and target.is_all_numbers:
             notes.append(
                 f"column '{target.name}' holds {len(class_names)} different whole numbers and is taken as classes; to "
-                "predict numbers type data.kind=value"
+                "predict numbers write data.kind=value"
             )
         tables = self.divide(inputs, targets, class_names, feature_names)
         tables.notes = tuple(notes)
@@ -75,7 +75,7 @@ class CsvFile(TableSource, ClassSource):
         """The target column, removed from the others."""
         if self.target is None:
             raise ConfigError(
-                f"data.target is missing; type data.target=COLUMN; the columns are: {shorten(', '.join(columns), 200)}"
+                f"data.target is missing; write data.target=COLUMN; the columns are: {shorten(', '.join(columns), 200)}"
             )
         if self.target not in columns:
             raise ConfigError(
@@ -111,14 +111,14 @@ class CsvFile(TableSource, ClassSource):
         if whole is None:
             return suggestion(name, columns)
         others = (other for other in self.drop if other in columns and other != whole)
-        return f"; for the column '{whole}' type {_drop_word(*others, whole)}"
+        return f"; for the column '{whole}' write {_drop_word(*others, whole)}"
 
     def _targets(self, column: Column) -> tuple[Tensor, tuple[str, ...]]:
         """Classes `(N,)` with their names, or values `(N, 1)` and no names."""
         numbers = None if self.kind == "class" and not column.is_all_numbers else column.numbers()
         if numbers is None and self.kind == "value":
             index = next(index for index, cell in enumerate(column.cells) if parse_number(cell) is None)
-            raise column.error(index, "is no number, which data.kind=value needs; type data.kind=class")
+            raise column.error(index, "is no number, which data.kind=value needs; write data.kind=class")
         if numbers is not None and (self.kind == "value" or (self.kind == "auto" and not _looks_like_classes(numbers))):
             (values,) = as_floats(torch.from_numpy(numbers).unsqueeze(1))
             return values, ()

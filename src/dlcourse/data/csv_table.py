@@ -113,10 +113,10 @@ def read_columns(path: Path, separator: str, encoding: str = "utf-8") -> dict[st
 def _read_text(path: Path, encoding: str) -> str:
     try:
         if path.exists() and not path.is_file():
-            raise DataError(f"data.file={path} is not a file; type data.file=FILE for a CSV file")
+            raise DataError(f"data.file={path} is not a file; write data.file=FILE for a CSV file")
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; type data.file=FILE for a CSV file") from None
+        raise DataError(f"cannot read {path}: {error.strerror}; write data.file=FILE for a CSV file") from None
     return decode(content, encoding, str(path), "CSV")
 
 
@@ -130,7 +130,7 @@ def _check_header(path: Path, header: Sequence[str], separator: str) -> None:
         other = next((mark for mark in ",;\t|" if mark in header[0]), None)
         if other is not None:
             word = "tab" if other == "\t" else f"'{other}'"
-            raise DataError(f"{path}, row 1: one column '{shorten(header[0])}'; type \"data.separator={word}\"")
+            raise DataError(f"{path}, row 1: one column '{shorten(header[0])}'; write \"data.separator={word}\"")
     for name in header:
         if header.count(name) > 1:
             raise DataError(f"{path}, row 1: two columns are called '{name}'; rename one")

@@ -45,9 +45,9 @@ class Advice:
 
 
 _DATA = Advice(
-    elsewhere="type data.root=FOLDER for another folder",
-    repacked="delete it to download it again, or type data.verify=false for a repacked copy",
-    offline="for files that are already there type data.root=FOLDER, with data.verify=false if they are repacked",
+    elsewhere="write data.root=FOLDER for another folder",
+    repacked="delete it to download it again, or write data.verify=false for a repacked copy",
+    offline="for files that are already there write data.root=FOLDER, with data.verify=false if they are repacked",
 )
 
 
@@ -77,7 +77,7 @@ class DataFiles:
         """Raise DataError, naming the missing file and its folder, unless downloading is allowed."""
         if not self.download:
             raise DataError(
-                f"{missing} is not in {folder}; type data.root=FOLDER for the folder that holds it, "
+                f"{missing} is not in {folder}; write data.root=FOLDER for the folder that holds it, "
                 "or data.download=true"
             )
 

@@ -95,8 +95,8 @@ def _unpack(archive: Path, target: Path) -> None:
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise DataError(f"{archive} is damaged ({one_line(error)}); {_remedy(archive)}") from None
     except OSError as error:
-        raise DataError(f"cannot unpack {archive} to {target}: {error.strerror}; type data.root=FOLDER") from None
+        raise DataError(f"cannot unpack {archive} to {target}: {error.strerror}; write data.root=FOLDER") from None
 
 
 def _remedy(archive: Path) -> str:
-    return f"delete {archive.name} to download it again, or type data.root=FOLDER"
+    return f"delete {archive.name} to download it again, or write data.root=FOLDER"

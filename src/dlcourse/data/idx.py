@@ -19,7 +19,7 @@ from dlcourse.errors import DataError
 
 _UNSIGNED_BYTE = 8
 _MAX_BYTES = 1 << 30  # more than any set of this family holds: a damaged header must not fill the memory
-_REMEDY = "delete it to download it again, or type data.root=FOLDER"
+_REMEDY = "delete it to download it again, or write data.root=FOLDER"
 
 
 def read_pictures(images: Path, labels: Path, num_classes: int, *, first: int = 0) -> tuple[Tensor, Tensor]:

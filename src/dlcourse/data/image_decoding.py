@@ -60,7 +60,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise
     except Exception as error:  # what Pillow raises for damaged files goes from OSError to SyntaxError
         raise DataError(
-            f"{path} cannot be read as an image ({_reason(error)}); remove it, or type data.unreadable=skip"
+            f"{path} cannot be read as an image ({_reason(error)}); remove it, or write data.unreadable=skip"
         ) from None
 
 

@@ -78,7 +78,7 @@ class ImageFolder(TableSource, ClassSource):
     def _listing(self) -> "_Listing":
         if self.folder is None:
             raise ConfigError(
-                "data.folder is missing; type data=images data.folder=FOLDER, with one folder per class in it"
+                "data.folder is missing; write data=images data.folder=FOLDER, with one folder per class in it"
             )
         return _check_files(self, _list_folder(path_to_read(self.folder, "data.folder")))
 
@@ -288,10 +288,10 @@ def _visible(folder: Path) -> list[Path]:
     """What is in the folder, sorted by name, less what is hidden."""
     try:
         if folder.exists() and not folder.is_dir():
-            raise DataError(f"{folder} is not a folder; type data.folder=FOLDER, with one folder per class in it")
+            raise DataError(f"{folder} is not a folder; write data.folder=FOLDER, with one folder per class in it")
         return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     except OSError as error:
-        raise DataError(f"cannot read {folder}: {error.strerror}; type data.folder=FOLDER for another one") from None
+        raise DataError(f"cannot read {folder}: {error.strerror}; write data.folder=FOLDER for another one") from None
 
 
 def _is_image(path: Path) -> bool:
@@ -322,7 +322,7 @@ def _check_files(source: ImageFolder, listing: _Listing) -> _Listing:
         else:
             raise DataError(
                 f"{file.path} has {size[0]} x {size[1]} pixels, but {first[0]} {first[1][0]} x {first[1][1]}; "
-                "type data.odd_sizes=resize to resize all alike, or data.odd_sizes=skip"
+                "write data.odd_sizes=resize to resize all alike, or data.odd_sizes=skip"
             )
     _require_classes(listing, kept)
     notes = (

@@ -56,7 +56,7 @@ class NpzFile(TableSource, ImageSource):
 
     def load(self) -> Tables:
         if self.file is None:
-            raise ConfigError("data.file is missing; type data=npz data.file=FILE")
+            raise ConfigError("data.file is missing; write data=npz data.file=FILE")
         path = path_to_read(self.file, "data.file")
         arrays = read_arrays(path)
         inputs = _as_floats({name: _inputs(path, name, array) for name, array in arrays.items() if name[0] == "x"})
@@ -95,7 +95,7 @@ class NpzFile(TableSource, ImageSource):
                 name = next(iter(flat))
                 raise DataError(
                     f"{path}: {name} of shape {first.shape} is one-hot rows, and classes have shape (N,); save "
-                    f"{name}.argmax(1), or type data.kind=value to predict its numbers"
+                    f"{name}.argmax(1), or write data.kind=value to predict its numbers"
                 )
             return _as_floats({name: _values(path, name, array) for name, array in flat.items()}), ()
         return _classes(path, flat)
@@ -104,7 +104,7 @@ class NpzFile(TableSource, ImageSource):
 def read_arrays(path: Path) -> dict[str, Array]:
     """The arrays of an .npz file in the order x, y of training, then of testing; raises DataError."""
     if path.exists() and not path.is_file():
-        raise DataError(f"data.file={path} is not a file; type data.file=FILE for an .npz file")
+        raise DataError(f"data.file={path} is not a file; write data.file=FILE for an .npz file")
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()}
@@ -118,10 +118,10 @@ def read_arrays(path: Path) -> dict[str, Array]:
             return {name: _read_array(arrays, path, name) for name in names}
     except OSError as error:
         raise DataError(
-            f"cannot read {path}: {error.strerror or error}; type data.file=FILE for an .npz file"
+            f"cannot read {path}: {error.strerror or error}; write data.file=FILE for an .npz file"
         ) from None
     except zipfile.BadZipFile:
-        raise DataError(f"{path} is not a whole .npz file, as numpy.savez writes it; type data.file=FILE") from None
+        raise DataError(f"{path} is not a whole .npz file, as numpy.savez writes it; write data.file=FILE") from None
 
 
 def _wanted(path: Path, held: Mapping[str, int]) -> tuple[str, ...]:
@@ -212,7 +212,7 @@ def _column(path: Path, name: str, array: Array) -> Array:
 
 def _values(path: Path, name: str, array: Array) -> Tensor:
     if array.dtype.kind == "U":
-        raise DataError(f"{path}: {name} holds text, and data.kind=value needs numbers; type data.kind=class")
+        raise DataError(f"{path}: {name} holds text, and data.kind=value needs numbers; write data.kind=class")
     return _rows_of_numbers(path, name, array)
 
 
@@ -227,7 +227,8 @@ def _classes(path: Path, arrays: Mapping[str, Array]) -> tuple[dict[str, Tensor]
         if array.dtype.kind == "f":
             for index in np.flatnonzero(array != np.floor(array)):
                 raise DataError(
-                    f"{path}: {name}[{index}] is {array[index]}, and classes are whole numbers or text; type data.kind=value"
+                    f"{path}: {name}[{index}] is {array[index]}, and classes are whole numbers or text; write "
+                    "data.kind=value"
                 )
     train_name, train = next(iter(arrays.items()))
     known = np.unique(train)
@@ -237,7 +238,7 @@ def _classes(path: Path, arrays: Mapping[str, Array]) -> tuple[dict[str, Tensor]
     if len(known) > max(2, len(train) / 2):
         raise DataError(
             f"{path}: {train_name} has {len(known):,} different labels for {len(train):,} examples, too many for classes; "
-            "for numbers to predict type data.kind=value"
+            "for numbers to predict write data.kind=value"
         )
     encoded = {}
     for name, array in arrays.items():

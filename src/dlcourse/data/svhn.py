@@ -23,7 +23,7 @@ from dlcourse.errors import DataError
 
 _SHAPE = (32, 32, 3)
 _MOST_ROWS = 1_000_000
-_REMEDY = "delete it to download it again, or type data.root=FOLDER"
+_REMEDY = "delete it to download it again, or write data.root=FOLDER"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,7 +113,7 @@ class TextSource(DataSet):
         parts = self._divide(text)
         tokenizer, vocabulary = self._learn(text, parts[0])
         if len(vocabulary) < 2:
-            raise DataError(f"data '{name}' has {len(vocabulary)} different symbols; a text of at least 2 is needed")
+            raise DataError(f"data '{name}' has {len(vocabulary)} different symbols; a text needs at least 2")
         spec = DataSpec(
             name=name,
             input_shape=(self.context,),
@@ -182,9 +182,7 @@ class Text(TextSource):
 
     def read(self) -> str:
         if self.file is None:
-            raise ConfigError(
-                "data 'text' needs a file; type data.file=FILE, or use data=tinyshakespeare or data=pydoc"
-            )
+            raise ConfigError("data 'text' needs a file; write data.file=FILE, or data=tinyshakespeare or data=pydoc")
         path = user_path(self.file, "data.file")
         try:
             if not path.is_file():
@@ -208,7 +206,9 @@ class TinyShakespeare(DataFiles, TextSource):
         try:
             return _decode(path.read_bytes(), str(path))
         except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror}; type data.root=FOLDER for another folder") from None
+            raise DataError(
+                f"cannot read {path}: {error.strerror}; write data.root=FOLDER for another folder"
+            ) from None
 
 
 @dataclass(frozen=True, kw_only=True)

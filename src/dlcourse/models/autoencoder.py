@@ -137,7 +137,7 @@ def _require_examples(spec: DataSpec, name: str, arch: Arch) -> None:
     if arch == "conv" and not spec.is_image:
         raise ConfigError(
             f"model '{name}' with model.arch=conv needs images, and an example of data '{spec.name}' has shape "
-            f"{spec.input_shape}; use model.arch=mlp"
+            f"{spec.input_shape}; write model.arch=mlp"
         )
 
 

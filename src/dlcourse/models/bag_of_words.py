@@ -22,7 +22,7 @@ class BagOfWords(nn.Module):
             what = "has no tokens" if not spec.is_tokens else "asks for tokens in their order"
             other = "model=mlp" if not spec.is_tokens else "model=lstm or model=transformer"
             raise ConfigError(
-                f"model 'bag' turns tokens into one class or value, and data '{spec.name}' {what}; use {other}"
+                f"model 'bag' turns tokens into one class or value, and data '{spec.name}' {what}; write {other}"
             )
         self.embedding = nn.Embedding(len(spec.vocabulary), embedding)
         self.head = nn.Linear(embedding, spec.num_outputs)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dlcourse.config.options import Count, Fraction, Range
 from dlcourse.errors import ConfigError, MisfitError
-from dlcourse.models.layers import Activation, activation_layer
+from dlcourse.models.layers import Activation, activation_layer, require_images
 from dlcourse.spec import DataSpec
 
 OddSize = Annotated[int, Range(ge=1, le=31)]
@@ -36,12 +36,7 @@ class CNN(nn.Module):
         dropout: Fraction = 0.25,
     ) -> None:
         super().__init__()
-        if not spec.is_image:
-            raise MisfitError(
-                f"model 'cnn' needs images, and an example of data '{spec.name}' has shape {spec.input_shape}",
-                needs="images",
-                otherwise="model=mlp",
-            )
+        require_images(spec, "cnn")
         if not channels or not pool:
             raise ConfigError("model.channels and model.pool must each name at least one layer")
         if kernel % 2 == 0:
@@ -64,7 +59,7 @@ class CNN(nn.Module):
                 f"model 'cnn' pools until nothing is left of the {spec.input_shape[1]}x{spec.input_shape[2]} images of "
                 f"data '{spec.name}'",
                 needs="pixels",
-                otherwise="fewer model.channels, model.pool=[1]",
+                otherwise="model.pool=[1], fewer model.channels",
                 side=pooled,
             )
         self.blocks = nn.Sequential(*blocks)

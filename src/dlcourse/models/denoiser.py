@@ -38,13 +38,13 @@ class Denoiser(nn.Module):
         _require_images_or_points(spec)
         arch = ("unet" if spec.is_image else "mlp") if arch == "auto" else arch
         if arch == "unet" and not spec.is_image:
-            raise ConfigError(f"model.arch=unet needs images, and data '{spec.name}' has points; use model.arch=mlp")
+            raise ConfigError(f"model.arch=unet needs images, and data '{spec.name}' has points; write model.arch=mlp")
         if not (channels if arch == "unet" else hidden):
             raise ConfigError(f"model.{'channels' if arch == 'unet' else 'hidden'} must name at least one layer")
         if conditional and not spec.class_names:
             raise ConfigError(
                 f"model 'diffusion' with model.conditional=true needs classes, and data '{spec.name}' has none; "
-                "use model.conditional=false"
+                "write model.conditional=false"
             )
         embedding = 4 * channels[0] if arch == "unet" else hidden[0]
         self.time = nn.Sequential(nn.Linear(2 * _FREQUENCIES, embedding), nn.SiLU(), nn.Linear(embedding, embedding))

@@ -126,7 +126,7 @@ def require_table(spec: DataSpec, features: str) -> None:
     if len(spec.input_shape) != 1:
         raise ConfigError(
             f"features '{features}' needs rows of numbers, and an example of data '{spec.name}' has shape "
-            f"{spec.input_shape}; use features=none"
+            f"{spec.input_shape}; write features=none"
         )
 
 

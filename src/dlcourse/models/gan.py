@@ -124,12 +124,12 @@ def _check(spec: DataSpec, arch: str, conditional: bool) -> None:
     if conditional and spec.target != "class":
         raise ConfigError(
             f"model 'gan' with model.conditional=true needs classes, and data '{spec.name}' has numbers for targets; "
-            "use model.conditional=false"
+            "write model.conditional=false"
         )
     if arch == "conv" and not spec.is_image:
         raise ConfigError(
             f"model 'gan' with model.arch=conv needs images, and an example of data '{spec.name}' has shape "
-            f"{spec.input_shape}; use model.arch=mlp"
+            f"{spec.input_shape}; write model.arch=mlp"
         )
 
 

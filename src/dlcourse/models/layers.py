@@ -30,7 +30,7 @@ def require_numbers(spec: DataSpec, model: str) -> None:
     """Raise ConfigError unless inputs are numbers and targets are classes or numbers."""
     if spec.is_tokens or spec.target in ("next", "sequence"):
         raise ConfigError(
-            f"model '{model}' reads numbers, and data '{spec.name}' has tokens; use model=lstm or model=transformer"
+            f"model '{model}' reads numbers, and data '{spec.name}' has tokens; write model=lstm or model=transformer"
         )
 
 
@@ -41,5 +41,5 @@ def require_images(spec: DataSpec, model: str) -> None:
             f"model '{model}' needs images with classes or numbers, and data '{spec.name}' has examples of shape "
             f"{spec.input_shape}",
             needs="images",
-            otherwise="model=mlp",
+            otherwise="model=transformer" if spec.is_tokens else "model=mlp",
         )

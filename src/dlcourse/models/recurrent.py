@@ -143,15 +143,15 @@ def _refuse_misfits(spec: DataSpec, cell: Cell, bidirectional: bool) -> None:
     if spec.target == "sequence":
         raise ConfigError(
             f"model '{cell}' gives one answer for a sequence, and data '{spec.name}' has sequences for targets; "
-            "use model=transformer"
+            "write model=transformer"
         )
     if not spec.is_tokens and len(spec.input_shape) not in (2, 3):
         raise ConfigError(
             f"model '{cell}' needs sequences, images or text, and an example of data '{spec.name}' has shape "
-            f"{spec.input_shape}; use model=mlp"
+            f"{spec.input_shape}; write model=mlp"
         )
     if bidirectional and spec.target == "next":
         raise ConfigError(
             f"model '{cell}' with model.bidirectional=true would read the tokens of data '{spec.name}' that it has to "
-            "predict; use model.bidirectional=false"
+            "predict; write model.bidirectional=false"
         )

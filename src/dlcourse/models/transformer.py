@@ -304,12 +304,12 @@ def _check_data(spec: DataSpec) -> None:
         return
     raise ConfigError(
         f"model 'transformer' needs images, sequences or text, and an example of data '{spec.name}' has shape "
-        f"{spec.input_shape}; use model=mlp"
+        f"{spec.input_shape}; write model=mlp"
     )
 
 
 def _no_patches(spec: DataSpec) -> str:
-    return f"model.patch cuts images, and data '{spec.name}' has none for model 'transformer'; use model.patch=null"
+    return f"model.patch cuts images, and data '{spec.name}' has none for model 'transformer'; write model.patch=null"
 
 
 def _check_heads(width: int, heads: int, positions: Positions) -> None:
@@ -321,5 +321,5 @@ def _check_heads(width: int, heads: int, positions: Positions) -> None:
     if positions == "rotary" and width // heads % 2:
         raise ConfigError(
             f"model.positions=rotary needs heads of an even size, and model.width={width} with model.heads={heads} "
-            f"makes it {width // heads}; use model.width={2 * heads * math.ceil(width / heads / 2)}"
+            f"makes it {width // heads}; write model.width={2 * heads * math.ceil(width / heads / 2)}"
         )

@@ -214,7 +214,7 @@ def _read_manifest(place: Path) -> Any:
         raise DataError(f"{MANIFEST} cannot be read")
     if isinstance(manifest.get("format"), int) and manifest["format"] > FORMAT:
         raise UnknownFormatError(
-            f"{place} has format {manifest['format']!s:.12} of a newer dlcourse, this one reads {FORMAT}"
+            f"{place} has format {manifest['format']!s:.12} of a newer dlcourse, this one reads {FORMAT}; update dlcourse"
         )
     return manifest
 

@@ -1,14 +1,25 @@
 """The run folder that a user names: of a finished run, or of one to resume."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
+from dlcourse.config.paths import named
 from dlcourse.errors import ConfigError
 from dlcourse.runs.checkpoints import FOLDER, Checkpoints
 from dlcourse.runs.folder import CONFIG, STATUS, WEIGHTS, RunFolder, folder_of_runs
 
 
-def find_run(text: str, option: str) -> Path:
+def required_run(text: str | None, verb: str, changes: Sequence[str] = ()) -> str:
+    """The text that names a run, if it is given; raises ConfigError with a command in which it is not missing."""
+    if text:
+        return text
+    runs = _below(Path("outputs"))
+    run = shlex.quote(str(runs[-1])) if runs else "outputs/NAME/TIME"
+    raise ConfigError(f"RUN is missing; write {' '.join(['dlcourse', verb, run, *changes])}")
+
+
+def find_run(text: str, option: str = "") -> Path:
     """The run folder that `text` names: itself, or the newest run with weights below it. Raises ConfigError.
 
     A run that has no weights yet is not looked into: what is below it belongs to other runs.
@@ -18,24 +29,29 @@ def find_run(text: str, option: str) -> Path:
         return path
     if (path / STATUS).is_file() or any(path.glob("checkpoints/step-*")):
         raise ConfigError(
-            f"{option}={text}: this run is not finished, it has no {WEIGHTS} yet; resume it with "
-            f"dlcourse resume {shlex.quote(text)}"
+            f"{named(text, option)} is not finished, it has no {WEIGHTS} yet; write dlcourse resume {shlex.quote(text)}"
         )
     runs = sorted(path.glob(f"*/{WEIGHTS}")) + sorted(path.glob(f"*/*/{WEIGHTS}"))
     if not runs:
-        raise ConfigError(f"{option}={text}: no {WEIGHTS} there; expected the folder of a finished run")
+        raise ConfigError(f"{named(text, option)} has no {WEIGHTS}; expected the folder of a finished run")
     return max(runs, key=lambda weights: weights.stat().st_mtime_ns).parent
 
 
 def find_started(text: str) -> Path:
     """The run folder that `text` names: itself, or the newest run below it. Raises ConfigError."""
-    path = folder_of_runs(text, "RUN")
+    path = folder_of_runs(text)
     if is_run(path):
         return path
-    runs = [folder for pattern in ("*", "*/*") for folder in path.glob(pattern) if is_run(folder)]
+    runs = _below(path)
     if not runs:
-        raise ConfigError(f"'{text}' is not the folder of a run of dlcourse: it has no {CONFIG} and no {FOLDER}")
-    return max(runs, key=lambda run: run.stat().st_mtime_ns)
+        raise ConfigError(f"'{text}' is not the folder of a run: it has no {CONFIG} and no {FOLDER}")
+    return runs[-1]
+
+
+def _below(path: Path) -> list[Path]:
+    """The runs in a folder and in the folders there, the newest last."""
+    runs = [folder for pattern in ("*", "*/*") for folder in path.glob(pattern) if is_run(folder)]
+    return sorted(runs, key=lambda run: run.stat().st_mtime_ns)
 
 
 def is_run(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -20,7 +21,8 @@ except ImportError:  # Windows has no such locks
 
 from safetensors import SafetensorError, safe_open
 
-from dlcourse.config.paths import path_to_read, user_path
+from dlcourse.config.options import hint
+from dlcourse.config.paths import named, path_to_read, user_path
 from dlcourse.config.run_config import FolderConfig
 from dlcourse.errors import ConfigError, OutputError
 from dlcourse.files import make_folders, sync_folder, whole_file, write_durably
@@ -60,7 +62,9 @@ class RunFolder:
                     path.mkdir()
                     sync_folder(path.parent)
                 except FileExistsError:
-                    raise ConfigError(f"run.dir={where.dir} exists already; name a folder that does not") from None
+                    raise ConfigError(
+                        f"run.dir={where.dir} exists already; write run.dir=FOLDER for a new one"
+                    ) from None
             return cls(path)
         return cls(claim_folder(user_path(where.root, "run.root") / name))
 
@@ -164,13 +168,24 @@ def _checksum_in(weights: Path) -> str:
         return ""
 
 
-def folder_of_runs(text: str, option: str) -> Path:
+def folder_of_runs(text: str, option: str = "") -> Path:
     """The folder that `text` names: of a run, or one above; raises ConfigError if there is none."""
     path = path_to_read(text, option)
     if not path.is_dir():
         problem = "is not a folder" if path.exists() else "does not exist"
-        raise ConfigError(f"{option}={text} {problem}; expected the folder of a run, such as outputs/mnist-cnn")
+        meant = _meant(path) or "; expected the folder of a run, such as outputs/mnist-cnn"
+        raise ConfigError(f"{named(text, option)} {problem}{meant}")
     return path
+
+
+def _meant(path: Path) -> str:
+    """`; did you mean 'outputs/digits-mlp'?`: the folder of a similar name beside this path or in outputs; may be empty."""
+    for parent in (path.parent, Path("outputs")):
+        with contextlib.suppress(OSError):
+            folders = sorted(folder.name for folder in parent.iterdir() if folder.is_dir())
+            if meant := hint(path.name, folders, f"{parent}/" if parent.name else ""):
+                return meant
+    return ""
 
 
 def claim_folder(parent: Path) -> Path:
@@ -197,6 +212,7 @@ def output_errors(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
+        space = "free space, or " if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise OutputError(
-            f"cannot write in {path}: {reason}; free space, or choose another place with run.root= or run.dir="
+            f"cannot write in {path}: {reason}; {space}write run.root=FOLDER or run.dir=FOLDER for another place"
         ) from error

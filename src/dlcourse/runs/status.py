@@ -37,7 +37,7 @@ def explained(folder: RunFolder, checkpoints: Checkpoints, size: int) -> Iterato
         raise OutputError(f"{place}; {_safe(folder.path, checkpoints)}") from error
     except (MemoryError, RuntimeError, ImportError) as error:
         if is_out_of_memory(error):
-            reason = f"out of memory with {size} examples in a batch; try a smaller trainer.batch_size in a new run"
+            reason = f"out of memory with {size} examples in a batch; use a smaller trainer.batch_size in a new run"
         elif is_worker_lost(error):
             forget_children()  # torch raises once more for each further process that ends
             reason = WORKER_LOST

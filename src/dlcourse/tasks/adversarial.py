@@ -72,10 +72,11 @@ class Adversarial(GenerativeTask):
         samples: Several = 2000,
     ) -> None:
         if not isinstance(model, GAN):
-            raise ConfigError("task 'adversarial' needs a generator and a discriminator; use model=gan")
+            raise ConfigError("task 'adversarial' needs a generator and a discriminator; write model=gan")
         if loss == "wasserstein" and label_smoothing:
             raise ConfigError(
-                f"task.label_smoothing={label_smoothing} needs probabilities, and task.loss=wasserstein has none; use 0"
+                f"task.label_smoothing={label_smoothing} needs probabilities, and task.loss=wasserstein has none; write "
+                "task.label_smoothing=0"
             )
         for name, network in (("generator", model.generator), ("discriminator", model.discriminator)):
             if not any(parameter.requires_grad for parameter in network.parameters()):

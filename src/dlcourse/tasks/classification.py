@@ -57,7 +57,7 @@ class Classification(PredictionTask):
         if not self.is_binary and shape != (spec.num_outputs,):
             raise ConfigError(
                 f"task 'classification' needs one output for each of the {spec.num_outputs} classes of data "
-                f"'{spec.name}', and the model's outputs have shape {shape}; use model=softmax, mlp or cnn"
+                f"'{spec.name}', and the model's outputs have shape {shape}; write model=softmax, model=mlp or model=cnn"
             )
         super().__init__(model, spec, device)
         self.label_smoothing = label_smoothing

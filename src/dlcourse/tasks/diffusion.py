@@ -71,10 +71,10 @@ class Diffusion(GenerativeTask):
         samples: Several = 1000,
     ) -> None:
         if not isinstance(model, Denoiser):
-            raise ConfigError("task 'diffusion' needs a model that predicts noise; use model=diffusion")
+            raise ConfigError("task 'diffusion' needs a model that predicts noise; write model=diffusion")
         if sample_steps > steps:
             raise ConfigError(
-                f"task.sample_steps={sample_steps} is more than task.steps={steps}; use task.sample_steps={steps} or less"
+                f"task.sample_steps={sample_steps} is more than task.steps={steps}; write task.sample_steps={steps} or less"
             )
         self.main_metric = SampleScores.monitor_for(spec)
         self._network = model

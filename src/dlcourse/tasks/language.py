@@ -36,14 +36,14 @@ class Language(LossTask):
         if spec.target != "next":
             raise ConfigError(
                 f"task 'language' needs text to continue, and data '{spec.name}' has {spec.target_kind.words}; "
-                f"use task={spec.target_kind.task}"
+                f"write task={spec.target_kind.task}"
             )
         shape = output_shape(model, spec, device)
         expected = (*spec.input_shape, len(spec.vocabulary))
         if shape != expected:
             raise ConfigError(
                 f"task 'language' needs outputs of shape {expected} for data '{spec.name}', a number for each token that "
-                f"may come next, and the model's have shape {shape}; use model=transformer or model=lstm"
+                f"may come next, and the model's have shape {shape}; write model=transformer or model=lstm"
             )
         super().__init__(model, spec, device)
         self._tokenizer = tokenizer_of(spec)

@@ -29,7 +29,7 @@ class Reconstruction(LossTask):
 
     def __init__(self, model: nn.Module, spec: DataSpec, device: Device) -> None:
         if not isinstance(model, Autoencoder):
-            raise ConfigError("task 'reconstruction' needs an autoencoder; use model=autoencoder")
+            raise ConfigError("task 'reconstruction' needs an autoencoder; write model=autoencoder")
         super().__init__(model, spec, device)
         self._view = View(model, spec, device)
 

@@ -65,7 +65,7 @@ class Regression(PredictionTask):
         if shape != (spec.num_outputs,):
             raise ConfigError(
                 f"task 'regression' needs {spec.num_outputs} outputs for data '{spec.name}', and the model's have "
-                f"shape {shape}; use model=linreg or model=mlp"
+                f"shape {shape}; write model=linreg or model=mlp"
             )
         super().__init__(model, spec, device)
         self._loss, self._power = _LOSSES[loss]

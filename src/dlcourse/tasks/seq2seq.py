@@ -39,14 +39,14 @@ class SequenceToSequence(LossTask):
         if spec.target != "sequence":
             raise ConfigError(
                 f"task 'seq2seq' needs sequences for targets, and data '{spec.name}' has {spec.target_kind.words}; "
-                f"use task={spec.target_kind.task}"
+                f"write task={spec.target_kind.task}"
             )
         shape = output_shape(model, spec, device)
         wanted = (spec.output_length, len(spec.vocabulary))
         if shape != wanted:
             raise ConfigError(
                 f"task 'seq2seq' needs outputs of shape {wanted} for data '{spec.name}', and the model's have shape "
-                f"{shape}; use model=transformer"
+                f"{shape}; write model=transformer"
             )
         super().__init__(model, spec, device)
 

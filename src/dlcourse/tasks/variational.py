@@ -62,11 +62,11 @@ class Variational(LossTask):
         samples: Count = 50,
     ) -> None:
         if not isinstance(model, VAE):
-            raise ConfigError("task 'variational' needs a variational autoencoder; use model=vae")
+            raise ConfigError("task 'variational' needs a variational autoencoder; write model=vae")
         if likelihood == "bernoulli" and not spec.is_image:
             raise ConfigError(
                 f"task 'variational' needs images for task.likelihood=bernoulli, and an example of data '{spec.name}' has "
-                f"shape {spec.input_shape}; use task.likelihood=gaussian"
+                f"shape {spec.input_shape}; write task.likelihood=gaussian"
             )
         super().__init__(model, spec, device)
         self.beta = beta

@@ -10,14 +10,14 @@ from dlcourse.spec import DataSpec
 def advised(misfit: MisfitError, spec: DataSpec) -> ConfigError:
     """The error with what can be done about the data, too."""
     choices = [choice for choice in (misfit.otherwise, _ADVICE[misfit.needs](misfit, spec)) if choice]
-    return ConfigError(f"{misfit.problem}; use {', or '.join(choices)}" if choices else misfit.problem)
+    return ConfigError(f"{misfit.problem}; write {', or '.join(choices)}" if choices else misfit.problem)
 
 
 def _images(misfit: MisfitError, spec: DataSpec) -> str:
     """Arrays `(height, width)` of one's own are images only if they are whole numbers."""
     if spec.name != "npz" or len(spec.input_shape) != 2:
         return ""
-    return "images saved as uint8, those in [0, 1] as (255 * x).round().astype('uint8')"
+    return "the images as uint8, those in [0, 1] as (255 * x).round().astype('uint8')"
 
 
 def _images_or_points(misfit: MisfitError, spec: DataSpec) -> str:

@@ -1,7 +1,9 @@
 """From a checked config to what a run is made of: the data, the model and the task, tried before anything is written."""
 
 import copy
+import dataclasses
 import itertools
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import RunConfig, TrainerConfig
 from dlcourse.console import Console
 from dlcourse.data import DATASETS
@@ -29,7 +32,7 @@ from dlcourse.models.torchvision_model import FROM_SCRATCH, Torchvision
 from dlcourse.optim.optimizers import OPTIMIZERS
 from dlcourse.optim.schedules import SCHEDULERS, Updates
 from dlcourse.optim.step import ScheduledOptimizer
-from dlcourse.spec import Batch, Data, Split
+from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.task import PredictionTask, Task
 from dlcourse.training.advice import advised
@@ -41,6 +44,9 @@ from dlcourse.training.transfer import freeze, start_from
 MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)
 """What torch and NumPy raise for shapes that do not fit and sizes that no memory holds."""
 
+_ANNOUNCED_WITH = {"root", "download", "verify", "subset", "val_fraction", "label_noise", "stratify", "augment"}
+"""Options of data sets that change nothing of what they announce."""
+
 
 def check_entries(config: RunConfig) -> None:
     """Check every name and option of the config against the registries; raises ConfigError."""
@@ -49,9 +55,35 @@ def check_entries(config: RunConfig) -> None:
     task: Any = TASKS[config.task.name]
     if config.features.name != "none" and config.task.name != "auto" and not issubclass(task, PredictionTask):
         raise ConfigError(
-            f"features={config.features.name} does not go with task '{config.task.name}'; use features=none, "
+            f"features={config.features.name} does not go with task '{config.task.name}'; write features=none, "
             "or a model for task classification or regression"
         )
+
+
+def require_fit(spec: DataSpec, model: Choice, task: Choice, features: Choice) -> None:
+    """Build the model and the task for such data; raises ConfigError and MISFITS if they do not take them."""
+    mapping = FEATURES.build(features, spec=spec)
+    built = MODELS.build(model, spec=mapping.spec(spec) if mapping else spec)
+    TASKS.build(task, model=built, spec=spec, device=Device(torch.device("cpu")))
+
+
+def check_announced(config: RunConfig) -> None:
+    """Refuse a model or a task that cannot take what the data set announces, before its files are read or downloaded.
+
+    Only with the options that it announces this for. Raises ConfigError.
+    """
+    name, schema = config.data.name, DATASETS.schema(config.data.name)
+    given = {option for option, value in DATASETS.check(config.data).items() if value != schema[option].default}
+    announced: Any = DATASETS[name]
+    if len(announced.SPECS) != 1 or given - _ANNOUNCED_WITH:
+        return
+    spec = dataclasses.replace(announced.SPECS[0], name=name)
+    try:
+        require_fit(spec, config.model, config.task, config.features)
+    except MisfitError as error:
+        raise advised(error, spec) from None
+    except MISFITS:
+        return  # the true data will tell
 
 
 def batch_notes(config: TrainerConfig, data: Data) -> list[str]:
@@ -87,7 +119,10 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console, 
     make_optimizer = OPTIMIZERS.build(config.optimizer)
     accumulate, batches = config.trainer.accumulate, config.trainer.epochs * steps_per_epoch(config.trainer, data)
     if accumulate > batches:
-        raise ConfigError(f"trainer.accumulate={accumulate} is more than the {batches} batches of this training")
+        raise ConfigError(
+            f"trainer.accumulate={accumulate} is more than the {batches} batches of this training; write "
+            f"trainer.accumulate={batches} or less"
+        )
     make_schedule = SCHEDULERS.build(config.scheduler)
 
     def make_scheduled(module: nn.Module, *, every: int = 1) -> ScheduledOptimizer:
@@ -110,6 +145,8 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console, 
     except MisfitError as error:
         raise advised(error, data.spec) from None
     except MISFITS as error:
+        if "more than 1 value per channel" in str(error):
+            raise ConfigError("batch norm needs two examples or more in a batch; write trainer.batch_size=2") from error
         misfit = (
             f"model '{config.model.name}' with task '{config.task.name}' cannot take data '{config.data.name}' "
             f"(examples of shape {data.spec.input_shape})"
@@ -162,6 +199,8 @@ def _told(error: Exception, misfit: str, what: str, less: str) -> UserError:
     if is_worker_lost(error):
         return ResourceError(WORKER_LOST)
     if is_out_of_memory(error):
+        if allocated := re.search(r"tried to allocate (\d+) bytes", reason):
+            reason = f"{int(allocated[1]):,} bytes asked for"
         return ResourceError(f"out of memory while building {what}: {reason}; close other programs, or use {less}")
     return ConfigError(f"{misfit}: {reason}")
 

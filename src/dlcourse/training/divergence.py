@@ -27,13 +27,13 @@ def diagnosed(error: DivergedError, config: RunConfig, data: Data) -> DivergedEr
     if largest > _LARGE_INPUT:
         causes, words = [*causes, f"the inputs reach {largest:.3g}"], [*words, "features=standard"]
     if causes:
-        return DivergedError(f"{error}; {' and '.join(causes)}: try {' '.join(words)}")
+        return DivergedError(f"{error}; {' and '.join(causes)}; write {' '.join(words)}")
     if error.in_first_step:
         return DivergedError(
             f"{error}; in the very first step the data or the first weights are too large: scale the data"
         )
     clip = "" if config.trainer.clip_norm is not None else " or trainer.clip_norm=1"
-    return DivergedError(f"{error}; most likely the learning rate is too large: try optimizer.lr={lr / 10:.3g}{clip}")
+    return DivergedError(f"{error}; most likely the learning rate is too large; write optimizer.lr={lr / 10:.3g}{clip}")
 
 
 def _largest_input(config: RunConfig, data: Data) -> float:

@@ -25,7 +25,7 @@ from dlcourse.models.torchvision_model import PUBLISHED, Torchvision, published
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # classifiers of GoogLeNet and Inception v3 that help in training alone
 _OLD_DENSENET = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)")  # the names in its published files
 _MOST_LETTERS = 200
-_OTHER_FILE = "type model.weights=FILE for another file"
+_OTHER_FILE = "write model.weights=FILE for another file"
 _SAVE = "save weights with torch.save(model.state_dict(), FILE)"
 
 
@@ -77,7 +77,7 @@ def _advice(path: Path) -> Advice:
     return Advice(
         elsewhere=_OTHER_FILE,
         repacked=f"delete it to download it again, or {_OTHER_FILE}",
-        offline=f"put the file at {shlex.quote(str(path))}, or type model.weights=FILE or model.weights=none",
+        offline=f"put the file at {shlex.quote(str(path))}, or write model.weights=FILE or model.weights=none",
     )
 
 

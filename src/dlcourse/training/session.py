@@ -24,7 +24,15 @@ from dlcourse.runs.status import explained, recorded_status
 from dlcourse.signals import Stop
 from dlcourse.tasks import choose
 from dlcourse.training import run_report
-from dlcourse.training.build import batch_notes, build_data, build_task, check_entries, fingerprint, planned_lr
+from dlcourse.training.build import (
+    batch_notes,
+    build_data,
+    build_task,
+    check_announced,
+    check_entries,
+    fingerprint,
+    planned_lr,
+)
 from dlcourse.training.compiled import compile_passes
 from dlcourse.training.divergence import diagnosed
 from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
@@ -57,6 +65,7 @@ def run(config: RunConfig, overrides: list[str]) -> RunResult | None:
     complete. Raises UserError, and StoppedError if a signal ended the run.
     """
     check_entries(config)
+    check_announced(config)
     if config.resume == "auto":
         same = find_same(_with_task(config), config.name)
         if same is not None:
@@ -78,7 +87,8 @@ def resume(folder: RunFolder, start: Start, config: RunConfig, overrides: list[s
     check_entries(config)
     if config.trainer.epochs < start.epochs_done:
         raise ConfigError(
-            f"trainer.epochs={config.trainer.epochs}: the run has done {start.epochs_done} epochs already"
+            f"trainer.epochs={config.trainer.epochs}: the run has done {start.epochs_done} epochs already; write "
+            f"trainer.epochs={start.epochs_done} or more"
         )
     if read_status(folder.path) == "done" and not start.continues(config):
         Console().show("done", run_report.already_complete(folder, start.epochs_done, config.trainer.epochs))
