@@ -38,7 +38,10 @@ def missing(message: str, file: str) -> MissingConfigException:
             lambda: OmegaConf.create({"data": {"root": "${nope}"}}).data.root,
             "data.root: '${nope}' refers to nothing; write the name of another option, such as ${seed}",
         ),
-        (lambda: OmegaConf.create({"a": "${unheard:x}"}).a, "a: '${unheard:...}' cannot be used; write the value itself"),
+        (
+            lambda: OmegaConf.create({"a": "${unheard:x}"}).a,
+            "a: '${unheard:...}' cannot be used; write the value itself",
+        ),
         (lambda: yaml.safe_load("a: [1\n"), "<unicode string> line 2"),
         (lambda: b"ab\xff".decode(), "a config file is not UTF-8 (byte 2)"),
         (lambda: throw(RecursionError()), "the config files include each other without end"),

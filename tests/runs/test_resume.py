@@ -603,9 +603,7 @@ def test_resume_cannot_change_what_a_run_is(bench: Bench, runs: Path) -> None:
 
 @pytest.mark.parametrize("change", ["model=cnn", "model.hidden=[8]", "data=moons", "trainer.batch_size=8", "trainer=x"])
 def test_options_that_resume_cannot_change(change: str) -> None:
-    with pytest.raises(
-        ConfigError, match=f"^resume cannot change '{change.partition('=')[0]}', only trainer.epochs"
-    ):
+    with pytest.raises(ConfigError, match=f"^resume cannot change '{change.partition('=')[0]}', only trainer.epochs"):
         changed({"trainer": {"epochs": 3}}, [change])
 
 
