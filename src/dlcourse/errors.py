@@ -72,6 +72,12 @@ _OUT_OF_MEMORY = (
 )
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of a library says in its first line that is not blank; its type if it says nothing."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)
+
+
 WORKER_LOST = "a process that reads images was killed, probably out of memory; write data.workers=0 to read without it"
 
 

@@ -1,5 +1,7 @@
 """The data sets of scikit-learn: the numbers published for them, their names, and how they are divided."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -81,3 +83,13 @@ def test_the_test_rows_do_not_depend_on_the_seed_of_the_run():
 def test_diabetes_announces_one_value():
     spec = Diabetes().build(name="diabetes", seed=0).spec
     assert (spec.input_shape, spec.num_outputs, spec.target) == ((10,), 1, "value")
+
+
+def test_digits_come_from_scikit_learn_where_its_file_is_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = Digits().load()
+    monkeypatch.setattr(Path, "is_file", lambda path: False)
+    found = Digits().load()
+    assert torch.equal(found.train_inputs, expected.train_inputs) and torch.equal(
+        found.test_targets, expected.test_targets
+    )
+    assert found.class_names == expected.class_names

@@ -63,9 +63,8 @@ def as_option(name: str, following: list[str]) -> str:
     keys = list(_option_names())
     same = [key for key in keys if plain(name) in (plain(key), plain(key.rpartition(".")[2]))]
     key = next((key for key in [*same, *hints("option", name)] if key in keys), None)
-    value = next(
-        filter(None, (word.lstrip("=") for word in following[:2])), ""
-    )  # of `lr 0.1`, `lr =0.1` and `lr = 0.1`
+    # Of `lr 0.1`, `lr =0.1` and `lr = 0.1`.
+    value = next(filter(None, (word.lstrip("=") for word in following[:2])), "")
     return f"{key}={'VALUE' if not value or '=' in value or value.startswith('-') else value}" if key else ""
 
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from dlcourse.errors import DataError
+from dlcourse.errors import DataError, first_line
 
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF")  # of its many others, Pillow hands PostScript to a program
 _REDUCING_GAP = 2.0  # a JPEG may be decoded at this multiple of the size that is needed
@@ -67,7 +67,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 def _reason(error: Exception) -> str:
     if type(error).__name__ == "UnidentifiedImageError":
         return "it has no known format"
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return first_line(error)
 
 
 def _opaque(image: Image.Image) -> Image.Image:

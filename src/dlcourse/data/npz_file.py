@@ -21,7 +21,7 @@ from dlcourse.data import announced
 from dlcourse.data.dataset import ImageSource, Tables, TableSource
 from dlcourse.data.float_precision import as_floats
 from dlcourse.data.transforms import Augment, ImageTransform
-from dlcourse.errors import ConfigError, DataError
+from dlcourse.errors import ConfigError, DataError, first_line
 
 MAX_BYTES = 4 << 30
 """Of all arrays together, unpacked: a small damaged or malicious file must not fill the memory."""
@@ -143,7 +143,7 @@ def _read_array(arrays: Mapping[str, Array], path: Path, name: str) -> Array:
                 f"{path}: {name} holds Python objects, which could run code when read; save it as an array of numbers, "
                 f"such as {name}.astype('float32')"
             ) from None
-        raise DataError(f"{path} is damaged: {name} cannot be read ({_first_line(error)})") from None
+        raise DataError(f"{path} is damaged: {name} cannot be read ({first_line(error)})") from None
     if not isinstance(array, np.ndarray):  # what numpy gives for a member that does not begin as an array
         raise DataError(f"{path} is damaged: {name} cannot be read (it is not an array)")
     if array.ndim == 0 or array.size == 0:
@@ -268,7 +268,3 @@ def _is_images(tensor: Tensor) -> bool:
 def _kind(tensor: Tensor) -> str:
     shape = " x ".join(map(str, tensor.shape[1:]))
     return f"{'images' if _is_images(tensor) else 'numbers'} of shape {shape}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlcourse.config.paths import named
+from dlcourse.config.run_config import FolderConfig
 from dlcourse.errors import ConfigError
 from dlcourse.runs.checkpoints import FOLDER, Checkpoints
 from dlcourse.runs.folder import CONFIG, STATUS, WEIGHTS, RunFolder, folder_of_runs
@@ -14,7 +15,7 @@ def required_run(text: str | None, verb: str, changes: Sequence[str] = ()) -> st
     """The text that names a run, if it is given; raises ConfigError with a command in which it is not missing."""
     if text:
         return text
-    runs = _below(Path("outputs"))
+    runs = _below(Path(FolderConfig.root))
     run = shlex.quote(str(runs[-1])) if runs else "outputs/NAME/TIME"
     raise ConfigError(f"RUN is missing; write {' '.join(['dlcourse', verb, run, *changes])}")
 

@@ -180,7 +180,7 @@ def folder_of_runs(text: str, option: str = "") -> Path:
 
 def _meant(path: Path) -> str:
     """`; did you mean 'outputs/digits-mlp'?`: the folder of a similar name beside this path or in outputs; may be empty."""
-    for parent in (path.parent, Path("outputs")):
+    for parent in (path.parent, Path(FolderConfig.root)):
         with contextlib.suppress(OSError):
             folders = sorted(folder.name for folder in parent.iterdir() if folder.is_dir())
             if meant := hint(path.name, folders, f"{parent}/" if parent.name else ""):

@@ -12,6 +12,7 @@ from dlcourse.files import read_regular
 from dlcourse.runs.folder import SPEC, STATUS, RunFolder
 from dlcourse.spec import DataSpec
 
+_MAX_STATUS_BYTES = 2**20
 _MAX_BYTES = 64 * 2**20  # the byte-pair encodings of a spec take a few MiB
 
 
@@ -50,19 +51,20 @@ def stated_checksum(folder: Path) -> str | None:
 
     None before its end, and in a folder without run.json: the weights alone, as they were copied somewhere.
     """
-    return _read_status(folder).get("weights") if (folder / STATUS).exists() else None
+    return run_facts(folder).get("weights") if (folder / STATUS).exists() else None
 
 
 def stated_sums(folder: Path) -> dict[str, Any]:
     """The sha256 of files by name, as run.json says; raises DataError."""
-    files = _read_status(folder).get("files")
+    files = run_facts(folder).get("files")
     if not isinstance(files, dict):
         raise DataError(f"{folder / STATUS} is damaged, it cannot be read")
     return files
 
 
-def _read_status(folder: Path) -> dict[str, Any]:
+def run_facts(folder: Path) -> dict[str, Any]:
+    """What run.json says; raises DataError."""
     try:
-        return dict(json.loads(read_regular(folder / STATUS, _MAX_BYTES)))
+        return dict(json.loads(read_regular(folder / STATUS, _MAX_STATUS_BYTES)))
     except (ValueError, TypeError, RecursionError):
         raise DataError(f"{folder / STATUS} is damaged, it cannot be read") from None

@@ -4,7 +4,6 @@ Nothing here needs torch, so that a command which cannot resume says so at once.
 """
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +13,12 @@ from dlcourse.config.paths import user_path
 from dlcourse.config.run_config import RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError, DataError
-from dlcourse.files import FilePrefix, read_regular
+from dlcourse.files import FilePrefix
 from dlcourse.runs.checkpoints import FOLDER, Checkpoint
 from dlcourse.runs.find import checkpoints_of, is_run
 from dlcourse.runs.folder import CONFIG, LOCK, OVERRIDES, STATE, STATUS, RunFolder
+from dlcourse.runs.reopen import run_facts
 
-_MAX_STATUS_BYTES = 2**20
 _PLACES = ("run", "resume")
 """Sections that say where results go, and so are not part of what a run is."""
 
@@ -106,8 +105,8 @@ def epochs_done(checkpoint: Checkpoint) -> int:
 def read_status(folder: Path) -> str:
     """`running`, `done`, `stopped` or `failed`, as run.json says; empty if it cannot be read."""
     try:
-        word = json.loads(read_regular(folder / STATUS, _MAX_STATUS_BYTES))["status"]
-    except (DataError, ValueError, KeyError, TypeError, RecursionError):
+        word = str(run_facts(folder).get("status"))
+    except DataError:
         return ""
     return word if word in ("running", "done", "stopped", "failed") else ""
 

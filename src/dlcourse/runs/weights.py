@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from dlcourse.errors import DataError
+from dlcourse.errors import DataError, first_line
 from dlcourse.files import write_durably
 
 _CHECKSUM = "sha256"
@@ -55,7 +55,7 @@ def from_bytes(content: bytes, checksum: str | None = None) -> dict[str, Tensor]
         tensors = safetensors.torch.load(content)
         stated = _stated_checksum(content)
     except (SafetensorError, RuntimeError, KeyError, TypeError) as error:
-        raise ValueError(f"damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from error
+        raise ValueError(f"damaged: {first_line(error)}") from error
     if stated is None:
         raise ValueError("no checksum in it, so dlcourse has not written it or it is damaged")
     if stated != _checksum(tensors):

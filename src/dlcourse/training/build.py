@@ -23,6 +23,7 @@ from dlcourse.errors import (
     MisfitError,
     ResourceError,
     UserError,
+    first_line,
     is_out_of_memory,
     is_worker_lost,
 )
@@ -195,7 +196,7 @@ def _narrowed(data: Data, config: RunConfig, device: Device) -> Data:
 
 def _told(error: Exception, misfit: str, what: str, less: str) -> UserError:
     """One of MISFITS as the user is told: options that do not fit, or what the system lacked for what was being built."""
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    reason = first_line(error)
     if is_worker_lost(error):
         return ResourceError(WORKER_LOST)
     if is_out_of_memory(error):

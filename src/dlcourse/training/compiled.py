@@ -8,7 +8,7 @@ import warnings
 import torch
 
 from dlcourse.config.run_config import TrainerConfig
-from dlcourse.errors import ConfigError, is_out_of_memory
+from dlcourse.errors import ConfigError, first_line, is_out_of_memory
 from dlcourse.spec import Data
 from dlcourse.tasks.task import LossTask, Task
 from dlcourse.training.evaluate import batch_size, steps_per_epoch
@@ -34,7 +34,7 @@ def compile_passes(task: Task, data: Data, config: TrainerConfig) -> str:
         if is_out_of_memory(error):
             raise
         del model.forward
-        return f"trainer.compile=true has no effect: {_reason(error)}"
+        return f"trainer.compile=true has no effect: {first_line(error)}"
     finally:
         model.load_state_dict(weights)
         task.load_state_dict(state)
@@ -58,8 +58,3 @@ def _run_all_sizes(task: LossTask, data: Data, config: TrainerConfig) -> None:
         with torch.no_grad(), task.device.autocast():
             task.losses(batch)
     task.model.train()
-
-
-def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

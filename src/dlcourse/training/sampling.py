@@ -9,7 +9,7 @@ import torch
 from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import RunConfig
 from dlcourse.device import DEVICES, Device
-from dlcourse.errors import ConfigError, DataError, is_out_of_memory
+from dlcourse.errors import ConfigError, DataError, first_line, is_out_of_memory
 from dlcourse.files import write_new
 from dlcourse.metrics.report import Report
 from dlcourse.models import MODELS
@@ -117,7 +117,7 @@ def _open_task(folder: Path, config: RunConfig) -> Task:
     except MISFITS as error:
         if is_out_of_memory(error):
             raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise DataError(f"cannot build the model of {folder} as its config and spec.json say: {reason}") from error
     load_weights(task.model, folder / WEIGHTS, stated_checksum(folder))
     return task
