@@ -174,6 +174,7 @@ def test_a_quick_bench_measures_writes_and_prints_again(tmp_path: Path) -> None:
     assert printed == (tmp_path / "bench.md").read_text() == bench("--table", str(tmp_path / "bench.json"))
 
 
-def test_the_published_tables_are_those_of_the_published_file() -> None:
-    published = (REPOSITORY / "docs" / "bench.json").read_text(encoding="utf-8")
+@pytest.mark.parametrize("file", ["bench.json", "bench-cuda.json"])
+def test_the_published_tables_are_those_of_the_published_file(file: str) -> None:
+    published = (REPOSITORY / "docs" / file).read_text(encoding="utf-8")
     assert markdown(json.loads(published)) in (REPOSITORY / "docs" / "results.md").read_text(encoding="utf-8")

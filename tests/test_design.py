@@ -173,14 +173,14 @@ heavy = sys.argv.pop().split(",")
 import dlcourse.optim.step
 from dlcourse.cli.main import command
 
-step = dlcourse.optim.step.ScheduledOptimizer.step
+descend = dlcourse.optim.step.ScheduledOptimizer.descend
 
 def first_step(self, loss):
-    step(self, loss)
+    descend(self, loss)
     print("found", [name for name in heavy if name in sys.modules])
     sys.exit()
 
-dlcourse.optim.step.ScheduledOptimizer.step = first_step
+dlcourse.optim.step.ScheduledOptimizer.descend = first_step
 sys.exit(command())
 """
 

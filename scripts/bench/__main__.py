@@ -15,7 +15,7 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # where Python has put this folder when it was told to run it
 
-from bench.contests import CONTESTS, QUICK_BATCH, Contest  # noqa: E402
+from bench.contests import CONTESTS, ON_CUDA, QUICK_BATCH, Contest  # noqa: E402
 from bench.mnist import write_random  # noqa: E402
 from bench.results import Results, Settings  # noqa: E402
 from bench.table import LOOPS, markdown  # noqa: E402
@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    settings = Settings(arguments.rounds, arguments.quick, arguments.threads, arguments.root)
+    settings = Settings(arguments.rounds, arguments.quick, arguments.threads, arguments.root, arguments.device)
     chosen = _chosen(arguments)
     results = Results(settings, {loop for _, loops in chosen for loop in loops})
     for contest, loops in chosen:
@@ -57,7 +57,9 @@ def _chosen(arguments: argparse.Namespace) -> list[tuple[Contest, list[str]]]:
     chosen = [contest for contest in CONTESTS if not arguments.only or _short(contest) in arguments.only]
     if arguments.quick:
         chosen = [contest for contest in chosen if contest.batch == QUICK_BATCH]
-    asked = [(contest, [loop for loop in contest.loops if loop in (arguments.loops or LOOPS)]) for contest in chosen]
+    usual = ON_CUDA if arguments.device == "cuda" else [loop for loop in LOOPS if loop != "dlcourse_compiled"]
+    wanted = [loop for loop in arguments.loops or usual if arguments.device == "cpu" or loop in ON_CUDA]
+    asked = [(contest, [loop for loop in contest.loops if loop in wanted]) for contest in chosen]
     return [(contest, loops) for contest, loops in asked if loops]
 
 
@@ -70,6 +72,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=_positive, default=5, help="how often each competitor runs (default 5)")
     parser.add_argument("--only", nargs="+", choices=contests, metavar="WHAT", help=f"some of: {', '.join(contests)}")
     parser.add_argument("--loops", nargs="+", choices=list(LOOPS), metavar="LOOP", help=f"some of: {', '.join(LOOPS)}")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help=f"on cuda {', '.join(ON_CUDA)} compete"
+    )
     parser.add_argument("--threads", type=_positive, help="for all competitors (default: what each takes by itself)")
     parser.add_argument(
         "--quick", action="store_true", help="one round of a few steps on random images: whether it works"

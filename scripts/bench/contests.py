@@ -5,8 +5,11 @@ from dataclasses import dataclass
 PER_SAMPLE = ("worked", "lightning", "lightning_hydra")
 """The loops that make their batches sample by sample; on small networks they take too long for the whole training set."""
 
-ALL = ("dlcourse", "bare", "tuned", "worked", "lightning", "keras_jax", "skorch")
-FEW = ("dlcourse", "bare", "tuned")
+ON_CUDA = ("dlcourse", "dlcourse_compiled", "bare", "tuned")
+"""The loops that can put their work on a CUDA device."""
+
+ALL = ("dlcourse", "dlcourse_compiled", "bare", "tuned", "worked", "lightning", "keras_jax", "skorch")
+FEW = ("dlcourse", "dlcourse_compiled", "bare", "tuned")
 
 QUICK_BATCH = 64
 """The batch size that a quick bench takes alone."""
@@ -79,8 +82,10 @@ CONTESTS = (
     _speed("cnn48", 1_800, 1_800),
     _speed("lstm", 18_000, 9_000),
     _speed("transformer", 9_000, 9_000),
-    _speed("vae", 27_000, 9_000, ("dlcourse", "bare", "tuned", "worked", "lightning", "keras_jax")),
-    _speed("gan", 3_600, 3_600, ("dlcourse", "two_players")),
+    _speed(
+        "vae", 27_000, 9_000, ("dlcourse", "dlcourse_compiled", "bare", "tuned", "worked", "lightning", "keras_jax")
+    ),
+    _speed("gan", 3_600, 3_600, ("dlcourse", "dlcourse_compiled", "two_players")),
     _speed("lecture_cnn48", 1_800, 1_800, ("dlcourse", "worked")),
     Contest(
         "start",
@@ -99,7 +104,7 @@ CONTESTS = (
 class Work:
     """One loop's share of a contest: this network, on so many examples, so many times.
 
-    `root` is where MNIST is; a quick work's files are not the published ones.
+    `root` is where MNIST is; a quick work's files are not the published ones. `device` is `cpu` or `cuda`.
     """
 
     net: str
@@ -108,6 +113,7 @@ class Work:
     epochs: int
     root: str | None = None
     is_quick: bool = False
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -124,8 +130,8 @@ class Figures:
     training_seconds: float | None = None
 
 
-def work_of(contest: Contest, loop: str, root: str | None, *, quick: bool) -> Work:
+def work_of(contest: Contest, loop: str, root: str | None, *, quick: bool, device: str = "cpu") -> Work:
     """The share of a loop; a quick one is a few steps long."""
     size = contest.slow_size if loop in PER_SAMPLE else contest.size
     size = min(size, 4 * contest.batch) if quick else size
-    return Work(contest.net, contest.batch, size, contest.epochs, root, quick)
+    return Work(contest.net, contest.batch, size, contest.epochs, root, quick, device)

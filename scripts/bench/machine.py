@@ -23,6 +23,13 @@ def described() -> dict[str, Any]:
     }
 
 
+def gpu() -> str:
+    """The name of the CUDA device."""
+    import torch
+
+    return torch.cuda.get_device_name()
+
+
 def cores() -> int:
     """The processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

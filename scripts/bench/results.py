@@ -27,6 +27,7 @@ class Settings:
     quick: bool
     threads: int | None
     root: str | None
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Results:
 
     def _run(self, contest: Contest, loop: str, number: int) -> None:
         settings = self._settings
-        work = work_of(contest, loop, settings.root, quick=settings.quick)
+        work = work_of(contest, loop, settings.root, quick=settings.quick, device=settings.device)
         try:
             run = measure(contest, loop, work, number, settings.threads)
         except LoopError as error:
@@ -79,6 +80,7 @@ class Results:
         packages = self._machine["packages"]
         return {
             "machine": self._machine,
+            "gpu": machine.gpu() if self._settings.device == "cuda" else None,
             "versions": {name: packages[name] for name in _NAMED if name in packages},
             "settings": {name: value for name, value in asdict(self._settings).items() if name != "root"},
             "missing": self._missing,

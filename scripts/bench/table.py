@@ -9,6 +9,7 @@ Number = Callable[[float], str]
 
 LOOPS = {
     "dlcourse": "`dlcourse train`",
+    "dlcourse_compiled": "`dlcourse train trainer.compile=true`",
     "dlcourse_log": "`dlcourse train trainer.log_every=1`",
     "dlcourse_digits": "`dlcourse train` on digits",
     "dlcourse_mnist": "`dlcourse train` on MNIST",
@@ -38,7 +39,8 @@ def _heading(results: Record) -> str:
     machine, settings = results["machine"], results["settings"]
     threads = settings["threads"] or "not set"
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    lines = [f"{machine['processor']}, {machine['cores']} cores, threads {threads}, {versions}."]
+    gpu = f"{results['gpu']}, " if results.get("gpu") else ""
+    lines = [f"{gpu}{machine['processor']}, {machine['cores']} cores, threads {threads}, {versions}."]
     lines.append(f"Median (smallest to largest) of {settings['rounds']} round{'s' * (settings['rounds'] != 1)}.")
     lines += [f"Left out: {LOOPS[loop]} ({package} is not installed)." for loop, package in results["missing"].items()]
     if settings["quick"]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dlcourse.config.options import Count, NonNegativeInt
 from dlcourse.config.registry import Registry
@@ -47,6 +47,11 @@ class Device:
     def reads_are_free(self) -> bool:
         """Whether reading a number off a tensor costs nothing; on an accelerator it waits for all work before it."""
         return self.torch_device.type == "cpu"
+
+    @property
+    def has_graphs(self) -> bool:
+        """Whether work on it can be recorded once and replayed, as a CUDA graph."""
+        return self.torch_device.type == "cuda"
 
     def place(self, model: nn.Module) -> nn.Module:
         """The model on the device, its images with the channels last in memory where convolutions are faster so."""
@@ -180,6 +185,11 @@ def thread_notes() -> list[str]:
 def _flushes_denormals() -> bool:
     """Whether numbers too small for a float's full precision become zero: not every processor can be told so."""
     return (torch.tensor(1e-39) * 1).item() == 0.0
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor's copy on the device, without waiting for the work that the device still has to do."""
+    return tensor.to(device, non_blocking=True)
 
 
 def keep_freed_memory() -> None:

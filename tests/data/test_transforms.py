@@ -13,13 +13,14 @@ from dlcourse.data.transforms import (
     adjust_hue,
     adjust_saturation,
     crop_images,
+    cut_out,
     flip_images,
     resize_images,
     rotate_images,
 )
 
 COUNT = 6
-ALL = Augment(crop=2, flip=True, rotation=10, brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1)
+ALL = Augment(crop=2, flip=True, rotation=10, brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1, cutout=4)
 
 
 def draw(seed: int) -> torch.Generator:
@@ -222,6 +223,25 @@ def test_crop_reaches_every_offset_equally() -> None:
     expected = torch.zeros(7, 7)
     expected[2:5, 2:5] = 1 / 9
     torch.testing.assert_close(places, expected, rtol=0, atol=0.03)
+
+
+def test_cutout_is_torchvisions_erase() -> None:
+    images = pictures().float()
+    y, x = torch.tensor([2, 4, 3, 6, 5, 2]), torch.tensor([2, 3, 9, 10, 4, 5])
+    corners = (y - 2).tolist(), (x - 2).tolist()
+    erased = reference("erase", images.clone(), *corners, h=4, w=4, v=torch.zeros(3, 1, 1))
+    assert torch.equal(cut_out(images.clone(), y, x, 4), erased)
+
+
+def test_cutout_gives_each_pixel_the_mean_color_as_often_as_squares_around_pixels_reach_it() -> None:
+    images = pictures(height=7, width=7)[:1].expand(5000, -1, -1, -1)
+    transform = ImageTransform.fit(images, augment=Augment(cutout=3))
+    share = (transform(images, draw(0)) == 0).all(1).float().mean(0)  # (H, W)
+    along = (
+        torch.tensor([2, 3, 3, 3, 3, 3, 2]) / 7
+    )  # of 7 rows, how many have a square around them that reaches this one
+    torch.testing.assert_close(share, along[:, None] * along, rtol=0, atol=0.03)
+    assert transform.moments == ImageTransform.fit(images).moments
 
 
 def test_gray_is_augmented_like_its_color_copy() -> None:

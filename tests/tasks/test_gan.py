@@ -189,7 +189,13 @@ def test_each_optimizer_moves_its_own_network_by_its_own_gradient(accumulate):
     torch.manual_seed(0)
     adversarial = task(make_optimizer=plain_sgd(accumulate=accumulate))
     model = adversarial.model
-    real = batch(POINTS).inputs
+    examples = batch(POINTS)
+    real = examples.inputs
+
+    def move_generator():
+        adversarial._optimizer.count()
+        adversarial.descend_generator(examples)
+
     generator, discriminator = weights(model.generator), weights(model.discriminator)
     total = [torch.zeros_like(weight) for weight in discriminator]
     for _ in range(accumulate):
@@ -200,15 +206,16 @@ def test_each_optimizer_moves_its_own_network_by_its_own_gradient(accumulate):
         parts = torch.autograd.grad(loss, list(model.discriminator.parameters()))
         total = [one + two / accumulate for one, two in zip(total, parts, strict=True)]
         torch.set_rng_state(state)
-        adversarial._train_discriminator(real, None)
+        adversarial._critic_optimizer.count()
+        adversarial.descend_critic(examples)
         if accumulate == 2:
-            adversarial._train_generator(6, None)
+            move_generator()
     for old, gradient, new in zip(discriminator, total, weights(model.discriminator), strict=True):
         torch.testing.assert_close(new, old - 0.01 * gradient)
     assert same(generator, weights(model.generator)) == (accumulate == 1)
     discriminator = weights(model.discriminator)
     for _ in range(accumulate):
-        adversarial._train_generator(6, None)
+        move_generator()
     assert not same(generator, weights(model.generator)) and same(discriminator, weights(model.discriminator))
     assert all(parameter.requires_grad for parameter in model.parameters())
 

@@ -32,7 +32,10 @@ class Resting:
 
     lr = 0.0
 
-    def step(self, loss: torch.Tensor) -> None:
+    def count(self) -> bool:
+        return True
+
+    def descend(self, loss: torch.Tensor) -> None:
         assert loss.ndim == 0
 
 

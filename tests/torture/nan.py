@@ -89,16 +89,16 @@ class Watched:
 def train(words: list[str], folder: Path, poison: Poison | None = None) -> Watched:
     """Run the command in this process, with the poison."""
     watched = Watched()
-    step, fit = ScheduledOptimizer.step, Trainer.fit
+    descend, fit = ScheduledOptimizer.descend, Trainer.fit
 
-    def watched_step(self: ScheduledOptimizer, loss: Tensor) -> bool:
+    def watched_step(self: ScheduledOptimizer, loss: Tensor) -> None:
         call = len(watched.before)
         watched.before.append(watched.weights)
         if poison is not None and call == poison.call:
             assert watched.trainer is not None
             watched.step = watched.trainer.history.steps + 1
             loss = poison.apply(self, loss)
-        return step(self, loss)
+        descend(self, loss)
 
     def watched_fit(self: Trainer) -> object:
         watched.trainer = self
@@ -106,7 +106,7 @@ def train(words: list[str], folder: Path, poison: Poison | None = None) -> Watch
 
     out, err = io.StringIO(), io.StringIO()
     with (
-        mock.patch.object(ScheduledOptimizer, "step", watched_step),
+        mock.patch.object(ScheduledOptimizer, "descend", watched_step),
         mock.patch.object(Trainer, "fit", watched_fit),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),

@@ -13,8 +13,9 @@ from bench.loops.timing import Timing
 def run(work: Work) -> Figures:
     """Train and evaluate."""
     arrays = mnist.read(work)
-    images, labels = torch.from_numpy(arrays[0])[:, None], torch.from_numpy(arrays[1])  # (N, 1, H, W), (N,)
-    model = nets.build(work.net)
+    images, labels = (torch.from_numpy(array).to(work.device) for array in arrays)
+    images = images[:, None]  # (N, 1, H, W), and labels (N,)
+    model = nets.build(work.net).to(work.device)
     timing = _train(model, images, labels, work)
     held_out = max(1, len(images) // 9)
     seconds = _evaluate(model, images[:held_out], labels[:held_out], work.net)
@@ -29,7 +30,7 @@ def _train(model: nn.Module, images: Tensor, labels: Tensor, work: Work) -> Timi
     for _ in range(work.epochs):
         timing.begin_epoch()
         running_loss = 0.0
-        for chosen in torch.randperm(len(images)).split(work.batch):
+        for chosen in torch.randperm(len(images), device=work.device).split(work.batch):
             inputs, targets = _batch(images[chosen], labels[chosen], work.net)
             optimizer.zero_grad()
             loss = criterion(model(inputs), targets)

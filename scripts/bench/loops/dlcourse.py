@@ -7,8 +7,9 @@ from pathlib import Path
 
 from bench.contests import NETS, Figures, Work
 
-COMMANDS = ("dlcourse", "dlcourse_log", "dlcourse_digits", "dlcourse_mnist", "dlcourse_tiny")
-"""As it comes; with each step logged; until the first step on digits and on MNIST; a whole run of the defaults."""
+COMMANDS = ("dlcourse", "dlcourse_compiled", "dlcourse_log", "dlcourse_digits", "dlcourse_mnist", "dlcourse_tiny")
+"""As it comes; compiled, which on a CUDA device means recorded; with each step logged; until the first step on digits and on
+MNIST; a whole run of the defaults."""
 
 _FIRST_STEP = ("model=mlp", "trainer.epochs=1", "trainer.log_every=1")
 
@@ -30,8 +31,9 @@ def _words(loop: str, work: Work) -> Iterable[str]:
     data = () if words[0].startswith("experiment=") else ("data=mnist", "optimizer=adam")
     size = f"data.subset={round(work.size / 0.9)}"  # a tenth of which is set aside for validation
     how = (f"trainer.batch_size={work.batch}", f"trainer.epochs={work.epochs}", f"trainer.eval_every={work.epochs}")
-    log = ("trainer.log_every=1",) if loop == "dlcourse_log" else ()
-    return (*data, *words, size, *how, *log)
+    own = {"dlcourse_log": ("trainer.log_every=1",), "dlcourse_compiled": ("trainer.compile=true",)}.get(loop, ())
+    device = () if work.device == "cpu" else (f"device={work.device}",)
+    return (*data, *words, size, *how, *own, *device)
 
 
 def figures(folder: Path) -> Figures:

@@ -267,6 +267,7 @@ HINTS: dict[str, dict[str, str]] = {
         "data.subset": "num_samples n_samples max_samples limit limit_train_batches max_train_samples train_size",
         "data.size": "n_samples num_samples",
         "data.augment": "augmentation augmentations aug transforms transform data_augmentation",
+        "data.augment.cutout": "cut_out random_erasing erasing",
         "data.augment.policy": "auto_augment rand_augment randaugment autoaugment trivialaugment augment_policy",
         "write data=images data.augment.policy=randaugment (autoaugment, trivial)": (
             "auto_augment rand_augment randaugment autoaugment trivialaugment augment_policy"

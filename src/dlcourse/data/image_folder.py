@@ -24,6 +24,7 @@ from dlcourse.data.dataset import ClassSource, Tables, TableSource
 from dlcourse.data.image_decoding import Decoder, read_size
 from dlcourse.data.split import checksum, chunks, seeded_generator
 from dlcourse.data.transforms import WHITE, ImageTransform
+from dlcourse.device import sent
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.signals import making_processes
 from dlcourse.spec import Batch, DataSpec
@@ -143,8 +144,8 @@ class FileSplit:
         for step, (piece, images) in enumerate(zip(wanted, _loader(decoded, self.workers), strict=True), start):
             augments = epoch is not None and self.transform.augments
             generator = seeded_generator("augment", self.seed, epoch or 0, step) if augments else None
-            inputs = self.transform(_require(images).to(self.device), generator)
-            yield Batch(inputs, self.targets[piece].to(self.device))
+            inputs = self.transform(sent(_require(images), self.device), generator)
+            yield Batch(inputs, sent(self.targets[piece], self.device))
 
     def fingerprint(self) -> str:
         """A checksum over the classes, and over the names and sizes of the files, which are too many to read."""

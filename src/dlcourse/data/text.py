@@ -20,6 +20,7 @@ from dlcourse.data.dataset import DataSet
 from dlcourse.data.download import DataFiles
 from dlcourse.data.split import checksum, chunks, seeded_generator
 from dlcourse.data.text_file import decode
+from dlcourse.device import sent
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tokens import learn_byte_pairs, tokenizer_of
@@ -61,7 +62,7 @@ class TextSplit:
             pieces = chunks(self._drawn(epoch), batch_size)
         offsets = torch.arange(self.context + 1, device=self.tokens.device)
         for piece in pieces[start:]:
-            places = piece.to(self.tokens.device)[:, None] + offsets  # (B, T + 1)
+            places = sent(piece, self.tokens.device)[:, None] + offsets  # (B, T + 1)
             window = self.tokens[places].long()
             yield Batch(window[:, :-1], window[:, 1:])
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dlcourse.config.options import NonNegative, NonNegativeInt, Range
+from dlcourse.device import sent
 
 WHITE = 255.0
 LUMA = (0.2989, 0.587, 0.114)  # ITU-R BT.601 weights of red, green and blue, rounded as torchvision has them
@@ -26,7 +27,8 @@ class Augment:
 
     `crop` is a random crop of the original size after that many pixels of black on each side, `flip` mirrors left and
     right with probability 1/2, `rotation` is the largest angle in degrees either way. `brightness`, `contrast` and
-    `saturation` v scale by a factor in [max(0, 1 - v), 1 + v]; `hue` turns the color circle by at most that share.
+    `saturation` v scale by a factor in [max(0, 1 - v), 1 + v]; `hue` turns the color circle by at most that share. `cutout`
+    is the side in pixels of a square around a random pixel that gets the mean color (DeVries 2017, arXiv:1708.04552).
     """
 
     crop: NonNegativeInt = 0
@@ -36,19 +38,23 @@ class Augment:
     contrast: NonNegative = 0.0
     saturation: NonNegative = 0.0
     hue: Annotated[float, Range(ge=0, le=0.5)] = 0.0
+    cutout: NonNegativeInt = 0
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Float32 images in [0, 255] from uint8 ones; a pure function of the images and the (CPU) generator's state."""
+        """Float32 images in [0, 255] from uint8 ones; a pure function of the images and the (CPU) generator's state.
+
+        All but the cutout, for which the mean color must be known: see ImageTransform.
+        """
         count = len(images)
 
         def uniform(low: float, high: float) -> Tensor:
-            return torch.empty(count).uniform_(low, high, generator=generator).to(images.device)
+            return sent(torch.empty(count).uniform_(low, high, generator=generator), images.device)
 
         def factors(strength: float) -> Tensor:
             return uniform(max(0.0, 1 - strength), 1 + strength)
 
         if self.crop:
-            top, left = torch.randint(2 * self.crop + 1, (2, count), generator=generator).to(images.device)
+            top, left = sent(torch.randint(2 * self.crop + 1, (2, count), generator=generator), images.device)
             images = crop_images(images, top, left, self.crop)
         if self.flip:
             images = flip_images(images, uniform(0, 1) < 0.5)
@@ -122,6 +128,10 @@ class ImageTransform:
         assert inputs.dtype == torch.uint8, inputs.dtype
         images = self.augment(inputs, generator) if generator is not None else inputs.float()
         images.mul_(self.scale).add_(self.shift)
+        if generator is not None and self.augment.cutout:
+            height, width = images.shape[2:]
+            y, x = (torch.randint(side, (len(images),), generator=generator) for side in (height, width))
+            cut_out(images, sent(y, images.device), sent(x, images.device), self.augment.cutout)
         return images.expand(-1, 3, -1, -1) if self.rgb else images
 
 
@@ -153,6 +163,15 @@ def crop_images(images: Tensor, top: Tensor, left: Tensor, padding: int) -> Tens
 def flip_images(images: Tensor, which: Tensor) -> Tensor:
     """The images mirrored left to right if `which` `(B,)` is true."""
     return torch.where(_per_image(which), images.flip(3), images)
+
+
+def cut_out(images: Tensor, y: Tensor, x: Tensor, side: int) -> Tensor:
+    """The same normalized images with zeros in a square of `side` pixels around pixel `y`, `x` `(B,)`, cut at the edges."""
+    height, width = images.shape[2:]
+    rows = torch.arange(height, device=images.device) - (y - side // 2)[:, None]  # (B, H), from the square's upper edge
+    columns = torch.arange(width, device=images.device) - (x - side // 2)[:, None]  # (B, W)
+    is_row, is_column = (rows >= 0) & (rows < side), (columns >= 0) & (columns < side)
+    return images.masked_fill_((is_row[:, :, None] & is_column[:, None, :])[:, None], 0)
 
 
 def rotate_images(images: Tensor, degrees: Tensor) -> Tensor:
@@ -199,7 +218,7 @@ def adjust_hue(images: Tensor, turns: Tensor) -> Tensor:
     sixths = (green + blue - red - lowest).div_(chroma.clamp(min=1e-6)).add_(1)
     hue = sixths.copysign_(green - blue).div_(6).add_(_per_image(turns))  # (B, 1, H, W), in turns, red at 0
     # A channel is lowest within a sixth of a turn of its complement, and highest from a third on.
-    complement = images.new_tensor([1 / 2, 5 / 6, 1 / 6]).view(3, 1, 1)
+    complement = sent(torch.tensor([1 / 2, 5 / 6, 1 / 6]), images.device).view(3, 1, 1)
     away = hue - complement  # (B, 3, H, W)
     away = away.sub_(away.round()).abs_()
     return value - away.mul_(-6).add_(2).clamp_(0, 1).mul_(chroma)

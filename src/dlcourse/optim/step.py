@@ -18,7 +18,8 @@ class ScheduledOptimizer:
 
     Gradients of `accumulate` successive losses are averaged before each update, and clipped to `clip_norm`. If reading
     a number off the device is free, a loss or a gradient that is not finite raises DivergedError before it can touch the
-    weights. (A float16 scaler skips such updates by itself: it is how it finds its scale.)
+    weights. (A float16 scaler skips such updates by itself: it is how it finds its scale.) `is_recorded` is for steps that
+    are recorded as a CUDA graph.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class ScheduledOptimizer:
         *,
         accumulate: int = 1,
         clip_norm: float | None = None,
+        is_recorded: bool = False,
     ) -> None:
         self._optimizer: Any = optimizer  # torch's scaler takes any optimizer, but says torch.optim.Optimizer
         self._schedule = schedule
@@ -38,31 +40,48 @@ class ScheduledOptimizer:
         self._clip_norm = clip_norm
         self._parameters: list[nn.Parameter] = [p for group in optimizer.param_groups for p in group["params"]]
         self._base_lrs = [float(group["lr"]) for group in optimizer.param_groups]
+        self._lrs = list(self._base_lrs)
         self._backwards = 0
+        if is_recorded:
+            self._let_a_graph_read_lr()
 
     @property
     def lr(self) -> float:
         """The learning rate of the latest update."""
-        return float(self._optimizer.param_groups[0]["lr"])
+        return self._lrs[0]
 
     def step(self, loss: Tensor) -> bool:
         """Add the gradients of `loss`; after every `accumulate` losses, update the weights. Whether it updated them."""
+        updates = self.count()
+        self.descend(loss)
+        return updates
+
+    def count(self) -> bool:
+        """The part of a step that is not on the device: its number, and the learning rate if it will update the weights.
+
+        Whether it will.
+        """
+        self._backwards += 1
+        updates = self._backwards % self._accumulate == 0
+        if updates:
+            self._set_lr(self._schedule(self._backwards // self._accumulate - 1))
+        return updates
+
+    def descend(self, loss: Tensor) -> None:
+        """The part of a step that is on the device, after it is counted."""
         if self._device.reads_are_free:
             require_finite(loss.item())
-        if self._backwards % self._accumulate == 0:
+        if (self._backwards - 1) % self._accumulate == 0:
             self._optimizer.zero_grad()
         if self._accumulate > 1:
             loss = loss / self._accumulate
         torch.autograd.backward(self._scaler.scale(loss))
-        self._backwards += 1
         if self._backwards % self._accumulate:
-            return False
+            return
         self._scaler.unscale_(self._optimizer)
         self._clip_gradients()
-        self._set_lr(self._schedule(self._backwards // self._accumulate - 1))
         self._scaler.step(self._optimizer)
         self._scaler.update()
-        return True
 
     def _clip_gradients(self) -> None:
         """Clip the gradients if `clip_norm` is given, and refuse those that are not finite, which their sum tells."""
@@ -72,15 +91,29 @@ class ScheduledOptimizer:
             require_finite(sum(total.item() for total in sums), "the gradient")
 
     def _set_lr(self, factor: float) -> None:
-        for group, base in zip(self._optimizer.param_groups, self._base_lrs, strict=True):
-            group["lr"] = base * factor
+        self._put_lrs([base * factor for base in self._base_lrs])
+
+    def _put_lrs(self, lrs: list[float]) -> None:
+        self._lrs = lrs
+        for group, lr in zip(self._optimizer.param_groups, lrs, strict=True):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+
+    def _let_a_graph_read_lr(self) -> None:
+        """Keep learning rates on the device: a number would be the same whenever a recorded step is replayed."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = torch.tensor(group["lr"], device=self._device.torch_device)
+            if "capturable" in group:
+                group["capturable"] = True
 
     def state_dict(self) -> State:
         """What the next steps depend on besides the weights: the optimizer, the count, gradients on the way, the scaler."""
         is_between = self._backwards % self._accumulate == 0
         return {
             "backwards": self._backwards,
-            "rates": [group["lr"] for group in self._optimizer.param_groups],
+            "rates": list(self._lrs),
             "optimizer": [self._optimizer.state.get(parameter, {}) for parameter in self._parameters],
             "gradients": [] if is_between else [parameter.grad for parameter in self._parameters],
             "scaler": self._scaler.state_dict() if self._scaler.is_enabled() else None,
@@ -94,10 +127,8 @@ class ScheduledOptimizer:
         for parameter, entries in zip(parameters, moments, strict=True):
             shaped = {name: entry for name, entry in entries.items() if isinstance(entry, Tensor) and entry.ndim}
             load_tensors(dict.fromkeys(shaped, parameter), shaped, "the optimizer's state")
-            if entries:
-                self._optimizer.state[parameter] = {name: _beside(parameter, entry) for name, entry in entries.items()}
-        for group, lr in zip(self._optimizer.param_groups, state["rates"], strict=True):
-            group["lr"] = lr
+            self._optimizer.state[parameter] = {name: _beside(parameter, entry) for name, entry in entries.items()}
+        self._put_lrs([float(lr) for lr in state["rates"]])
         for parameter, gradient in zip(parameters, gradients, strict=False):
             parameter.grad = None if gradient is None else _beside(parameter, gradient)
         if self._scaler.is_enabled() and state["scaler"] is not None:

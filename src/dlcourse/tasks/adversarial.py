@@ -53,6 +53,7 @@ class Adversarial(GenerativeTask):
     """
 
     model: GAN
+    recordable = ("descend_critic", "descend_generator")
     _optimizer: ScheduledOptimizer
     _critic_optimizer: ScheduledOptimizer
     words: ClassVar[dict[str, str]] = GenerativeTask.words | {
@@ -102,10 +103,11 @@ class Adversarial(GenerativeTask):
         return self._optimizer.lr
 
     def train_step(self, batch: Batch) -> Scalars:
-        labels = batch.targets if self.model.is_conditional else None
-        scalars = self._train_discriminator(batch.inputs, labels)
+        self._critic_optimizer.count()
+        scalars = self.descend_critic(batch)
         if self._steps % self._critic_steps == 0:
-            self._loss_generator = self._train_generator(len(batch.inputs), labels)
+            self._optimizer.count()
+            self._loss_generator = self.descend_generator(batch)["loss_generator"]
         self._steps += 1
         return scalars | {"loss_generator": self._loss_generator}
 
@@ -123,7 +125,9 @@ class Adversarial(GenerativeTask):
         self._steps = int(state["steps"])
         self._loss_generator = state["loss_generator"].to(self.device.torch_device)
 
-    def _train_discriminator(self, real: Tensor, labels: Tensor | None) -> Scalars:
+    def descend_critic(self, batch: Batch) -> Scalars:
+        """The discriminator's step, after it is counted."""
+        real, labels = batch.inputs, self._labels_of(batch)
         with self.device.autocast():
             with torch.no_grad():
                 fake = self.model.generator(self.model.noise(len(real)), labels)
@@ -131,16 +135,21 @@ class Adversarial(GenerativeTask):
             fake_logits = self.model.discriminator(fake, labels)
         loss = self.discriminator_loss(real_logits, fake_logits, self._real_target)
         penalty = self.penalty(real, fake, labels) if self._penalty_weight else torch.zeros_like(loss)
-        self._critic_optimizer.step(loss + penalty)
+        self._critic_optimizer.descend(loss + penalty)
         return self._critic_scalars(loss, real_logits, fake_logits) | {"penalty": penalty.detach()}
 
-    def _train_generator(self, count: int, labels: Tensor | None) -> Tensor:
+    def descend_generator(self, batch: Batch) -> Scalars:
+        """The generator's step, after it is counted."""
+        noise, labels = self.model.noise(len(batch.inputs)), self._labels_of(batch)
         with _fixed(self.model.discriminator):
             with self.device.autocast():
-                logits = self.model.discriminator(self.model.generator(self.model.noise(count), labels), labels)
+                logits = self.model.discriminator(self.model.generator(noise, labels), labels)
             loss = self.generator_loss(logits)
-            self._optimizer.step(loss)
-        return loss.detach()
+            self._optimizer.descend(loss)
+        return {"loss_generator": loss.detach()}
+
+    def _labels_of(self, batch: Batch) -> Tensor | None:
+        return batch.targets if self.model.is_conditional else None
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor, real_target: float = 1.0) -> Tensor:
         """What the discriminator minimizes, from its logits `(B,)` of real and of generated examples."""

@@ -49,6 +49,7 @@ class Diffusion(GenerativeTask):
     """
 
     model: Denoiser
+    recordable = ("descend",)
     _optimizer: ScheduledOptimizer
     words: ClassVar[dict[str, str]] = GenerativeTask.words | {
         "loss": "loss {:.4f}",
@@ -95,6 +96,14 @@ class Diffusion(GenerativeTask):
         return self._optimizer.lr
 
     def train_step(self, batch: Batch) -> Scalars:
+        updates = self._optimizer.count()
+        scalars = self.descend(batch)
+        if updates and self._average is not None:
+            self._average.update()
+        return scalars
+
+    def descend(self, batch: Batch) -> Scalars:
+        """The step itself, after it is counted."""
         clean = self._scaled(batch.inputs)
         times = torch.randint(self._noising.steps, (len(clean),), device=clean.device)
         noise = torch.randn_like(clean)
@@ -102,8 +111,7 @@ class Diffusion(GenerativeTask):
         with self.device.autocast():
             predicted = self._network(self._noising.add_noise(clean, times, noise), times, labels)
         loss = functional.mse_loss(predicted.float(), noise)
-        if self._optimizer.step(loss) and self._average is not None:
-            self._average.update()
+        self._optimizer.descend(loss)
         return {"loss": loss}
 
     def state_dict(self) -> State:

@@ -28,6 +28,8 @@ class Task(ABC):
     """The number of an evaluation that is shown beside the loss."""
     measured_in_training: ClassVar[bool] = False
     """Whether `train_step` gives the main metric, too."""
+    recordable: ClassVar[tuple[str, ...]] = ()
+    """The methods that make all of a step on the device, from a batch to scalars, and do the same each time."""
 
     def __init__(self, model: nn.Module, spec: DataSpec, device: Device) -> None:
         self.model = model
@@ -70,6 +72,7 @@ class Task(ABC):
 class LossTask(Task):
     """Abstract: one loss, one optimizer. Only `losses` has to be written."""
 
+    recordable = ("descend",)
     _optimizer: ScheduledOptimizer
 
     @abstractmethod
@@ -87,9 +90,18 @@ class LossTask(Task):
         return self._optimizer.lr
 
     def train_step(self, batch: Batch) -> Scalars:
+        self.count()
+        return self.descend(batch)
+
+    def count(self) -> None:
+        """What changes from step to step besides what is on the device."""
+        self._optimizer.count()
+
+    def descend(self, batch: Batch) -> Scalars:
+        """The step itself, after it is counted."""
         with self.device.autocast():
             losses = self.losses(batch)
-        self._optimizer.step(losses.pop("objective", losses["loss"]))
+        self._optimizer.descend(losses.pop("objective", losses["loss"]))
         return losses
 
     def state_dict(self) -> State:

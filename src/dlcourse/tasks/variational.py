@@ -75,11 +75,18 @@ class Variational(LossTask):
         self.samples = samples
         self._view = View(model, spec, device)
         self._steps = 0
+        self._weight = torch.full((), beta, device=device.torch_device)
         self._fixed = torch.randn(_SIDE**2, model.latent, generator=torch.Generator().manual_seed(0))
 
     def prepare(self, data: Data) -> list[str]:
         self._view.fit(data.train)
         return []
+
+    def count(self) -> None:
+        super().count()
+        if self.kl_warmup:
+            self._weight.fill_(self.beta * min(1.0, self._steps / self.kl_warmup))
+        self._steps += 1
 
     def losses(self, batch: Batch) -> Scalars:
         seen = self._view(batch.inputs)
@@ -88,8 +95,7 @@ class Variational(LossTask):
             self._follow_error(outputs, seen)
         reconstruction = self.surprise(outputs, seen).mean()
         kl = kl_per_dimension(mean, log_variance).sum() / len(seen)
-        loss = reconstruction + self._weight() * kl
-        self._steps += 1
+        loss = reconstruction + self._weight * kl
         return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
 
     def state_dict(self) -> State:
@@ -98,10 +104,6 @@ class Variational(LossTask):
     def load_state_dict(self, state: State) -> None:
         super().load_state_dict(state)
         self._steps = int(state["steps"])
-
-    def _weight(self) -> float:
-        """What the divergence counts in the next step."""
-        return self.beta * min(1.0, self._steps / self.kl_warmup) if self.kl_warmup else self.beta
 
     @torch.no_grad()
     def _follow_error(self, outputs: Tensor, seen: Tensor) -> None:

@@ -130,7 +130,12 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console, 
         schedule = make_schedule(_updates(config.trainer, data, every))
         optimizer = make_optimizer(module)
         return ScheduledOptimizer(
-            optimizer, schedule, device, accumulate=accumulate, clip_norm=config.trainer.clip_norm
+            optimizer,
+            schedule,
+            device,
+            accumulate=accumulate,
+            clip_norm=config.trainer.clip_norm,
+            is_recorded=config.trainer.compile and device.has_graphs,
         )
 
     try:

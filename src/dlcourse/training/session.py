@@ -34,6 +34,7 @@ from dlcourse.training.build import (
     planned_lr,
 )
 from dlcourse.training.compiled import compile_passes
+from dlcourse.training.cuda_graph import record_steps
 from dlcourse.training.divergence import diagnosed
 from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.history import History
@@ -123,7 +124,8 @@ class _Session:
         self._setup = run_report.Setup(config, overrides, data, task, device)
         self._console.say("model", f"{config.model.name}   {self._setup.parameters:,} parameters", *self._setup.layers)
         if config.trainer.compile:
-            self._console.say("note", compile_passes(task, data, config.trainer))
+            compile_or_record = record_steps if device.has_graphs else compile_passes
+            self._console.say("note", compile_or_record(task, data, config.trainer))
         self._about: dict[str, Any] = {
             "config": config.to_mapping(),
             "overrides": overrides,
