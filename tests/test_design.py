@@ -95,6 +95,7 @@ def test_every_shared_file_says_for_what_it_is_and_is_used() -> None:
 
 LAYERS = (
     "errors signals terminal text_table",
+    "error_line",
     "console files",
     "state_dict config",
     "plots device",
@@ -104,6 +105,7 @@ LAYERS = (
     "data models",
     "tasks",
     "training",
+    "sweeps",
     "cli",
     "__main__",
 )

@@ -75,7 +75,7 @@ def test_a_stopped_sweep_writes_its_summary(
     warm: None, running: Callable[..., Process], tmp_path: Path, sent: signal.Signals, code: int
 ) -> None:
     words = [word for word in TRAINING if not word.startswith("trainer.epochs=")]
-    process = running([*words, "-m", "trainer.epochs=1,200,1"], tmp_path)
+    process = running([*words, "-m", "trainer.epochs=1,200,1", "hydra.launcher.jobs=1"], tmp_path)
     assert process.wait_until(lambda: any(tmp_path.glob("outputs/multirun/*/2-*/checkpoints/step-*")))
     process.send(sent)
     assert (process.wait(), process.err) == (code, "")

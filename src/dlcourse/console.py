@@ -13,6 +13,7 @@ from dlcourse import terminal
 _LABEL_WIDTH = 7
 _REFRESH_SECONDS = 0.1
 _BAR = "epoch {epoch}  run {{percentage:3.0f}} % {{bar}} {numbers}{{remaining}} left"
+_SWEEP_BAR = "sweep {percentage:3.0f} % {bar} {n_fmt} of {total_fmt} runs  {remaining} left"
 
 
 class Console:
@@ -44,13 +45,27 @@ class Console:
 
     def start_progress(self, total_steps: int, epochs: int, done: int = 0) -> None:
         """Begin the bar of a whole training, of which `done` steps were made before."""
+        self._epochs = epochs
+        self._start_bar(_BAR.format(epoch=f"1/{epochs}", numbers=""), total_steps, done)
+
+    def start_runs(self, total: int, done: int) -> None:
+        """Begin the bar of a sweep, of whose runs so many are done already."""
+        self._start_bar(_SWEEP_BAR, total, done)
+
+    def runs_done(self, count: int) -> None:
+        """Move the bar of a sweep on by so many runs."""
+        if self._bar is not None:
+            self._bar.ncols = _bar_width()
+            self._bar.update(count)
+            self._bar.refresh()
+
+    def _start_bar(self, layout: str, total: int, done: int) -> None:
         if self._shows_bar:
-            self._epochs = epochs
             self._bar = tqdm(
-                total=total_steps,
+                total=total,
                 initial=done,
                 file=terminal.unguarded(sys.stderr),
-                bar_format=_BAR.format(epoch=f"1/{epochs}", numbers=""),
+                bar_format=layout,
                 leave=False,
                 ncols=_bar_width(),
                 mininterval=0,

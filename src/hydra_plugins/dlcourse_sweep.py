@@ -1,7 +1,10 @@
 """The Hydra plugins behind `dlcourse train -m`; Hydra finds plugins in this package and in no other."""
 
 import contextlib
+import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -12,16 +15,22 @@ from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from omegaconf import open_dict
 
 from dlcourse.cli import hydra_guard
-from dlcourse.cli.error_line import report
 from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
-from dlcourse.cli.sweep_grid import SOME_FAILED, OnlyRunFailedError, combinations, job_name
-from dlcourse.cli.sweep_summary import Job, write_summary
+from dlcourse.cli.sweep import go_on, local_options, newest_of_same, planned_sweep
 from dlcourse.cli.train import load_session
 from dlcourse.config.paths import user_path
 from dlcourse.config.run_config import FolderConfig
+from dlcourse.error_line import report
 from dlcourse.errors import ConfigError
+from dlcourse.runs.find import is_sweep
 from dlcourse.runs.folder import claim_folder
 from dlcourse.signals import Stop, StoppedError
+from dlcourse.sweeps.grid import SOME_FAILED, OnlyRunFailedError, combinations, job_name
+from dlcourse.sweeps.local import LocalOptions
+from dlcourse.sweeps.plan import PlannedRun, write_plan
+from dlcourse.sweeps.summary import Job, write_summary
+
+_RESUME = "resume=auto"
 
 
 class Sweeper(BasicSweeper):
@@ -38,14 +47,19 @@ class Sweeper(BasicSweeper):
         """
         assert self.config is not None and self.launcher is not None and self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides(arguments)
+        overrides = parser.parse_overrides([word for word in arguments if word != _RESUME])
         runs = combinations(overrides)
         varied = [index for index in range(len(overrides)) if len({run[index] for run in runs}) > 1]
         jobs = [Job([run[index] for index in varied]) for run in runs]
-        self._check(runs, jobs)
-
         name = FolderConfig(name=self.config.run.name).name or "multirun"
-        folder = claim_folder(user_path(str(self.config.run.root), "run.root") / name)
+        root = user_path(str(self.config.run.root), "run.root") / name
+        if isinstance(self.launcher, LocalLauncher) and len(runs) > 1:
+            self._sweep_locally(root, runs, jobs, resume=_RESUME in arguments)
+            return []
+        if _RESUME in arguments:
+            raise ConfigError(f"{_RESUME} with -m is for several runs with hydra/launcher=local; leave one of them out")
+        self._check(runs, jobs)
+        folder = claim_folder(root)
         for number, (job, run) in enumerate(zip(jobs, runs, strict=True), start=1):
             job.folder = folder / job_name(number, len(jobs), job.overrides)
             run.append(f"run.dir={QuotedString(str(job.folder), Quote.single).with_quotes()}")
@@ -62,6 +76,26 @@ class Sweeper(BasicSweeper):
         if any(isinstance(job.outcome, Exception) for job in jobs):
             raise SystemExit(SOME_FAILED)
         return returns
+
+    def _sweep_locally(self, root: Path, runs: list[list[str]], jobs: list[Job], *, resume: bool) -> None:
+        """Run all in processes of their own, in a new folder, or if asked for in the newest of the same runs."""
+        assert isinstance(self.launcher, LocalLauncher)
+        options = local_options(self.launcher.options)
+        names = [job_name(number, len(jobs), job.overrides) for number, job in enumerate(jobs, start=1)]
+        planned = [
+            PlannedRun(tuple(run), tuple(job.overrides), name) for run, job, name in zip(runs, jobs, names, strict=True)
+        ]
+        plan, configs = planned_sweep(planned, self._config_dir(), options)
+        folder = (newest_of_same(root, plan) if resume else None) or claim_folder(root)
+        if not is_sweep(folder):
+            write_plan(folder, plan)
+        go_on(folder, plan, configs)
+
+    def _config_dir(self) -> str | None:
+        """The folder of the user's config files, if one was given."""
+        assert self.config is not None
+        sources = self.config.hydra.runtime.config_sources
+        return next((str(source.path) for source in sources if source.provider == "command-line"), None)
 
     def _check(self, runs: list[list[str]], jobs: list[Job]) -> None:
         """Compose every combination and check its options; the first that cannot run is named."""
@@ -126,6 +160,19 @@ class Launcher(BasicLauncher):
         )
 
 
-for _plugin, _group in ((Sweeper, "hydra/sweeper"), (Launcher, "hydra/launcher")):
-    _node = {"_target_": f"{_plugin.__module__}.{_plugin.__name__}"}
-    ConfigStore.instance().store(group=_group, name="dlcourse", node=_node, provider="dlcourse")
+class LocalLauncher(Launcher):
+    """Several runs at a time on this machine, each in a process of its own: see LocalOptions. A single run needs none."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.options = options
+
+
+_LOCAL: dict[str, Any] = dataclasses.asdict(LocalOptions())
+for _plugin, _group, _name, _options in (
+    (Sweeper, "hydra/sweeper", "dlcourse", {}),
+    (Launcher, "hydra/launcher", "dlcourse", {}),
+    (LocalLauncher, "hydra/launcher", "local", _LOCAL),
+):
+    _node = {"_target_": f"{_plugin.__module__}.{_plugin.__name__}", **_options}
+    ConfigStore.instance().store(group=_group, name=_name, node=_node, provider="dlcourse")

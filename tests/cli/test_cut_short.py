@@ -99,6 +99,7 @@ def test_ctrl_c_while_torch_is_imported_just_ends_the_process_unless_it_is_ignor
     monkeypatch.setattr("os._exit", ended.append)
     importing = SimpleNamespace(import_module=lambda name: signal.raise_signal(signal.SIGINT) or name)
     monkeypatch.setattr(train, "importlib", importing)
+    monkeypatch.delitem(sys.modules, "dlcourse.training.session", raising=False)
     before = signal.signal(signal.SIGINT, handler)
     try:
         assert train.load_session() == "dlcourse.training.session"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcourse.cli import error_line
+from dlcourse import error_line
 from dlcourse.cli.main import main
 from dlcourse.errors import UserError
 from dlcourse.metrics.report import Report

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dlcourse.cli.hydra_overrides import parse
-from dlcourse.cli.sweep_grid import combinations, job_name
-from dlcourse.cli.sweep_summary import Job, rank, write_summary
 from dlcourse.errors import ConfigError, DataError, DivergedError
+from dlcourse.sweeps.grid import combinations, job_name
+from dlcourse.sweeps.summary import Job, rank, write_summary
 from stand_in import CommandLine, Result, command_line
 
 

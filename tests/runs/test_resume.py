@@ -760,9 +760,3 @@ def test_a_checkpoint_that_may_not_be_read_is_not_taken_for_damaged(
 def test_an_option_given_twice_is_refused(bench: Bench, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["resume", str(copied(runs / "stopped")), "trainer.epochs=6", "trainer.epochs=7"]) == 2
     assert "'trainer.epochs' is given twice" in capsys.readouterr().err
-
-
-def test_resume_does_not_go_with_a_sweep(bench: Bench) -> None:
-    assert bench("train", "-m", *MLP, "seed=0,1", "resume=auto") == 2
-    assert "resume does not go with -m" in bench.err
-    assert not Path("outputs").exists()

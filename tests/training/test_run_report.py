@@ -12,8 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from dlcourse.console import format_seconds
+from dlcourse.runs.result import RunResult
 from dlcourse.training import session
-from dlcourse.training.session import RunResult
 from lab import report
 from torture.warm import TINY, compose
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from dlcourse import terminal
-from dlcourse.cli.error_line import TRACEBACK_VARIABLE, report
 from dlcourse.config.options import suggestion
+from dlcourse.error_line import TRACEBACK_VARIABLE, report
 from dlcourse.errors import ConfigError
 from dlcourse.signals import end_quietly
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from dlcourse.cli import config_files, hydra_guard
@@ -14,14 +15,16 @@ from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import read_regular
 from dlcourse.runs.checkpoints import FOLDER, Checkpoint
-from dlcourse.runs.find import find_started, required_run
+from dlcourse.runs.find import find_started, is_sweep, required_run
 from dlcourse.runs.folder import CONFIG, OVERRIDES, RunFolder
 from dlcourse.runs.reopen import read_checked, stated_sums
 from dlcourse.runs.resume import Start, read_start
+from dlcourse.sweeps.plan import read_plan
 from dlcourse.terminal import print_help
 
 HELP = """\
 dlcourse resume RUN [OPTION=VALUE ...]   continue a run: its folder, or one above (the newest run in it)
+dlcourse resume SWEEP [retry=failed]     continue a sweep: what is done stays, what failed stays unless it is retried
 
 It continues from its newest good checkpoint, also in the middle of an epoch, and ends as if it had never been interrupted:
 bit for bit, with the same number of threads on the same machine. A finished run is left as it is.
@@ -33,6 +36,7 @@ Only these may be given:
   device=NAME, device.*     another device or number of threads: the last digits of the numbers may then differ
 """
 
+_RETRY = "retry=failed"
 _NO_PART_OF_A_RUN = ("run", "resume", "trainer", "device")
 """Sections that may differ between the beginning of a run and a checkpoint of it."""
 
@@ -52,6 +56,9 @@ def main(words: list[str]) -> int:
     is_missing = not words or words[0].startswith(_MAY_CHANGE)
     run, *changes = ["", *words] if is_missing else words
     folder = find_started(required_run(run, "resume", changes))
+    if is_sweep(folder):
+        _resume_sweep(folder, changes)
+        return 0
     with RunFolder(folder).locked() as run_folder:
         start = read_start(run_folder)
         config = RunConfig.from_mapping(changed(_saved_config(run_folder, start), changes))
@@ -60,6 +67,17 @@ def main(words: list[str]) -> int:
 
         load_session().resume(run_folder, start, config, _overrides(run_folder, start, changes))
     return 0
+
+
+def _resume_sweep(folder: Path, words: list[str]) -> None:
+    """Do what is left of a sweep; raises as `go_on` does."""
+    from dlcourse.cli.sweep import composed, go_on
+
+    for word in words:
+        if word != _RETRY:
+            raise ConfigError(f"'{word}': of a sweep, resume takes {_RETRY} and nothing else")
+    plan = read_plan(folder)
+    go_on(folder, plan, [composed(run, plan.config_dir) for run in plan.runs], retry_failed=_RETRY in words)
 
 
 def _saved_config(folder: RunFolder, start: Start) -> dict[str, Any]:

@@ -5,11 +5,11 @@ import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
-from dlcourse.cli.error_line import flag_error
 from dlcourse.config.options import Range, convert, suggestion
 from dlcourse.config.paths import user_path
 from dlcourse.config.run_config import RunConfig
 from dlcourse.config.yaml_file import read_yaml
+from dlcourse.error_line import flag_error
 from dlcourse.errors import ConfigError
 from dlcourse.runs.find import find_run, required_run
 from dlcourse.runs.folder import CONFIG

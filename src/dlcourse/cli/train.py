@@ -21,19 +21,19 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.cli import config_files, hydra_guard
-from dlcourse.cli.error_line import flag_error
 from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
 from dlcourse.cli.hydra_node import VERSION_BASE, CheckedLoader
 from dlcourse.cli.hydra_overrides import as_option, parse
-from dlcourse.cli.sweep_grid import OnlyRunFailedError
 from dlcourse.config.options import suggestion
 from dlcourse.config.paths import conf_dir
 from dlcourse.config.run_config import RunConfig
+from dlcourse.error_line import flag_error
 from dlcourse.errors import ConfigError
+from dlcourse.sweeps.grid import OnlyRunFailedError
 from dlcourse.terminal import folded_output
 
 if TYPE_CHECKING:
-    from dlcourse.training.session import RunResult
+    from dlcourse.runs.result import RunResult
 
 _RESOLVERS = ("oc.env", "oc.create", "oc.decode", "oc.deprecated", "oc.select", "oc.dict.keys", "oc.dict.values")
 """Taken from configs: a stranger's must not copy secrets into a run folder, nor make sections that nobody has read."""
@@ -120,7 +120,7 @@ def _hydra_told(arguments: list[str]) -> Iterator[None]:
 def attempt(config: DictConfig) -> "RunResult | Exception":
     """Train as the composed config says. An error is returned: Hydra would print lines of its own around a raised one."""
     try:
-        checked = _named(hydra_guard.run_config(config), HydraConfig.get().runtime.choices)
+        checked = named(hydra_guard.run_config(config), HydraConfig.get().runtime.choices)
         train = load_session()
         words: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)  # as they were typed
         overrides = [str(word) for word in words]
@@ -130,7 +130,7 @@ def attempt(config: DictConfig) -> "RunResult | Exception":
     return result
 
 
-def _named(config: RunConfig, choices: Mapping[str, str | None]) -> RunConfig:
+def named(config: RunConfig, choices: Mapping[str, str | None]) -> RunConfig:
     """The config with a name for the run, from those that the user chose: the files behind them may be of other names."""
     if config.run.name is not None:
         return config

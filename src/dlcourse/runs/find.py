@@ -8,7 +8,7 @@ from dlcourse.config.paths import named
 from dlcourse.config.run_config import FolderConfig
 from dlcourse.errors import ConfigError
 from dlcourse.runs.checkpoints import FOLDER, Checkpoints
-from dlcourse.runs.folder import CONFIG, STATUS, WEIGHTS, RunFolder, folder_of_runs
+from dlcourse.runs.folder import CONFIG, STATUS, SWEEP, WEIGHTS, RunFolder, folder_of_runs
 
 
 def required_run(text: str | None, verb: str, changes: Sequence[str] = ()) -> str:
@@ -39,9 +39,9 @@ def find_run(text: str, option: str = "") -> Path:
 
 
 def find_started(text: str) -> Path:
-    """The run folder that `text` names: itself, or the newest run below it. Raises ConfigError."""
+    """The folder of a run or a sweep that `text` names: itself, or the newest below it. Raises ConfigError."""
     path = folder_of_runs(text)
-    if is_run(path):
+    if is_run(path) or is_sweep(path):
         return path
     runs = _below(path)
     if not runs:
@@ -50,9 +50,15 @@ def find_started(text: str) -> Path:
 
 
 def _below(path: Path) -> list[Path]:
-    """The runs in a folder and in the folders there, the newest last."""
-    runs = [folder for pattern in ("*", "*/*") for folder in path.glob(pattern) if is_run(folder)]
-    return sorted(runs, key=lambda run: run.stat().st_mtime_ns)
+    """The sweeps, and the runs outside of them, in a folder and in the folders there, the newest last."""
+    folders = [folder for pattern in ("*", "*/*") for folder in path.glob(pattern)]
+    found = [folder for folder in folders if is_sweep(folder) or (is_run(folder) and not is_sweep(folder.parent))]
+    return sorted(found, key=lambda folder: folder.stat().st_mtime_ns)
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether it is the folder of a sweep, which has a list of runs."""
+    return (folder / SWEEP).is_file()
 
 
 def is_run(folder: Path) -> bool:

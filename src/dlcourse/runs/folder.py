@@ -29,7 +29,7 @@ from dlcourse.files import make_folders, sync_folder, whole_file, write_durably
 
 WEIGHTS, SPEC, CONFIG = "weights.safetensors", "spec.json", "config.yaml"
 STATUS, STATE, OVERRIDES = "run.json", "state.json", "overrides.yaml"
-LOCK, ERROR = ".lock", "error.txt"
+LOCK, ERROR, SWEEP = ".lock", "error.txt", "sweep.json"
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)  # no link out of a stranger's folder
 _VOUCHED_FOR = (CONFIG, SPEC)
 """The files from which a run is opened again, whose sha256 run.json holds."""
@@ -47,6 +47,7 @@ class RunFolder:
         self.path = path
         self._sums: dict[str, str] = {}
         self._owner = ""  # what the lock says while it is ours: no other says the same
+        self._locked: int | None = None
 
     @classmethod
     def create(cls, where: FolderConfig, name: str) -> "RunFolder":
@@ -79,10 +80,16 @@ class RunFolder:
             with output_errors(self.path):
                 file = stack.enter_context(os.fdopen(os.open(self / LOCK, _APPEND, 0o666), "a+", encoding="utf-8"))
                 self._lock(file)
+                self._locked = file.fileno()
             try:
                 yield self
             finally:
-                self._owner = ""
+                self._owner, self._locked = "", None
+
+    def leave_lock_to_parent(self) -> None:
+        """In a forked process: have no part in the lock, which would last until this process ends as well."""
+        if self._locked is not None:
+            os.close(self._locked)
 
     def _lock(self, file: IO[str]) -> None:
         if fcntl is not None:

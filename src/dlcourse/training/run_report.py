@@ -15,6 +15,7 @@ from dlcourse.models.summary import count_parameters, summarize, table
 from dlcourse.plots import LearningCurve
 from dlcourse.runs.folder import CONFIG, OVERRIDES, RunFolder
 from dlcourse.runs.logger import Logger
+from dlcourse.runs.result import REPORT
 from dlcourse.runs.tensorboard import Board
 from dlcourse.spec import Data
 from dlcourse.tasks.task import Task
@@ -147,7 +148,7 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
     """report.json for programs, report.txt for people: the numbers of all splits are of the epoch whose weights are kept."""
     data = setup.data
     folder.write_json(
-        "report.json",
+        REPORT,
         {
             "run": setup.config.name,
             "command": setup.command,
@@ -160,6 +161,7 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
             },
             "model": {"name": setup.config.model.name, "parameters": setup.parameters},
             "monitor": f"val/{setup.task.monitor}",
+            "mode": setup.task.mode,
             "epochs": history.epochs[-1],
             "steps": history.steps,
             "best_epoch": history.best_epoch,

@@ -2,9 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from dlcourse.config.run_config import RunConfig
@@ -18,6 +16,7 @@ from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import WEIGHTS, RunFolder
 from dlcourse.runs.logger import Logger
 from dlcourse.runs.reopen import write_spec
+from dlcourse.runs.result import RunResult
 from dlcourse.runs.resume import Start, environment_changes, find_same, read_start, read_status
 from dlcourse.runs.saver import Saver, restore, save_again
 from dlcourse.runs.status import explained, recorded_status
@@ -40,23 +39,6 @@ from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.history import History
 from dlcourse.training.progress import Progress
 from dlcourse.training.trainer import Trainer
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a finished run reached, by the validation numbers of the weights that were kept."""
-
-    folder: Path
-    kept_epoch: int
-    seconds: float
-    monitor: str
-    mode: str
-    scalars: Mapping[str, float]
-
-    @property
-    def best(self) -> float:
-        """The number that is compared with other runs'."""
-        return self.scalars[self.monitor]
 
 
 def run(config: RunConfig, overrides: list[str]) -> RunResult | None:

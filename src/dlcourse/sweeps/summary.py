@@ -4,16 +4,13 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
 
-from dlcourse.cli.error_line import error_line
 from dlcourse.console import format_metric, format_seconds
+from dlcourse.error_line import error_line
 from dlcourse.runs.folder import RunFolder, output_errors
+from dlcourse.runs.result import RunResult
 from dlcourse.terminal import escaped
 from dlcourse.text_table import aligned
-
-if TYPE_CHECKING:
-    from dlcourse.training.session import RunResult
 
 
 @dataclass
@@ -22,7 +19,7 @@ class Job:
 
     overrides: Sequence[str]
     folder: Path = Path()
-    outcome: Union["RunResult", Exception, None] = None
+    outcome: RunResult | Exception | None = None
 
 
 def write_summary(folder: Path, jobs: Sequence[Job]) -> None:
@@ -43,28 +40,28 @@ def write_summary(folder: Path, jobs: Sequence[Job]) -> None:
         files.write_table("summary.csv", _csv_rows(ranked, jobs))
 
 
-def rank(jobs: Sequence[Job]) -> list[tuple[Job, "RunResult"]]:
+def rank(jobs: Sequence[Job]) -> list[tuple[Job, RunResult]]:
     """The runs that ended well, best first by the validation number of the weights they kept.
 
     Runs of tasks that watch different numbers are ranked apart. A NaN comes last.
     """
     done = [(job, job.outcome) for job in jobs if job.outcome is not None and not isinstance(job.outcome, Exception)]
 
-    def place(entry: tuple[Job, "RunResult"]) -> tuple[str, bool, float]:
+    def place(entry: tuple[Job, RunResult]) -> tuple[str, bool, float]:
         result = entry[1]
         return result.monitor, result.best != result.best, -result.best if result.mode == "max" else result.best
 
     return sorted(done, key=place)
 
 
-def _validation_names(ranked: Sequence[tuple[Job, "RunResult"]]) -> list[str]:
+def _validation_names(ranked: Sequence[tuple[Job, RunResult]]) -> list[str]:
     """The validation numbers of all runs, those that ranked first, without repetition."""
     monitors = [result.monitor for _, result in ranked]
     others = [name for _, result in ranked for name in result.scalars if name.startswith("val/")]
     return list(dict.fromkeys([*monitors, *others]))
 
 
-def _table(ranked: Sequence[tuple[Job, "RunResult"]]) -> list[str]:
+def _table(ranked: Sequence[tuple[Job, RunResult]]) -> list[str]:
     """`rank  model=mlp  0.95 ...`, words to the left and numbers to the right, as wide as their widest entry."""
     if not ranked:
         return []
@@ -91,7 +88,7 @@ def _failures(jobs: Sequence[Job]) -> list[str]:
     return [*lines, f"not run  {not_run} of {len(jobs)}, interrupted"] if not_run else lines
 
 
-def _csv_rows(ranked: Sequence[tuple[Job, "RunResult"]], jobs: Sequence[Job]) -> list[list[object]]:
+def _csv_rows(ranked: Sequence[tuple[Job, RunResult]], jobs: Sequence[Job]) -> list[list[object]]:
     """A head and a row for each run, the failed ones with their error and without a rank."""
     names = _validation_names(ranked)
     varied = [override.partition("=")[0] for override in jobs[0].overrides]

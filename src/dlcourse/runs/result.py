@@ -1,0 +1,48 @@
+"""What a run has reached, by which runs are compared; read from its folder without torch."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlcourse.errors import DataError
+from dlcourse.files import read_regular
+
+REPORT = "report.json"
+_MAX_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a finished run reached, by the validation numbers of the weights that were kept."""
+
+    folder: Path
+    kept_epoch: int
+    seconds: float
+    monitor: str
+    mode: str
+    scalars: Mapping[str, float]
+
+    @property
+    def best(self) -> float:
+        """The number that is compared with other runs'."""
+        return self.scalars[self.monitor]
+
+
+def read_result(folder: Path) -> RunResult:
+    """The result of a finished run, as its report says; raises DataError."""
+    path = folder / REPORT
+    try:
+        report = json.loads(read_regular(path, _MAX_BYTES))
+        scalars = {f"val/{name}": _number(value) for name, value in report["val"].items()}
+        monitor, mode = str(report["monitor"]), str(report["mode"])
+        result = RunResult(folder, int(report["kept_epoch"]), float(report["seconds"]), monitor, mode, scalars)
+        result.best  # noqa: B018 - that it is there
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise DataError(f"cannot read {path}: it does not say what the run reached") from None
+    return result
+
+
+def _number(value: object) -> float:
+    return math.nan if value is None else float(value)  # type: ignore[arg-type]

@@ -1,0 +1,136 @@
+"""`-m` in processes of their own, and `dlcourse resume SWEEP`: real runs, stopped, failed, and continued."""
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from dlcourse.cli.main import main
+from dlcourse.sweeps.local import LocalOptions, cores, jobs_and_threads
+from lab import Lab
+from torture.same import differences
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+TINY = ("data=xor", "data.size=40", "model=mlp", "model.hidden=[4]", "trainer.epochs=2", "device=cpu")
+
+
+def less(words: Sequence[str]) -> list[str]:
+    """TINY without the options that these words give."""
+    given = {word.partition("=")[0] for word in words}
+    return [word for word in TINY if word.partition("=")[0] not in given]
+
+
+class Sweeps(Lab):
+    def sweep(self, *words: str, code: int = 0) -> Path:
+        """Run a sweep; returns its folder."""
+        assert self.attempt("-m", *less(words), *words) == code, self.out + self.err
+        return sorted(Path("outputs/multirun").iterdir())[-1]
+
+    def resume(self, *words: str) -> int:
+        code = main(["resume", *words])
+        self.out, self.err = self.capsys.readouterr()
+        return code
+
+
+@pytest.fixture
+def sweeps(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Sweeps:
+    monkeypatch.setattr("dlcourse.sweeps.local.cores", lambda: 2)
+    return Sweeps(lab.folder, lab.capsys)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_run_has_a_process_a_log_and_the_bits_it_has_alone(sweeps: Sweeps) -> None:
+    folder = sweeps.sweep("seed=1,2,3")
+    assert "       3 runs, 2 at a time, 1 thread each\n" in sweeps.out
+    assert sweeps.out.count("\nrun    ") == sweeps.out.count("\ndone   ") == 3
+    assert [path.name for path in sorted(folder.glob("*.log"))] == ["1.log", "2.log", "3.log"]
+    assert "seed 2\n" in (folder / "2.log").read_text() and "\nsaved  report.txt" in (folder / "2.log").read_text()
+    assert [row["rank"] for row in rows(folder)] == ["1", "2", "3"]
+    assert main(["train", *TINY, "seed=2", "device.threads=1", "run.dir=alone"]) == 0
+    of_what_was_typed = {"checkpoint: state.json differs", "overrides.yaml differs", "report.json differs"}
+    assert set(differences(folder / "2-seed=2", Path("alone"))) <= of_what_was_typed
+
+
+def test_a_sweep_that_is_done_stays_as_it_is(sweeps: Sweeps) -> None:
+    folder = sweeps.sweep("seed=1,2")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert sweeps.resume(str(folder)) == 0
+    assert "2 runs, 1 at a time   2 are done\n" in sweeps.out and "\nrun    " not in sweeps.out
+    assert {path: path.read_bytes() for path in before} == before
+    assert sweeps.resume("outputs") == 0
+    assert f"sweep  {folder}\n" in sweeps.out
+
+
+def test_what_failed_stays_unless_it_is_tried_again(sweeps: Sweeps) -> None:
+    folder = sweeps.sweep("optimizer=sgd", "optimizer.lr=0.1,1e30", code=4)
+    assert "\nfailed 2 of 2  the loss became" in sweeps.out and sweeps.out.count("see 2.log") == 1
+    (failed,) = (row for row in rows(folder) if not row["rank"])
+    assert failed["error"].startswith("error: the loss became")
+    assert sweeps.resume(str(folder)) == 4
+    assert "1 are done   1 failed: retry=failed tries them again" in sweeps.out and "\nrun    " not in sweeps.out
+    assert sweeps.resume(str(folder), "retry=failed") == 4
+    assert "\nrun    2 of 2  optimizer.lr=1e+30\n" in sweeps.out
+
+
+def test_what_cannot_be_built_fails_alone(sweeps: Sweeps) -> None:
+    folder = sweeps.sweep("data=xor,reverse", code=4)
+    assert [row["rank"] for row in rows(folder)] == ["1", ""]
+    assert json.loads((folder / "2-data=reverse" / "run.json").read_text())["status"] == "failed"
+
+
+def test_the_newest_sweep_of_the_same_runs_is_continued(sweeps: Sweeps) -> None:
+    folder = sweeps.sweep("seed=1,2", "resume=auto")
+    assert sweeps.sweep("seed=1,2", "resume=auto") == folder
+    assert "2 are done" in sweeps.out
+    assert sweeps.sweep("seed=1,3", "resume=auto") != folder
+    assert sweeps.sweep("seed=1,2") != folder
+
+
+def test_a_run_that_takes_too_long_has_failed(sweeps: Sweeps) -> None:
+    folder = sweeps.sweep("trainer.epochs=1,100000", "hydra.launcher.minutes=0.05", code=4)
+    assert [row["error"] for row in rows(folder)] == ["", "error: took longer than 0.05 minutes"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["hydra.launcher.jobs=two"], "hydra.launcher.jobs must be a whole number >= 1 or null, got 'two'"),
+        (["hydra.launcher.jobs=0"], "hydra.launcher.jobs must be a whole number >= 1 or null, got 0"),
+        (["hydra.launcher.minutes=-1"], "hydra.launcher.minutes must be a number > 0 or null, got -1"),
+        (
+            ["resume=auto", "hydra/launcher=dlcourse"],
+            "resume=auto with -m is for several runs with hydra/launcher=local",
+        ),
+        (["resume=never"], "'resume=never' does not go with -m; write resume=auto"),
+        (
+            ["trainer.epochs=1,0"],
+            "trainer.epochs must be a whole number >= 1, got 0 (in the run with seed=1 trainer.epochs=0)",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(words: list[str], told: str, sweeps: Sweeps) -> None:
+    assert sweeps.attempt("-m", *less(words), "seed=1,2", *words) == 2
+    assert told in sweeps.err and sweeps.err.count("\n") == 1
+    assert not Path("outputs").exists()
+
+
+def test_a_sweep_resumes_with_nothing_but_retry(sweeps: Sweeps) -> None:
+    folder = sweeps.sweep("seed=1,2")
+    assert sweeps.resume(str(folder), "trainer.epochs=9") == 2
+    assert sweeps.err == "dlcourse: error: 'trainer.epochs=9': of a sweep, resume takes retry=failed and nothing else\n"
+
+
+def test_jobs_and_threads() -> None:
+    assert jobs_and_threads(LocalOptions(), 1) == (1, None)
+    assert jobs_and_threads(LocalOptions(), 100) == (cores(), 1 if cores() > 1 else None)
+    assert jobs_and_threads(LocalOptions(jobs=3), 2) == (2, 1)
+    assert jobs_and_threads(LocalOptions(jobs=1), 5) == (1, None)
+    assert jobs_and_threads(LocalOptions(threads=10**6), 5) == (1, 10**6)
