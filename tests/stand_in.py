@@ -18,7 +18,7 @@ FOLDER = "# Files in a folder.\nname: folder\nroot: data  # text: folder of the 
 
 @dataclass(frozen=True)
 class Result:
-    """What `train.run` returns; the validation accuracy is `1 / (1 + seed)`, the test accuracy the other way round."""
+    """What `train.run` returns; the validation accuracy is `1 / (seed + epochs)`, the test accuracy the other way round."""
 
     folder: Path
     best: float
@@ -41,8 +41,8 @@ class Trained:
         self.configs.append(config)
         self.overrides.append(overrides)
         self.behave(config)
-        best = 1 / (1 + config.seed)
-        scalars = {"val/accuracy": best, "val/loss": 0.5, "test/accuracy": float(config.seed)}
+        best = 1 / (config.seed + config.trainer.epochs)
+        scalars = {"val/accuracy": best, "val/loss": 0.5, "test/accuracy": 1 / best}
         return Result(Path(config.run.dir or config.run.root), best, scalars=scalars)
 
 

@@ -18,6 +18,7 @@ from dlcourse.cli import hydra_guard
 from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
 from dlcourse.cli.sweep import go_on, local_options, newest_of_same, planned_sweep
 from dlcourse.cli.train import load_session
+from dlcourse.config.options import Count, check_options
 from dlcourse.config.paths import user_path
 from dlcourse.config.run_config import FolderConfig
 from dlcourse.error_line import report
@@ -28,16 +29,25 @@ from dlcourse.signals import Stop, StoppedError
 from dlcourse.sweeps.grid import SOME_FAILED, OnlyRunFailedError, combinations, job_name
 from dlcourse.sweeps.local import LocalOptions
 from dlcourse.sweeps.plan import PlannedRun, write_plan
-from dlcourse.sweeps.summary import Job, write_summary
+from dlcourse.sweeps.ranking import SEED, Job
+from dlcourse.sweeps.summary import write_summary
 
 _RESUME = "resume=auto"
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepOptions:
+    """`seeds` repeats each run with so many seeds, from 0 on."""
+
+    seeds: Count | None = None
 
 
 class Sweeper(BasicSweeper):
     """Every combination of the given values, refused as a whole if one of them cannot run."""
 
-    def __init__(self) -> None:
+    def __init__(self, seeds: Any = None) -> None:
         super().__init__(max_batch_size=None)
+        self._seeds = seeds
 
     def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
         """Run all combinations, print and write the ranking.
@@ -47,7 +57,8 @@ class Sweeper(BasicSweeper):
         """
         assert self.config is not None and self.launcher is not None and self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides([word for word in arguments if word != _RESUME])
+        words = [word for word in arguments if word != _RESUME]
+        overrides = parser.parse_overrides([*words, *self._repetitions(words)])
         runs = combinations(overrides)
         varied = [index for index in range(len(overrides)) if len({run[index] for run in runs}) > 1]
         jobs = [Job([run[index] for index in varied]) for run in runs]
@@ -76,6 +87,15 @@ class Sweeper(BasicSweeper):
         if any(isinstance(job.outcome, Exception) for job in jobs):
             raise SystemExit(SOME_FAILED)
         return returns
+
+    def _repetitions(self, words: list[str]) -> list[str]:
+        """The word that repeats each run with so many seeds, if that is asked for; raises ConfigError."""
+        options = SweepOptions(**check_options(SweepOptions, {"seeds": self._seeds}, where="hydra.sweeper"))
+        if options.seeds is None:
+            return []
+        if given := next((word for word in words if word.startswith(f"{SEED}=")), None):
+            raise ConfigError(f"hydra.sweeper.seeds={options.seeds} and {given} both give seeds; leave one of them out")
+        return [f"{SEED}=range(0,{options.seeds})"]
 
     def _sweep_locally(self, root: Path, runs: list[list[str]], jobs: list[Job], *, resume: bool) -> None:
         """Run all in processes of their own, in a new folder, or if asked for in the newest of the same runs."""
@@ -168,9 +188,10 @@ class LocalLauncher(Launcher):
         self.options = options
 
 
+_SWEEP: dict[str, Any] = dataclasses.asdict(SweepOptions())
 _LOCAL: dict[str, Any] = dataclasses.asdict(LocalOptions())
 for _plugin, _group, _name, _options in (
-    (Sweeper, "hydra/sweeper", "dlcourse", {}),
+    (Sweeper, "hydra/sweeper", "dlcourse", _SWEEP),
     (Launcher, "hydra/launcher", "dlcourse", {}),
     (LocalLauncher, "hydra/launcher", "local", _LOCAL),
 ):

@@ -10,7 +10,8 @@ import pytest
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.errors import ConfigError, DataError, DivergedError
 from dlcourse.sweeps.grid import combinations, job_name
-from dlcourse.sweeps.summary import Job, rank, write_summary
+from dlcourse.sweeps.ranking import Job, rank
+from dlcourse.sweeps.summary import write_summary
 from stand_in import CommandLine, Result, command_line
 
 
@@ -51,16 +52,15 @@ def test_a_header_for_each_run_and_the_way_to_look(train):
 
 
 def test_the_table_is_ranked_by_validation_not_by_test(train):
-    assert train("-m", "seed=3,1,2") == 0
+    assert train("-m", "trainer.epochs=4,2,3") == 0
     table = (_sweep_folder() / "summary.txt").read_text(encoding="utf-8")
     assert table in train.out
-    assert [line.split()[:2] for line in table.splitlines()] == [["rank", "seed"], ["1", "1"], ["2", "2"], ["3", "3"]]
+    heading, *lines = table.splitlines()
+    assert heading == "ranked by val/accuracy (higher is better); the test set has no part in it"
+    assert [line.split()[:2] for line in lines] == [["rank", "trainer.epochs"], ["1", "2"], ["2", "3"], ["3", "4"]]
     assert "test/" not in table
-    assert [(row["rank"], row["seed"], float(row["val/accuracy"])) for row in _rows(_sweep_folder())] == [
-        ("1", "1", 1 / 2),
-        ("2", "2", 1 / 3),
-        ("3", "3", 1 / 4),
-    ]
+    rows = [(row["rank"], row["trainer.epochs"], float(row["val/accuracy"])) for row in _rows(_sweep_folder())]
+    assert rows == [("1", "2", 1 / 2), ("2", "3", 1 / 3), ("3", "4", 1 / 4)]
 
 
 def test_a_failed_run_stops_no_other(train):
@@ -72,7 +72,7 @@ def test_a_failed_run_stops_no_other(train):
     assert train("-m", "seed=0,1,2,3") == 4
     assert [config.seed for config in train.trained.configs] == [0, 1, 2, 3]
     rows = _rows(_sweep_folder())
-    assert [row["rank"] for row in rows] == ["1", "2", "", ""]
+    assert [row["rank"] for row in rows] == ["1", "1", "", ""]
     assert rows[2]["error"] == "error: not this seed"
     assert rows[3]["error"].startswith("internal error: KeyError: 'bug'")
     assert "failed  seed=1: error: not this seed" in train.out
@@ -201,8 +201,8 @@ def test_hydras_own_sweeper_is_silent_about_no_failed_run(train):
 
 
 def test_other_launchers_may_run_the_jobs(train):
-    assert train("-m", "hydra/launcher=basic", "seed=2,1") == 0
-    assert [row["seed"] for row in _rows(_sweep_folder())] == ["1", "2"]
+    assert train("-m", "hydra/launcher=basic", "trainer.epochs=2,1") == 0
+    assert [row["trainer.epochs"] for row in _rows(_sweep_folder())] == ["1", "2"]
     assert [path.name for path in Path.cwd().iterdir()] == ["outputs"]
 
 
@@ -243,17 +243,17 @@ def test_combinations_vary_the_last_override_fastest():
 
 
 def _job(best, mode="min", monitor="val/loss"):
-    return Job([f"x={best}"], Path("x"), Result(Path("x"), best, monitor=monitor, mode=mode))
+    return Job([f"x={best}"], Path("x"), Result(Path("x"), best, monitor=monitor, mode=mode, scalars={monitor: best}))
 
 
 def test_losses_rank_upwards_and_nan_comes_last():
-    ranked = [result.best for _, result in rank([_job(0.3), _job(math.nan), _job(0.1), _job(0.2)])]
+    ranked = [group.best_run.best for group in rank([_job(0.3), _job(math.nan), _job(0.1), _job(0.2)])]
     assert ranked[:3] == [0.1, 0.2, 0.3] and math.isnan(ranked[3])
 
 
 def test_different_monitors_are_ranked_apart():
     jobs = [_job(0.3), _job(0.5, "max", "val/accuracy"), _job(0.1), _job(0.9, "max", "val/accuracy")]
-    assert [result.best for _, result in rank(jobs)] == [0.9, 0.5, 0.1, 0.3]
+    assert [group.best_run.best for group in rank(jobs)] == [0.9, 0.5, 0.1, 0.3]
 
 
 def test_a_sweep_without_one_good_run_has_a_summary(tmp_path, capsys):

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from dlcourse.cli.main import main
+from dlcourse.runs.weights import read_tensors
+from dlcourse.sweeps import workers
 from dlcourse.sweeps.local import LocalOptions, cores, jobs_and_threads
 from lab import Lab
 from torture.same import differences
@@ -53,17 +55,32 @@ def test_each_run_has_a_process_a_log_and_the_bits_it_has_alone(sweeps: Sweeps) 
     assert sweeps.out.count("\nrun    ") == sweeps.out.count("\ndone   ") == 3
     assert [path.name for path in sorted(folder.glob("*.log"))] == ["1.log", "2.log", "3.log"]
     assert "seed 2\n" in (folder / "2.log").read_text() and "\nsaved  report.txt" in (folder / "2.log").read_text()
-    assert [row["rank"] for row in rows(folder)] == ["1", "2", "3"]
+    assert [(row["rank"], row["seed"]) for row in rows(folder)] == [("1", "1"), ("1", "2"), ("1", "3")]
     assert main(["train", *TINY, "seed=2", "device.threads=1", "run.dir=alone"]) == 0
     of_what_was_typed = {"checkpoint: state.json differs", "overrides.yaml differs", "report.json differs"}
     assert set(differences(folder / "2-seed=2", Path("alone"))) <= of_what_was_typed
+
+
+def test_where_no_process_can_be_forked_each_run_is_a_command(
+    sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    (tmp_path / "own" / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 7\n")
+    forked = sweeps.sweep("--config-dir", "own", "experiment=mine", "optimizer.lr=0.1,0.01")
+    monkeypatch.setattr(workers, "can_fork", lambda: False)
+    folder = sweeps.sweep("--config-dir", "own", "experiment=mine", "optimizer.lr=0.1,1e30", code=4)
+    assert [row["rank"] for row in rows(folder)] == ["1", ""]
+    assert "seed 7" in (folder / "1.log").read_text()
+    weights = (read_tensors(sweep / "1-optimizer.lr=0.1" / "weights.safetensors") for sweep in (forked, folder))
+    first, second = ({name: tensor.tolist() for name, tensor in tensors.items()} for tensors in weights)
+    assert first == second
 
 
 def test_a_sweep_that_is_done_stays_as_it_is(sweeps: Sweeps) -> None:
     folder = sweeps.sweep("seed=1,2")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
     assert sweeps.resume(str(folder)) == 0
-    assert "2 runs, 1 at a time   2 are done\n" in sweeps.out and "\nrun    " not in sweeps.out
+    assert "       2 runs   2 are done\n" in sweeps.out and "\nrun    " not in sweeps.out
     assert {path: path.read_bytes() for path in before} == before
     assert sweeps.resume("outputs") == 0
     assert f"sweep  {folder}\n" in sweeps.out
@@ -96,7 +113,7 @@ def test_the_newest_sweep_of_the_same_runs_is_continued(sweeps: Sweeps) -> None:
 
 def test_a_run_that_takes_too_long_has_failed(sweeps: Sweeps) -> None:
     folder = sweeps.sweep("trainer.epochs=1,100000", "hydra.launcher.minutes=0.05", code=4)
-    assert [row["error"] for row in rows(folder)] == ["", "error: took longer than 0.05 minutes"]
+    assert rows(folder)[-1]["error"] == "error: took longer than 0.05 minutes"
 
 
 @pytest.mark.parametrize(

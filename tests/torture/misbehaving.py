@@ -75,7 +75,8 @@ def let_misbehave(count: int) -> None:
 
 
 def run(count: int, seed: int, folder: Path) -> Outcome:
-    """A sweep of so many runs."""
+    """A sweep of so many runs, of which at least one does each thing."""
+    count = max(count, 12)
     bad = sum(max(1, share * count // 200) for _, share in BEHAVIOUR)
     words = [
         *("train", "-m", "data=xor", "data.size=60", "model=mlp", "model.hidden=[4]", "trainer.batch_size=8"),

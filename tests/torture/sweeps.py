@@ -32,7 +32,7 @@ def is_possible() -> bool:
 
 def run(count: int, seed: int, folder: Path) -> Outcome:
     """So many runs in a sweep, a tenth of them killed, and its driver as often."""
-    chance = random.Random(seed)
+    count, chance = max(count, 8), random.Random(seed)
     words = [*_TRAINING, f"seed=range(0,{count})", "resume=auto"]
     assert _finish(_started(words, folder / "whole")) == 0, (folder / "whole" / "out").read_text()[-2000:]
     kills = max(1, count // 10)

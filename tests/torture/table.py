@@ -18,6 +18,8 @@ HARNESSES = {
     "R6": ("signals", 60),
     "R7": ("nan", 30),
     "R8": ("full_disk", 20),
+    "R9": ("sweeps", 200),
+    "R10": ("misbehaving", 200),
     "R11": ("starts", 200),
     "R13": ("tensorboard", 10),
     "S1": ("attacks", 1000),

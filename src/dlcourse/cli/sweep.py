@@ -24,7 +24,8 @@ from dlcourse.sweeps.grid import SOME_FAILED
 from dlcourse.sweeps.local import LocalOptions, LocalRuns, jobs_and_threads
 from dlcourse.sweeps.outcome import RunFailedError, outcome
 from dlcourse.sweeps.plan import Plan, PlannedRun, read_plan
-from dlcourse.sweeps.summary import Job, write_summary
+from dlcourse.sweeps.ranking import Job
+from dlcourse.sweeps.summary import write_summary
 
 
 def local_options(options: dict[str, Any]) -> LocalOptions:
@@ -107,8 +108,9 @@ def _say_begin(folder: Path, jobs: Sequence[Job], todo: Sequence[int], options: 
     console = Console()
     at_a_time, threads = jobs_and_threads(options, max(1, len(todo)))
     each = "" if threads is None else f", {threads} thread{'s' * (threads > 1)} each"
+    how = f", {at_a_time} at a time{each}" if todo else ""
     console.show("sweep", str(folder))
     done = sum(isinstance(job.outcome, RunResult) for job in jobs)
     failed = len(jobs) - len(todo) - done
     there = f"   {done} are done" * (done > 0) + f"   {failed} failed: retry=failed tries them again" * (failed > 0)
-    console.say("", f"{len(jobs)} runs, {at_a_time} at a time{each}{there}")
+    console.say("", f"{len(jobs)} runs{how}{there}")

@@ -2,11 +2,14 @@
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
+
+from hydra.core.override_parser.types import Quote, QuotedString
 
 from dlcourse.config.options import Count, Positive
 from dlcourse.config.run_config import FolderConfig, RunConfig
@@ -76,7 +79,13 @@ class LocalRuns:
     def _task(self, place: int, config: RunConfig) -> Task:
         run = self._plan.runs[place]
         folder = self._folder / run.folder
-        return Task(place, self._work(config, run, folder), log_of(folder))
+        return Task(place, self._work(config, run, folder), log_of(folder), self._command(run, folder))
+
+    def _command(self, run: PlannedRun, folder: Path) -> list[str]:
+        """The command that does the run, and continues it if it was begun."""
+        config_dir = [] if self._plan.config_dir is None else ["--config-dir", self._plan.config_dir]
+        where = f"run.dir={QuotedString(str(folder), Quote.single).with_quotes()}"
+        return [sys.executable, "-m", "dlcourse", "train", *config_dir, *run.words, where, "resume=auto"]
 
     def _work(self, config: RunConfig, run: PlannedRun, folder: Path) -> Callable[[], int]:
         """What a worker does for a run; returns its exit code."""

@@ -1,31 +1,24 @@
-"""The end of a sweep: its runs ranked by their validation numbers, on the screen, in summary.txt and in summary.csv."""
+"""The end of a sweep: its runs ranked by their validation numbers, on the screen and in summary.txt, .csv, .json and .md."""
 
+import math
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from dlcourse.console import format_metric, format_seconds
 from dlcourse.error_line import error_line
 from dlcourse.runs.folder import RunFolder, output_errors
-from dlcourse.runs.result import RunResult
+from dlcourse.sweeps.ranking import Group, Job, rank
 from dlcourse.terminal import escaped
 from dlcourse.text_table import aligned
-
-
-@dataclass
-class Job:
-    """One run of a sweep: what sets it apart (`key=value` words), its folder, and its result, error or None if not run."""
-
-    overrides: Sequence[str]
-    folder: Path = Path()
-    outcome: RunResult | Exception | None = None
 
 
 def write_summary(folder: Path, jobs: Sequence[Job]) -> None:
     """Print the table and write it into the sweep's folder."""
     ranked = rank(jobs)
-    lines = [*_table(ranked), *_failures(jobs)]
+    table = _table(ranked)
+    lines = [*_heading(ranked), *_aligned(table, ranked), *_failures(jobs)]
     print(
         "",
         *lines,
@@ -37,45 +30,79 @@ def write_summary(folder: Path, jobs: Sequence[Job]) -> None:
     with output_errors(folder):
         files = RunFolder(folder)
         files.write_text("summary.txt", escaped("\n".join(lines)) + "\n")
+        files.write_text("summary.md", escaped("\n".join(_markdown(table, ranked))) + "\n")
         files.write_table("summary.csv", _csv_rows(ranked, jobs))
+        files.write_json("summary.json", _content(ranked, jobs))
 
 
-def rank(jobs: Sequence[Job]) -> list[tuple[Job, RunResult]]:
-    """The runs that ended well, best first by the validation number of the weights they kept.
-
-    Runs of tasks that watch different numbers are ranked apart. A NaN comes last.
-    """
-    done = [(job, job.outcome) for job in jobs if job.outcome is not None and not isinstance(job.outcome, Exception)]
-
-    def place(entry: tuple[Job, RunResult]) -> tuple[str, bool, float]:
-        result = entry[1]
-        return result.monitor, result.best != result.best, -result.best if result.mode == "max" else result.best
-
-    return sorted(done, key=place)
+def _heading(ranked: Sequence[Group]) -> list[str]:
+    """By what the runs are ranked, and that nobody looked at the test set for it."""
+    if not ranked:
+        return []
+    monitors = dict.fromkeys((group.monitor, group.runs[0][1].mode) for group in ranked)
+    seeds = ", mean ± standard deviation over seeds" if _has_repetitions(ranked) else ""
+    by = " and ".join(f"{name} ({'higher' if mode == 'max' else 'lower'} is better)" for name, mode in monitors)
+    return [f"ranked by {by}{seeds}; the test set has no part in it"]
 
 
-def _validation_names(ranked: Sequence[tuple[Job, RunResult]]) -> list[str]:
+def _has_repetitions(ranked: Sequence[Group]) -> bool:
+    return any(len(group.runs) > 1 for group in ranked)
+
+
+def _validation_names(ranked: Sequence[Group]) -> list[str]:
     """The validation numbers of all runs, those that ranked first, without repetition."""
-    monitors = [result.monitor for _, result in ranked]
-    others = [name for _, result in ranked for name in result.scalars if name.startswith("val/")]
+    monitors = [group.monitor for group in ranked]
+    others = [name for group in ranked for _, run in group.runs for name in run.scalars if name.startswith("val/")]
     return list(dict.fromkeys([*monitors, *others]))
 
 
-def _table(ranked: Sequence[tuple[Job, RunResult]]) -> list[str]:
-    """`rank  model=mlp  0.95 ...`, words to the left and numbers to the right, as wide as their widest entry."""
+def _varied(ranked: Sequence[Group]) -> list[str]:
+    return [word.partition("=")[0] for word in ranked[0].words] if ranked else []
+
+
+def _table(ranked: Sequence[Group]) -> list[list[str]]:
+    """A head and a row for each group, which names the folder of its best run."""
     if not ranked:
         return []
-    names = _validation_names(ranked)
-    varied = [override.partition("=")[0] for override in ranked[0][0].overrides]
-    rows = [["rank", *varied, *names, "epoch", "time", "folder"]]
-    for place, (job, result) in enumerate(ranked, start=1):
-        values = [format_metric(name, result.scalars[name]) if name in result.scalars else "" for name in names]
-        words = [override.partition("=")[2] for override in job.overrides]
+    names, repeats = _validation_names(ranked), _has_repetitions(ranked)
+    rows = [
+        ["rank", *_varied(ranked), *names, "epoch", "time", *["runs"] * repeats, "best run" if repeats else "folder"]
+    ]
+    for place, group in enumerate(ranked, start=1):
+        values = [_shown(group, name) for name in names]
+        words = [word.partition("=")[2] for word in group.words]
+        count = [str(len(group.runs))] * repeats
+        best = group.best_run
+        seconds = sum(run.seconds for _, run in group.runs) / len(group.runs)
         rows.append(
-            [str(place), *words, *values, str(result.kept_epoch), format_seconds(result.seconds), result.folder.name]
+            [str(place), *words, *values, str(best.kept_epoch), format_seconds(seconds), *count, best.folder.name]
         )
-    left = {0, *range(1, 1 + len(varied)), len(rows[0]) - 1}
-    return aligned(rows, left=left)
+    return rows
+
+
+def _shown(group: Group, name: str) -> str:
+    """`95.14 % ± 1.39 %`, without the deviation for a single run; empty for a number that the runs do not have."""
+    if not group.values(name):
+        return ""
+    mean, deviation = format_metric(name, group.mean(name)), group.deviation(name)
+    return mean if deviation is None else f"{mean} ± {format_metric(name, deviation)}"
+
+
+def _aligned(table: Sequence[Sequence[str]], ranked: Sequence[Group]) -> list[str]:
+    """Words to the left and numbers to the right, as wide as their widest entry."""
+    if not table:
+        return []
+    return aligned([list(row) for row in table], left={0, *range(1, 1 + len(_varied(ranked))), len(table[0]) - 1})
+
+
+def _markdown(table: Sequence[Sequence[str]], ranked: Sequence[Group]) -> list[str]:
+    """The table to paste."""
+    if not table:
+        return []
+    head, *rows = ([cell.replace("|", "\\|") for cell in row] for row in table)
+    words = 1 + len(_varied(ranked))
+    rule = ["---" if place < words or place == len(head) - 1 else "--:" for place in range(len(head))]
+    return [*_heading(ranked), "", *(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))]
 
 
 def _failures(jobs: Sequence[Job]) -> list[str]:
@@ -88,19 +115,51 @@ def _failures(jobs: Sequence[Job]) -> list[str]:
     return [*lines, f"not run  {not_run} of {len(jobs)}, interrupted"] if not_run else lines
 
 
-def _csv_rows(ranked: Sequence[tuple[Job, RunResult]], jobs: Sequence[Job]) -> list[list[object]]:
-    """A head and a row for each run, the failed ones with their error and without a rank."""
+def _csv_rows(ranked: Sequence[Group], jobs: Sequence[Job]) -> list[list[object]]:
+    """A head and a row for each run, with the rank of its group; the failed ones with their error and without a rank."""
     names = _validation_names(ranked)
     varied = [override.partition("=")[0] for override in jobs[0].overrides]
     rows: list[list[object]] = [["rank", *varied, *names, "kept_epoch", "seconds", "folder", "error"]]
-    for place, (job, result) in enumerate(ranked, start=1):
-        values = [result.scalars.get(name) for name in names]
-        rows.append([place, *_words(job), *values, result.kept_epoch, round(result.seconds, 3), result.folder, ""])
+    for place, group in enumerate(ranked, start=1):
+        for job, run in group.runs:
+            values = [run.scalars.get(name) for name in names]
+            rows.append([place, *_values(job), *values, run.kept_epoch, round(run.seconds, 3), run.folder, ""])
     for job in jobs:
         if isinstance(job.outcome, Exception):
-            rows.append(["", *_words(job), *[""] * len(names), "", "", job.folder, error_line(job.outcome)])
+            rows.append(["", *_values(job), *[""] * len(names), "", "", job.folder, error_line(job.outcome)])
     return rows
 
 
-def _words(job: Job) -> list[str]:
+def _values(job: Job) -> list[str]:
     return [override.partition("=")[2] for override in job.overrides]
+
+
+def _content(ranked: Sequence[Group], jobs: Sequence[Job]) -> dict[str, Any]:
+    """The same for programs; a number that is not finite is null."""
+    return {
+        "ranked": [
+            {
+                "rank": place,
+                "options": _options(group.words),
+                "monitor": group.monitor,
+                "mean": _finite((name, group.mean(name)) for name in _validation_names([group])),
+                "deviation": _finite((name, group.deviation(name)) for name in _validation_names([group])),
+                "runs": [_options(job.overrides) | {"folder": job.folder.name} for job, _ in group.runs],
+            }
+            for place, group in enumerate(ranked, start=1)
+        ],
+        "failed": [
+            {"options": _options(job.overrides), "folder": job.folder.name, "error": error_line(job.outcome)}
+            for job in jobs
+            if isinstance(job.outcome, Exception)
+        ],
+        "not_run": [_options(job.overrides) for job in jobs if job.outcome is None],
+    }
+
+
+def _options(words: Iterable[str]) -> dict[str, str]:
+    return {key: value for key, _, value in (word.partition("=") for word in words)}
+
+
+def _finite(numbers: Iterable[tuple[str, float | None]]) -> dict[str, float | None]:
+    return {name: value if value is not None and math.isfinite(value) else None for name, value in numbers}

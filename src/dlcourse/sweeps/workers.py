@@ -1,7 +1,7 @@
 """Processes that take run after run, forked from this one, which has imported what they need and has not computed yet.
 
 A run that crashes takes its worker with it and nothing else; another worker takes its place. Workers end with this process,
-however it ends.
+however it ends. Where a process cannot be forked, each run is a command of its own, which takes longer to start.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
 import warnings
@@ -29,11 +30,15 @@ _MOST_BYTES = 2**30  # by which a worker may grow over its first run: what runs 
 
 @dataclass(frozen=True)
 class Task:
-    """A run to be done by a worker: `work` returns an exit code, and what it prints goes to the file `log`."""
+    """A run to be done by a worker: `work` returns an exit code, and what it prints goes to the file `log`.
+
+    `command` does the same in a process of its own, where a process cannot be forked.
+    """
 
     number: int
     work: Callable[[], int]
     log: Path
+    command: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,47 @@ class Team:
 def run_all(team: Team, stopped: Callable[[], bool], begun: Callable[[Task], None]) -> Iterator[Ended]:
     """Do all tasks; gives each as it ends.
 
-    Once `stopped` says so, no further one is begun, and those that run are told to stop. Workers are gone afterwards.
+    Once `stopped` says so, no further one is begun, and those that run are told to stop. No process is left afterwards.
     """
+    return (_run_forked if can_fork() else _run_commands)(team, stopped, begun)
+
+
+def can_fork() -> bool:
+    """Whether a process that has imported torch may be forked; on macOS its libraries do not take it."""
+    return hasattr(os, "fork") and sys.platform != "darwin"
+
+
+def _run_commands(team: Team, stopped: Callable[[], bool], begun: Callable[[Task], None]) -> Iterator[Ended]:
+    waiting, running = list(team.tasks), list[_Command]()
+    try:
+        while running or (waiting and not stopped()):
+            while waiting and len(running) < team.jobs and not stopped():
+                begun(waiting[0])
+                running.append(_Command(waiting.pop(0)))
+            _tell_to_stop(running, team.seconds, stopped())
+            time.sleep(_GLANCE)
+            for command in [command for command in running if command.process.poll() is not None]:
+                running.remove(command)
+                code = None if command.is_late else command.process.returncode
+                yield Ended(command.task, code, time.monotonic() - command.began)
+    finally:
+        for command in running:
+            command.process.kill()
+            command.process.wait()
+
+
+class _Command:
+    """A task done by its command."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.began = task, time.monotonic()
+        self.told_at: float | None = None
+        self.is_late = False
+        with task.log.open("ab") as log:
+            self.process = subprocess.Popen(task.command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603 - dlcourse
+
+
+def _run_forked(team: Team, stopped: Callable[[], bool], begun: Callable[[Task], None]) -> Iterator[Ended]:
     waiting, workers = list(team.tasks), [_hire(team) for _ in range(min(team.jobs, len(team.tasks)))]
     try:
         while True:
@@ -132,7 +176,7 @@ def _ended(worker: _Worker) -> Ended | None:
     return Ended(task, None if worker.is_late else code, time.monotonic() - worker.began)
 
 
-def _tell_to_stop(busy: Sequence[_Worker], seconds: float | None, is_stopped: bool) -> None:
+def _tell_to_stop(busy: Sequence[_Worker | _Command], seconds: float | None, is_stopped: bool) -> None:
     """Send SIGTERM to the workers that are to stop, and SIGKILL to those that have not after a while."""
     now = time.monotonic()
     for worker in busy:
