@@ -201,18 +201,21 @@ def test_texts_are_shown(folder: RunFolder) -> None:
 
 def test_hyperparameters_and_results_lie_in_the_runs_own_file(folder: RunFolder) -> None:
     with Logger(folder) as logger:
-        logger.scalars("test", 30, 3, {"accuracy": 0.875})
-        logger.board.hyperparameters({"model": "mlp", "optimizer.lr": 0.1}, ["test/accuracy"])
+        logger.scalars("selected", 30, 3, {"accuracy": 0.875})
+        options = {"model": "mlp", "optimizer.lr": 0.1, "seed": 3, "data.flip": True}
+        logger.board.hyperparameters(options)
+        logger.board.columns({"model": "mlp", "optimizer.lr": 0.1}, ["selected/accuracy"])
     assert [path.name for path in folder.path.iterdir() if path.is_dir()] == []
     plugin = board(folder).summary_metadata
     experiment, session = (
         HParamsPluginData.FromString(plugin[f"_hparams_/{name}"].plugin_data.content)
         for name in ("experiment", "session_start_info")
     )
-    assert [metric.name.tag for metric in experiment.experiment.metric_infos] == ["test/accuracy"]
+    assert [metric.name.tag for metric in experiment.experiment.metric_infos] == ["selected/accuracy"]
     assert {info.name for info in experiment.experiment.hparam_infos} == {"model", "optimizer.lr"}
     values = session.session_start_info.hparams
     assert values["model"].string_value == "mlp" and values["optimizer.lr"].number_value == 0.1
+    assert values["seed"].number_value == 3 and values["data.flip"].number_value == 1
 
 
 class Flattening(nn.Module):

@@ -42,6 +42,7 @@ _FORMS: dict[str, tuple[str, ...]] = {
     "choice": ("GROUP=choice(evil,ok)",),
     "glob": ("GROUP=glob(evil*)",),
     "beside a sweep": ("GROUP=evil", "seed=1,2"),
+    "in this process": ("GROUP=evil,ok", "hydra/launcher=dlcourse"),
     "Hydra's own sweeper": ("GROUP=evil,ok", "hydra/sweeper=basic", "hydra/launcher=basic"),
 }
 """How a sweep comes to the file."""
@@ -202,6 +203,8 @@ def _without_fences(words: list[str]) -> int:
     from dlcourse.cli import hydra_node
     from dlcourse.training import session
 
+    if not any(word.startswith("hydra/launcher=") for word in words):
+        words = [*words, "hydra/launcher=dlcourse"]  # with the usual one Hydra composes no run, so that less can happen
     not_trained = mock.patch.object(session, "run", side_effect=ConfigError("not trained"))
     with mock.patch.object(hydra_node, "check_hydra_node"), not_trained:
         return _with_second_fence(words)

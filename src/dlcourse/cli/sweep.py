@@ -20,11 +20,12 @@ from dlcourse.runs.find import is_sweep
 from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.result import RunResult
 from dlcourse.signals import Stop
+from dlcourse.sweeps.columns import write_columns
 from dlcourse.sweeps.grid import SOME_FAILED
 from dlcourse.sweeps.local import LocalOptions, LocalRuns, jobs_and_threads
 from dlcourse.sweeps.outcome import RunFailedError, outcome
 from dlcourse.sweeps.plan import Plan, PlannedRun, read_plan
-from dlcourse.sweeps.ranking import Job
+from dlcourse.sweeps.ranking import Job, rank
 from dlcourse.sweeps.summary import write_summary
 
 
@@ -91,6 +92,8 @@ def go_on(folder: Path, plan: Plan, configs: Sequence[RunConfig], *, retry_faile
             LocalRuns(locked, plan, options, load_session()).do(todo, dict(enumerate(configs)), stop)
             jobs = _jobs(folder, plan)
         write_summary(folder, jobs)
+        if todo or not any(folder.glob("events.*")):
+            write_columns(folder, plan, configs, rank(jobs))
         stop.check()
     if any(isinstance(job.outcome, Exception) for job in jobs):
         raise SystemExit(SOME_FAILED)

@@ -1,5 +1,6 @@
 """RunConfig and TrainerConfig: the typed shape of a whole run, and where the config files are."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal
@@ -146,6 +147,20 @@ def _choice(section: Any, name: str) -> Choice:
     if not isinstance(section, Mapping) or not isinstance(section.get("name"), str):
         raise ConfigError(f"section '{name}' must have a 'name' and options, got {section!r}")
     return Choice(section["name"], {key: value for key, value in section.items() if key != "name"})
+
+
+def option_values(config: RunConfig) -> dict[str, str | float | bool]:
+    """Every option by its dotted name, an entry by its group's: numbers as numbers, lists and null as text."""
+    values: dict[str, str | float | bool] = {}
+    for section, options in config.to_mapping().items():
+        if section in ("run", "resume"):
+            continue
+        for name, value in options.items() if isinstance(options, dict) else [("", options)]:
+            key = section if name in ("", "name") else f"{section}.{name}"
+            values[key] = (
+                value if isinstance(value, str | float | bool | int) else json.dumps(value, ensure_ascii=False)
+            )
+    return values
 
 
 GROUPS = (*(field.name for field in fields(RunConfig) if field.type is Choice), "trainer", "experiment")

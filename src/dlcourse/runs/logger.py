@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 
 from dlcourse.files import FilePrefix
@@ -32,6 +33,11 @@ class Logger:
         self.lost = self._metrics.lost
         self.board = Board.anew(folder.path, read_metrics(folder / METRICS))
         self._written = time.monotonic()
+
+    @property
+    def folder(self) -> Path:
+        """The run's."""
+        return self._folder.path
 
     def scalars(self, split: str, step: int, epoch: int, values: Mapping[str, float]) -> None:
         """Log numbers of a split at a step."""

@@ -7,7 +7,7 @@ import struct
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from torch.utils.tensorboard.summary import text as text_summary
 
 from dlcourse.errors import DataError
 from dlcourse.files import read_regular
+
+Option = str | float | bool
 
 _RGB = 3
 _HEADER = 24  # bytes of a PNG up to and with its size
@@ -41,7 +43,7 @@ class Board:
             self._write(Event(file_version="brain.Event:2"))
 
     @classmethod
-    def anew(cls, folder: Path, records: Iterator[Mapping[str, Any]]) -> "Board":
+    def anew(cls, folder: Path, records: Iterable[Mapping[str, Any]]) -> "Board":
         """A board in place of the one that is there, with all that `records` say: each tag once at each step."""
         for stale in folder.glob("events.out.tfevents.*"):
             with contextlib.suppress(OSError):
@@ -76,13 +78,20 @@ class Board:
         self._write(Event(graph_def=nodes.SerializeToString()))
         self._write(Event(tagged_run_metadata=TaggedRunMetadata(tag="step1", run_metadata=steps.SerializeToString())))
 
-    def hyperparameters(self, options: Mapping[str, str | float], results: Sequence[str]) -> None:
-        """Give the run its row in HParams; `results` are tags of numbers logged before, which it shows beside.
+    def hyperparameters(self, options: Mapping[str, Option]) -> None:
+        """Give the run its row in HParams, with all its options.
 
         The summaries go into the run's own file: SummaryWriter.add_hparams would make another run of them.
         """
-        for summary in hparams(dict(options), dict.fromkeys(results)):
+        for summary in hparams(dict(options), {})[1:]:
             self._write(Event(summary=summary))
+
+    def columns(self, options: Mapping[str, Option], results: Sequence[str]) -> None:
+        """Say which options HParams gives a column, by one run's values, and which numbers logged before stand beside.
+
+        TensorBoard takes the columns of whoever says it, and of several anyone's.
+        """
+        self._write(Event(summary=hparams(dict(options), dict.fromkeys(results))[0]))
 
     def flush(self) -> None:
         """Let readers see all that was shown so far."""

@@ -6,8 +6,8 @@ however it ends. Where a process cannot be forked, each run is a command of its 
 
 import contextlib
 import ctypes
-import multiprocessing
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -15,8 +15,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from dlcourse.terminal import guarded
 _GLANCE = 0.1  # seconds between looks at the clock and at signals
 _GRACE = 30.0  # seconds in which a run that is told to stop may save itself
 _MOST_BYTES = 2**30  # by which a worker may grow over its first run: what runs leave behind must not add up
+_TOLD_TO_STOP = 128  # from here on, an exit code says that a signal ended the run
 
 
 @dataclass(frozen=True)
@@ -50,16 +49,6 @@ class Ended:
     seconds: float
 
 
-@dataclass
-class _Worker:
-    process: BaseProcess
-    connection: Connection
-    task: Task | None = None
-    began: float = 0.0
-    told_at: float | None = None
-    is_late: bool = False
-
-
 @dataclass(frozen=True)
 class Team:
     """What workers and whoever waits for them have in common.
@@ -78,7 +67,32 @@ def run_all(team: Team, stopped: Callable[[], bool], begun: Callable[[Task], Non
 
     Once `stopped` says so, no further one is begun, and those that run are told to stop. No process is left afterwards.
     """
-    return (_run_forked if can_fork() else _run_commands)(team, stopped, begun)
+    hire: Callable[[Team], _Worker | _Command] = _Worker if can_fork() else _Command
+    waiting, workers = list(team.tasks), [hire(team) for _ in range(min(team.jobs, len(team.tasks)))]
+    try:
+        while True:
+            for place, worker in enumerate(workers):
+                if worker.task is None and waiting and not stopped():
+                    if not worker.is_there():
+                        worker = workers[place] = hire(team)
+                    begun(waiting[0])
+                    worker.begin(waiting.pop(0))
+            busy = [worker for worker in workers if worker.task is not None]
+            if not busy:
+                return
+            _tell_to_stop(busy, team.seconds, stopped())
+            _wait_for_news(busy)
+            for worker in busy:
+                code = worker.exit_code()
+                if code is not None and worker.task is not None:
+                    seconds = time.monotonic() - worker.began
+                    task, worker.task = worker.task, None
+                    yield Ended(task, None if worker.is_late else code, seconds)
+    finally:
+        for worker in workers:
+            worker.dismiss()
+        for worker in workers:  # of which each has a copy of the pipes of those before it
+            worker.wait()
 
 
 def can_fork() -> bool:
@@ -86,128 +100,150 @@ def can_fork() -> bool:
     return hasattr(os, "fork") and sys.platform != "darwin"
 
 
-def _run_commands(team: Team, stopped: Callable[[], bool], begun: Callable[[Task], None]) -> Iterator[Ended]:
-    waiting, running = list(team.tasks), list[_Command]()
-    try:
-        while running or (waiting and not stopped()):
-            while waiting and len(running) < team.jobs and not stopped():
-                begun(waiting[0])
-                running.append(_Command(waiting.pop(0)))
-            _tell_to_stop(running, team.seconds, stopped())
-            time.sleep(_GLANCE)
-            for command in [command for command in running if command.process.poll() is not None]:
-                running.remove(command)
-                code = None if command.is_late else command.process.returncode
-                yield Ended(command.task, code, time.monotonic() - command.began)
-    finally:
-        for command in running:
-            command.process.kill()
-            command.process.wait()
+class _Doer:
+    """Whoever does a task: since when, and since when it has been told to stop, because it took too long or otherwise."""
+
+    task: Task | None = None
+    began = 0.0
+    told_at: float | None = None
+    is_late = False
+    news: int | None = None
+    """The file descriptor that can be read once there is news, if there is one."""
+
+    def begin(self, task: Task) -> None:
+        self.task, self.began, self.told_at, self.is_late = task, time.monotonic(), None, False
 
 
-class _Command:
-    """A task done by its command."""
+class _Worker(_Doer):
+    """A forked process that does tasks: their numbers go down one pipe, their exit codes come back through another."""
 
-    def __init__(self, task: Task) -> None:
-        self.task, self.began = task, time.monotonic()
-        self.told_at: float | None = None
-        self.is_late = False
-        with task.log.open("ab") as log:
-            self.process = subprocess.Popen(task.command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603 - dlcourse
+    def __init__(self, team: Team) -> None:
+        (theirs, self._numbers), (self.news, answers) = os.pipe(), os.pipe()
+        self._code: int | None = None
+        parent = os.getpid()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads: those that are here wait for work
+            self.process = os.fork()
+        if self.process == 0:
+            try:
+                os.close(self._numbers)
+                os.close(self.news)
+                _serve(team, theirs, answers, parent)
+            finally:
+                os._exit(1)  # nothing of the parent is to be cleaned up here
+        os.close(theirs)
+        os.close(answers)
 
+    def is_there(self) -> bool:
+        if self._code is None:
+            process, status = os.waitpid(self.process, os.WNOHANG)
+            self._code = os.waitstatus_to_exitcode(status) if process else None
+        return self._code is None
 
-def _run_forked(team: Team, stopped: Callable[[], bool], begun: Callable[[Task], None]) -> Iterator[Ended]:
-    waiting, workers = list(team.tasks), [_hire(team) for _ in range(min(team.jobs, len(team.tasks)))]
-    try:
-        while True:
-            for worker in workers:
-                if worker.task is None and waiting and not stopped():
-                    begun(waiting[0])
-                    _give(worker, waiting.pop(0))
-            busy = [worker for worker in workers if worker.task is not None]
-            if not busy:
-                return
-            _tell_to_stop(busy, team.seconds, stopped())
-            wait([item for worker in busy for item in (worker.connection, worker.process.sentinel)], _GLANCE)
-            for place, worker in enumerate(workers):
-                if ended := _ended(worker):
-                    if not worker.process.is_alive() and waiting:
-                        workers[place] = _hire(team)
-                    yield ended
-    finally:
-        for worker in workers:
-            worker.process.kill() if worker.task is not None else worker.connection.close()
-        for worker in workers:
-            worker.process.join()
+    def begin(self, task: Task) -> None:
+        super().begin(task)
+        with contextlib.suppress(BrokenPipeError):  # killed while it waited: seen when its exit code is asked for
+            os.write(self._numbers, f"{task.number}\n".encode())
 
-
-def _hire(team: Team) -> _Worker:
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("fork").Process(target=_serve, args=(theirs, ours, team, os.getpid()))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of threads: those that are here wait for work
-        process.start()
-    theirs.close()
-    return _Worker(process, ours)
-
-
-def _give(worker: _Worker, task: Task) -> None:
-    worker.task, worker.began, worker.told_at, worker.is_late = task, time.monotonic(), None, False
-    with contextlib.suppress(BrokenPipeError):  # killed while it waited: seen when its end is asked for
-        worker.connection.send(task.number)
-
-
-def _ended(worker: _Worker) -> Ended | None:
-    """How the worker's task ended, if it has; then the worker has none."""
-    if worker.task is None:
-        return None
-    code = None
-    if worker.connection.poll():
-        with contextlib.suppress(EOFError, ConnectionError):
-            code, goes_on = worker.connection.recv()
-            if not goes_on:
-                worker.process.join()
-    if code is None:
-        if worker.process.is_alive():
+    def exit_code(self) -> int | None:
+        """That of the task, or if the worker has ended without one, its own; None while it works."""
+        assert self.news is not None
+        if not select.select([self.news], [], [], 0)[0]:
             return None
-        worker.process.join()
-        code = worker.process.exitcode
-    task, worker.task = worker.task, None
-    return Ended(task, None if worker.is_late else code, time.monotonic() - worker.began)
+        if answer := os.read(self.news, 100):
+            code = int(answer)
+            if code >= _TOLD_TO_STOP:
+                self.wait()
+            return code
+        return self.wait()
+
+    def send(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process, number)
+
+    def dismiss(self) -> None:
+        """Let the worker end, at once if it is still at work."""
+        assert self.news is not None
+        if self.is_there() and self.task is not None:
+            self.send(signal.SIGKILL)
+        os.close(self._numbers)
+        os.close(self.news)
+
+    def wait(self) -> int:
+        """Wait for its end."""
+        if self._code is None:
+            self._code = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+        return self._code
+
+
+class _Command(_Doer):
+    """Does a task by its command."""
+
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    def __init__(self, team: Team) -> None:
+        del team
+
+    def is_there(self) -> bool:
+        return True
+
+    def begin(self, task: Task) -> None:
+        super().begin(task)
+        with task.log.open("ab") as log:
+            self._process = subprocess.Popen(task.command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603 - dlcourse
+
+    def exit_code(self) -> int | None:
+        return None if self._process is None else self._process.poll()
+
+    def send(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def dismiss(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+
+    def wait(self) -> None:
+        if self._process is not None:
+            self._process.wait()
+
+
+def _wait_for_news(busy: Sequence[_Worker | _Command]) -> None:
+    sources = [worker.news for worker in busy if worker.news is not None]
+    if sources:
+        select.select(sources, [], [], _GLANCE)
+    else:
+        time.sleep(_GLANCE)
 
 
 def _tell_to_stop(busy: Sequence[_Worker | _Command], seconds: float | None, is_stopped: bool) -> None:
-    """Send SIGTERM to the workers that are to stop, and SIGKILL to those that have not after a while."""
+    """Send SIGTERM to those that are to stop, and SIGKILL to those that took too long and have not after a while."""
     now = time.monotonic()
     for worker in busy:
         is_late = seconds is not None and now - worker.began > seconds
         if worker.told_at is None and (is_late or is_stopped):
             worker.told_at, worker.is_late = now, is_late and not is_stopped
-            worker.process.terminate()
+            worker.send(signal.SIGTERM)
         elif worker.told_at is not None and worker.is_late and now - worker.told_at > _GRACE:
-            worker.process.kill()
+            worker.send(getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
-def _serve(connection: Connection, parents: Connection, team: Team, parent: int) -> None:
+def _serve(team: Team, numbers: int, answers: int, parent: int) -> None:
     """What a worker does: tasks by their numbers, until there are no more, or one was told to stop."""
     be_child()
-    parents.close()
     _end_with(parent)
     team.prepare()
     # Whatever took their places in the parent has no say over what is written here.
     sys.stdout, sys.stderr = (os.fdopen(stream, "w", 1, "utf-8", closefd=False) for stream in (1, 2))
-    tasks = {task.number: task for task in team.tasks}
-    least = 0
-    with contextlib.suppress(EOFError):
-        while True:
-            task = tasks[connection.recv()]
-            code = _logged(task)
+    tasks, least = {task.number: task for task in team.tasks}, 0
+    with os.fdopen(numbers) as lines:
+        for line in iter(lines.readline, ""):
+            code = _logged(tasks[int(line)])
+            os.write(answers, f"{code}\n".encode())
             least = least or _resident_bytes()
-            goes_on = code < 128 and _resident_bytes() < least + _MOST_BYTES
-            connection.send((code, goes_on))
-            if not goes_on:
+            if code >= _TOLD_TO_STOP or _resident_bytes() > least + _MOST_BYTES:
                 break
-    os._exit(0)  # nothing of the parent is to be cleaned up here
+    os._exit(0)
 
 
 def _logged(task: Task) -> int:

@@ -7,23 +7,36 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dlcourse import __version__
-from dlcourse.config.run_config import RunConfig
+from dlcourse.config.run_config import RunConfig, option_values
 from dlcourse.console import Console, format_metric, format_seconds
 from dlcourse.device import Device, environment
 from dlcourse.metrics.report import Report
 from dlcourse.models.summary import count_parameters, summarize, table
 from dlcourse.plots import LearningCurve
+from dlcourse.runs.find import is_sweep
 from dlcourse.runs.folder import CONFIG, OVERRIDES, RunFolder
 from dlcourse.runs.logger import Logger
 from dlcourse.runs.result import REPORT
-from dlcourse.runs.tensorboard import Board
+from dlcourse.runs.tensorboard import Board, Option
 from dlcourse.spec import Data
 from dlcourse.tasks.task import Task
 from dlcourse.terminal import escaped
 from dlcourse.text_table import counted
-from dlcourse.training.evaluate import batch_size
 from dlcourse.training.history import History
 from dlcourse.training.trainer import SELECTED
+
+_COLUMNS = (
+    "run",
+    "data",
+    "model",
+    "parameters",
+    "optimizer",
+    "optimizer.lr",
+    "trainer.batch_size",
+    "trainer.epochs",
+    "seed",
+)
+"""What HParams shows of a single run; a sweep shows what varies in it."""
 
 CURVE = "learning_curve"
 """The picture of the whole training; it is of no split."""
@@ -110,7 +123,11 @@ def log_end(logger: Logger, setup: Setup, history: History, test: Report) -> Non
     epoch = history.epochs[-1]
     logger.report("test", history.steps, epoch, test)
     logger.picture(CURVE, history.steps, epoch, _learning_curve(history, setup))
-    logger.board.hyperparameters(hyperparameters(setup), results(setup.task))
+    options = hyperparameters(setup)
+    logger.board.hyperparameters(options)
+    if not is_sweep(logger.folder.parent):  # which has columns of its own
+        columns = {name: options[name] for name in _COLUMNS if name in options}
+        logger.board.columns(columns, results(setup.task))
 
 
 def _learning_curve(history: History, setup: Setup) -> LearningCurve:
@@ -119,29 +136,14 @@ def _learning_curve(history: History, setup: Setup) -> LearningCurve:
     return LearningCurve(history.epochs, shown, history.kept_epoch, setup.config.trainer.weights)
 
 
-def hyperparameters(setup: Setup) -> dict[str, str | float]:
-    """What TensorBoard's HParams compares: the same keys with the same types in every run."""
-    config = setup.config
-    return {
-        "run": config.name,
-        "data": config.data.name,
-        "features": config.features.name,
-        "model": config.model.name,
-        "model_options": json.dumps(config.model.options, ensure_ascii=False),
-        "optimizer": config.optimizer.name,
-        "scheduler": config.scheduler.name,
-        "lr": float(config.optimizer.options.get("lr", 0.0)),
-        "weight_decay": float(config.optimizer.options.get("weight_decay", 0.0)),
-        "batch_size": float(batch_size(config.trainer, setup.data)),
-        "epochs": float(config.trainer.epochs),
-        "parameters": float(setup.parameters),
-        "seed": float(config.seed),
-    }
+def hyperparameters(setup: Setup) -> dict[str, Option]:
+    """The options of the run by dotted names, for TensorBoard's HParams: `model`, `model.dropout`, `trainer.epochs`."""
+    return {"run": setup.config.name, "parameters": float(setup.parameters), **option_values(setup.config)}
 
 
 def results(task: Task) -> list[str]:
-    """The tags of the numbers beside the hyperparameters: the kept weights' on validation, and the test's."""
-    return [f"{split}/{name}" for split in (SELECTED, "test") for name in ("loss", task.main_metric)]
+    """The tags of the numbers beside the options: the kept weights' on validation, not the test's, by which nobody sorts."""
+    return [f"{SELECTED}/{name}" for name in dict.fromkeys((task.monitor, task.main_metric, "loss"))]
 
 
 def write_report(folder: RunFolder, setup: Setup, history: History, test: Report, seconds: float) -> None:
