@@ -17,13 +17,14 @@ from dlcourse.config.run_config import RunConfig
 from dlcourse.console import Console
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.runs.find import is_sweep
-from dlcourse.runs.folder import RunFolder
+from dlcourse.runs.folder import RunFolder, output_errors
 from dlcourse.runs.result import RunResult
 from dlcourse.signals import Stop
 from dlcourse.sweeps.columns import write_columns
 from dlcourse.sweeps.grid import SOME_FAILED
 from dlcourse.sweeps.local import LocalOptions, LocalRuns, jobs_and_threads
 from dlcourse.sweeps.outcome import RunFailedError, outcome
+from dlcourse.sweeps.pictures import write_pictures
 from dlcourse.sweeps.plan import Plan, PlannedRun, read_plan
 from dlcourse.sweeps.ranking import Job, rank
 from dlcourse.sweeps.summary import write_summary
@@ -91,9 +92,7 @@ def go_on(folder: Path, plan: Plan, configs: Sequence[RunConfig], *, retry_faile
         if todo:
             LocalRuns(locked, plan, options, load_session()).do(todo, dict(enumerate(configs)), stop)
             jobs = _jobs(folder, plan)
-        write_summary(folder, jobs)
-        if todo or not any(folder.glob("events.*")):
-            write_columns(folder, plan, configs, rank(jobs))
+        _write(folder, plan, configs, jobs, is_new=bool(todo) or not any(folder.glob("events.*")))
         stop.check()
     if any(isinstance(job.outcome, Exception) for job in jobs):
         raise SystemExit(SOME_FAILED)
@@ -101,6 +100,17 @@ def go_on(folder: Path, plan: Plan, configs: Sequence[RunConfig], *, retry_faile
 
 def _jobs(folder: Path, plan: Plan) -> list[Job]:
     return [Job(run.varied, folder / run.folder, outcome(folder / run.folder)) for run in plan.runs]
+
+
+def _write(folder: Path, plan: Plan, configs: Sequence[RunConfig], jobs: Sequence[Job], *, is_new: bool) -> None:
+    """Print the table, and write what the sweep has come to."""
+    ranked, pictures = rank(jobs), list[str]()
+    if is_new:
+        write_columns(folder, plan, configs, ranked)
+        by_folder = {job.folder: config for job, config in zip(jobs, configs, strict=True)}
+        with output_errors(folder):
+            pictures = write_pictures(folder, ranked, by_folder, f"sweep {folder.name}")
+    write_summary(folder, jobs, pictures)
 
 
 def _is_to_do(job: Job, *, retry_failed: bool) -> bool:

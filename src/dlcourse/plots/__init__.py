@@ -14,6 +14,7 @@ from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
 from dlcourse.plots.picture import Captioned, Picture, save_png, to_image, to_png
 from dlcourse.plots.samples import SampledPoints
 from dlcourse.plots.sequences import Forecast
+from dlcourse.plots.sweep import OptionSlices, ParallelOptions, SweepCurves
 
 __all__ = [
     "AccuracyByLength",
@@ -29,10 +30,13 @@ __all__ = [
     "LatentScatter",
     "LearningCurve",
     "LossByPosition",
+    "OptionSlices",
+    "ParallelOptions",
     "Picture",
     "PointStrip",
     "PredictedVsTrue",
     "SampledPoints",
+    "SweepCurves",
     "WeightImages",
     "save_png",
     "to_image",

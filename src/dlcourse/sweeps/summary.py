@@ -14,8 +14,8 @@ from dlcourse.terminal import escaped
 from dlcourse.text_table import aligned
 
 
-def write_summary(folder: Path, jobs: Sequence[Job]) -> None:
-    """Print the table and write it into the sweep's folder."""
+def write_summary(folder: Path, jobs: Sequence[Job], pictures: Sequence[str] = ()) -> None:
+    """Print the table and write it into the sweep's folder, beside these pictures."""
     ranked = rank(jobs)
     table = _table(ranked)
     lines = [*_heading(ranked), *_aligned(table, ranked), *_failures(jobs)]
@@ -23,6 +23,7 @@ def write_summary(folder: Path, jobs: Sequence[Job]) -> None:
         "",
         *lines,
         f"\nsweep  {folder}",
+        *["saved  " + "  ".join(["summary.csv", *pictures])] * bool(pictures),
         f"look   tensorboard --logdir {shlex.quote(str(folder))}",
         sep="\n",
         flush=True,
