@@ -20,11 +20,9 @@ from dlcourse.runs.find import is_sweep
 from dlcourse.runs.folder import RunFolder, output_errors
 from dlcourse.runs.result import RunResult
 from dlcourse.signals import Stop
-from dlcourse.sweeps.columns import write_columns
 from dlcourse.sweeps.grid import SOME_FAILED
 from dlcourse.sweeps.local import LocalOptions, LocalRuns, jobs_and_threads
 from dlcourse.sweeps.outcome import RunFailedError, outcome
-from dlcourse.sweeps.pictures import write_pictures
 from dlcourse.sweeps.plan import Plan, PlannedRun, read_plan
 from dlcourse.sweeps.ranking import Job, rank
 from dlcourse.sweeps.summary import write_summary
@@ -104,6 +102,9 @@ def _jobs(folder: Path, plan: Plan) -> list[Job]:
 
 def _write(folder: Path, plan: Plan, configs: Sequence[RunConfig], jobs: Sequence[Job], *, is_new: bool) -> None:
     """Print the table, and write what the sweep has come to."""
+    from dlcourse.sweeps.columns import write_columns  # with torch, which no other command is to wait for
+    from dlcourse.sweeps.pictures import write_pictures
+
     ranked, pictures = rank(jobs), list[str]()
     if is_new:
         write_columns(folder, plan, configs, ranked)
