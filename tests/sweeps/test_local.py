@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from dlcourse.cli.main import main
+from dlcourse.cli.sweep import planned_sweep
 from dlcourse.runs.weights import read_tensors
 from dlcourse.sweeps import workers
 from dlcourse.sweeps.local import LocalOptions, cores, jobs_and_threads
+from dlcourse.sweeps.plan import Plan, PlannedRun, write_plan
 from lab import Lab
 from torture.same import differences
 
@@ -143,6 +145,37 @@ def test_a_sweep_resumes_with_nothing_but_retry(sweeps: Sweeps) -> None:
     folder = sweeps.sweep("seed=1,2")
     assert sweeps.resume(str(folder), "trainer.epochs=9") == 2
     assert sweeps.err == "dlcourse: error: 'trainer.epochs=9': of a sweep, resume takes retry=failed and nothing else\n"
+
+
+def test_a_strangers_list_of_runs_is_checked_like_a_command_line(
+    sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "hidden")
+    for words, told in (
+        (["hydra.run.dir=/x"], "'hydra.run.dir' cannot be set"),
+        (["+model._target_=os.system"], "'_target_' is reserved"),
+        (["run.name=${oc.env:SECRET}"], "'${oc.env:...}' cannot be used"),
+        (["trainer.epochs=1,2"], "has several values"),
+    ):
+        folder = Path("sweep")
+        folder.mkdir(exist_ok=True)
+        write_plan(folder, Plan((PlannedRun((*TINY[:4], *words), (), "1"),), None, {}))
+        assert sweeps.resume("sweep") == 2
+        assert told in sweeps.err and sweeps.err.count("\n") == 1 and "hidden" not in sweeps.err
+        assert [path.name for path in folder.iterdir()] == ["sweep.json"]
+
+
+def test_a_gpu_takes_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    runs = [PlannedRun(("data=xor", f"seed={seed}"), (), str(seed)) for seed in (1, 2)]
+    monkeypatch.setattr("dlcourse.sweeps.local.cores", lambda: 2)
+    monkeypatch.setattr("dlcourse.cli.sweep._NVIDIA_DRIVER", tmp_path / "none")
+    plan, configs = planned_sweep(runs, None, LocalOptions())
+    assert plan.launcher["jobs"] is None and configs[0].device.options["threads"] == 1
+    assert plan.runs[0].words[-1] == "device.threads=1"
+    monkeypatch.setattr("dlcourse.cli.sweep._NVIDIA_DRIVER", tmp_path)
+    plan, configs = planned_sweep(runs, None, LocalOptions())
+    assert plan.launcher["jobs"] == 1 and configs[0].device.options["threads"] is None
+    assert planned_sweep(runs, None, LocalOptions(jobs=2))[0].launcher["jobs"] == 2
 
 
 def test_jobs_and_threads() -> None:

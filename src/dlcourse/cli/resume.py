@@ -53,7 +53,7 @@ def main(words: list[str]) -> int:
     for word in words:
         if word.startswith("-"):
             raise ConfigError(f"unknown flag '{word}'; expected RUN and options, such as trainer.epochs=20")
-    is_missing = not words or words[0].startswith(_MAY_CHANGE)
+    is_missing = not words or words[0].startswith((*_MAY_CHANGE, _RETRY))
     run, *changes = ["", *words] if is_missing else words
     folder = find_started(required_run(run, "resume", changes))
     if is_sweep(folder):
@@ -70,13 +70,17 @@ def main(words: list[str]) -> int:
 
 
 def _resume_sweep(folder: Path, words: list[str]) -> None:
-    """Do what is left of a sweep; raises as `go_on` does."""
+    """Do what is left of a sweep, whose list may be a stranger's and is checked like a command line; raises as `go_on`."""
     from dlcourse.cli.sweep import composed, go_on
+    from dlcourse.cli.train import clear_resolvers
 
     for word in words:
         if word != _RETRY:
             raise ConfigError(f"'{word}': of a sweep, resume takes {_RETRY} and nothing else")
     plan = read_plan(folder)
+    clear_resolvers()
+    for run in plan.runs:
+        hydra_guard.check(parse(list(run.words)), config_files.folders(plan.config_dir), sweep=False)
     go_on(folder, plan, [composed(run, plan.config_dir) for run in plan.runs], retry_failed=_RETRY in words)
 
 

@@ -27,6 +27,8 @@ from dlcourse.sweeps.plan import Plan, PlannedRun, read_plan
 from dlcourse.sweeps.ranking import Job, rank
 from dlcourse.sweeps.summary import write_summary
 
+_NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+
 
 def local_options(options: dict[str, Any]) -> LocalOptions:
     """The checked options of `hydra/launcher=local`; raises ConfigError."""
@@ -38,19 +40,25 @@ def planned_sweep(
 ) -> tuple[Plan, list[RunConfig]]:
     """The plan of these runs, and the config of each; raises ConfigError for the first that cannot run.
 
-    If several run at a time, each is told its number of threads, on which its last digits depend.
+    If several run at a time, each is told its number of threads, on which its last digits depend. A GPU takes one at a time,
+    unless it is told to take more.
     """
+    planned, configs = [], [composed(run, config_dir) for run in runs]
+    if options.jobs is None and any(map(_takes_gpu, configs)):
+        options = dataclasses.replace(options, jobs=1)
     _, threads = jobs_and_threads(options, len(runs))
-    planned, configs = [], []
-    for run in runs:
-        config = composed(run, config_dir)
+    for place, (run, config) in enumerate(zip(runs, configs, strict=True)):
         if threads is not None and config.device.options.get("threads", threads) is None:
             run = dataclasses.replace(run, words=(*run.words, f"device.threads={threads}"))
             device = Choice(config.device.name, {**config.device.options, "threads": threads})
-            config = dataclasses.replace(config, device=device)
+            configs[place] = dataclasses.replace(config, device=device)
         planned.append(run)
-        configs.append(config)
     return Plan(tuple(planned), config_dir, dataclasses.asdict(options)), configs
+
+
+def _takes_gpu(config: RunConfig) -> bool:
+    """Whether a run will; torch is not asked, as CUDA cannot be used in a process that is forked afterwards."""
+    return config.device.name in ("cuda", "mps") or (config.device.name == "auto" and _NVIDIA_DRIVER.exists())
 
 
 def newest_of_same(root: Path, plan: Plan) -> Path | None:

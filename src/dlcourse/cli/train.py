@@ -47,8 +47,7 @@ def main(words: list[str]) -> int:
     """Run `dlcourse train` with the words behind it. Raises UserError, or SystemExit if Hydra ends the program."""
     flags = _parse_flags(words)
     places = config_files.folders(flags.config_dir)
-    for name in _RESOLVERS:
-        OmegaConf.clear_resolver(name)
+    clear_resolvers()
     if flags.shell_completion:
         overrides = flags.overrides
         if "install=zsh" in overrides:  # Hydra prints its script for bash, which zsh reads after this
@@ -61,6 +60,12 @@ def main(words: list[str]) -> int:
     with _missing_package_as_one_line(flags), folded_output() if shows_help else contextlib.nullcontext():
         _run_hydra([*_flags_for_hydra(flags, places), *overrides])
     return 0
+
+
+def clear_resolvers() -> None:
+    """Let no config look up anything but other options of it."""
+    for name in _RESOLVERS:
+        OmegaConf.clear_resolver(name)
 
 
 @contextlib.contextmanager
