@@ -14,6 +14,7 @@ from dlcourse.runs.weights import read_tensors
 from dlcourse.sweeps import workers
 from dlcourse.sweeps.local import LocalOptions, cores, jobs_and_threads
 from dlcourse.sweeps.plan import Plan, PlannedRun, write_plan
+from dlcourse.training import session
 from lab import Lab
 from torture.same import differences
 
@@ -103,6 +104,19 @@ def test_what_cannot_be_built_fails_alone(sweeps: Sweeps) -> None:
     folder = sweeps.sweep("data=xor,reverse", code=4)
     assert [row["rank"] for row in rows(folder)] == ["1", ""]
     assert json.loads((folder / "2-data=reverse" / "run.json").read_text())["status"] == "failed"
+
+
+def test_a_run_that_ends_before_it_has_begun_is_missed_and_done_with_the_next_resume(
+    sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        run = session.run
+        patch.setattr(session, "run", lambda config, words: os._exit(0) if config.seed == 1 else run(config, words))
+        folder = sweeps.sweep("seed=1,2", code=4)
+    assert "\nfailed 1 of 2  ended too early; see 1.log\n" in sweeps.out
+    assert "\nnot run  1 of 2, interrupted\n" in sweeps.out
+    assert sweeps.resume(str(folder)) == 0, sweeps.err
+    assert [row["seed"] for row in rows(folder)] == ["1", "2"]
 
 
 def test_the_newest_sweep_of_the_same_runs_is_continued(sweeps: Sweeps) -> None:

@@ -88,7 +88,7 @@ def composed(run: PlannedRun, config_dir: str | None) -> RunConfig:
 def go_on(folder: Path, plan: Plan, configs: Sequence[RunConfig], *, retry_failed: bool = False) -> None:
     """Do what is left of a sweep, then print and write its table.
 
-    Raises StoppedError if it was told to stop, and SystemExit if a run failed.
+    Raises StoppedError if it was told to stop, and SystemExit if not all runs are done.
     """
     options = local_options(dict(plan.launcher))
     with Stop() as stop, stop.deferred(), RunFolder(folder).locked() as locked:
@@ -100,7 +100,7 @@ def go_on(folder: Path, plan: Plan, configs: Sequence[RunConfig], *, retry_faile
             jobs = _jobs(folder, plan)
         _write(folder, plan, configs, jobs, is_new=bool(todo) or not any(folder.glob("events.*")))
         stop.check()
-    if any(isinstance(job.outcome, Exception) for job in jobs):
+    if not all(isinstance(job.outcome, RunResult) for job in jobs):
         raise SystemExit(SOME_FAILED)
 
 

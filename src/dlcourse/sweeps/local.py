@@ -112,15 +112,18 @@ class LocalRuns:
 
     def _finish(self, ended: Ended, *, is_stopped: bool) -> None:
         folder = self._folder / self._plan.runs[ended.task.number].folder
-        if ended.code is None:
-            record_failure(folder, f"took longer than {self._options.minutes:g} minutes")
         reached = outcome(folder)
+        if ended.code is None and not isinstance(reached, RunResult):
+            record_failure(folder, f"took longer than {self._options.minutes:g} minutes")
+            reached = outcome(folder)
         if isinstance(reached, RunResult):
             self._console.say("done", f"{self._number(ended.task)}  {_numbers(reached)}")
         elif isinstance(reached, Exception):
             self._console.say("failed", f"{self._number(ended.task)}  {reached}{_see(reached, ended.task.log)}")
         elif is_stopped:
             self._console.say("stop", f"{self._number(ended.task)}  saved")
+        else:
+            self._console.say("failed", f"{self._number(ended.task)}  ended too early; see {ended.task.log.name}")
         self._console.runs_done(1 if reached is not None else 0)
 
     def _number(self, task: Task) -> str:
