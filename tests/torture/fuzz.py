@@ -28,6 +28,7 @@ from dlcourse.cli.main import main
 from dlcourse.config.paths import conf_dir
 from dlcourse.config.run_config import RunConfig
 from dlcourse.errors import ConfigError
+from dlcourse.sweeps.grid import SOME_FAILED
 from torture.outcome import Outcome
 from torture.watching import Watch
 
@@ -306,7 +307,10 @@ def try_words(words: list[str], main: Main = main) -> tuple[str, int | None]:
         os.environ["DLCOURSE_TRACEBACK"] = "0"
     text = err.getvalue()
     lines = [line for line in text.splitlines() if line.strip()]
-    if code is not None and code not in (0, 2):
+    is_sweep = any(
+        word.startswith(("-m", "--m")) for word in words
+    )  # whose stand-ins leave nothing that says they are done
+    if code is not None and code not in ((0, 2, SOME_FAILED) if is_sweep else (0, 2)):
         problem = f"exit code {code}"
     if acts:
         problem = f"act: {acts[0]}"
