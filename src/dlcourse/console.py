@@ -49,11 +49,11 @@ class Console:
         self._start_bar(_BAR.format(epoch=f"1/{epochs}", numbers=""), total_steps, done)
 
     def start_runs(self, total: int, done: int) -> None:
-        """Begin the bar of a sweep, of whose runs so many are done already."""
+        """Begin the bar of a sweep of `total` runs; `done` of them were finished before."""
         self._start_bar(_SWEEP_BAR, total, done)
 
     def runs_done(self, count: int) -> None:
-        """Move the bar of a sweep on by so many runs."""
+        """Move the bar of a sweep forward by `count` runs."""
         if self._bar is not None:
             self._bar.ncols = _bar_width()
             self._bar.update(count)
@@ -119,9 +119,14 @@ def _pieces(line: str, before: int) -> list[str]:
 
 def format_metric(name: str, value: float) -> str:
     """A number as its kind is read: shares as percentages, the rest with four decimals or four digits."""
-    if name.rpartition("/")[2].startswith(("accuracy", "top")):
+    if is_share(name):
         return f"{100 * value:.2f} %"
     return f"{value:.4f}" if 0.001 <= abs(value) < 1000 else f"{value:.4g}"
+
+
+def is_share(name: str) -> bool:
+    """Whether a number of this name is a share from 0 to 1, which is read as a percentage."""
+    return name.rpartition("/")[2].startswith(("accuracy", "top"))
 
 
 def format_seconds(seconds: float) -> str:

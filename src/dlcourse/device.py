@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from dlcourse.config.machine import cores
 from dlcourse.config.options import Count, NonNegativeInt
 from dlcourse.config.registry import Registry
 from dlcourse.errors import ConfigError
@@ -168,18 +169,17 @@ def _set_deterministic(deterministic: bool) -> None:
 def use_threads(count: int) -> None:
     """Let the processor work with so many threads, on which the last digits of its sums depend."""
     if count > _MOST_THREADS:  # torch would try to start them
-        cores = os.cpu_count()
-        raise ConfigError(f"device.threads={count} is more than {_MOST_THREADS}; this machine has {cores} processors")
+        there = os.cpu_count()
+        raise ConfigError(f"device.threads={count} is more than {_MOST_THREADS}; this machine has {there} processors")
     torch.set_num_threads(count)
 
 
 def thread_notes() -> list[str]:
     """A line if more threads compute than there are processors for, which then wait for each other; else none."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = torch.get_num_threads()
-    if count <= cores:
+    there, count = cores(), torch.get_num_threads()
+    if count <= there:
         return []
-    return [f"{count} threads share {cores} processor{'' if cores == 1 else 's'}; device.threads={cores} uses them all"]
+    return [f"{count} threads share {there} processor{'' if there == 1 else 's'}; device.threads={there} uses them all"]
 
 
 def _flushes_denormals() -> bool:

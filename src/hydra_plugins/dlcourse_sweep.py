@@ -14,10 +14,8 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from omegaconf import open_dict
 
-from dlcourse.cli import hydra_guard
 from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
-from dlcourse.cli.sweep import go_on, local_options, newest_of_same, planned_sweep
-from dlcourse.cli.train import load_session
+from dlcourse.cli.sweep import composed, go_on, local_options, newest_of_same, planned_sweep
 from dlcourse.config.options import Count, check_options
 from dlcourse.config.paths import user_path
 from dlcourse.config.run_config import FolderConfig
@@ -37,7 +35,7 @@ _RESUME = "resume=auto"
 
 @dataclasses.dataclass(frozen=True)
 class SweepOptions:
-    """`seeds` repeats each run with so many seeds, from 0 on."""
+    """`seeds`: how often each run is repeated, with seed 0, 1, 2, ..."""
 
     seeds: Count | None = None
 
@@ -61,19 +59,24 @@ class Sweeper(BasicSweeper):
         overrides = parser.parse_overrides([*words, *self._repetitions(words)])
         runs = combinations(overrides)
         varied = [index for index in range(len(overrides)) if len({run[index] for run in runs}) > 1]
-        jobs = [Job([run[index] for index in varied]) for run in runs]
+        planned = [
+            PlannedRun(tuple(run), words, job_name(number, len(runs), words))
+            for number, run in enumerate(runs, start=1)
+            for words in [tuple(run[index] for index in varied)]
+        ]
         name = FolderConfig(name=self.config.run.name).name or "multirun"
         root = user_path(str(self.config.run.root), "run.root") / name
         if isinstance(self.launcher, LocalLauncher) and len(runs) > 1:
-            self._sweep_locally(root, runs, jobs, resume=_RESUME in arguments)
+            self._sweep_locally(root, planned, resume=_RESUME in arguments)
             return []
         if _RESUME in arguments:
             raise ConfigError(f"{_RESUME} with -m is for several runs with hydra/launcher=local; leave one of them out")
-        self._check(runs, jobs)
+        for run in planned:
+            composed(run, self._config_dir())
         folder = claim_folder(root)
-        for number, (job, run) in enumerate(zip(jobs, runs, strict=True), start=1):
-            job.folder = folder / job_name(number, len(jobs), job.overrides)
-            run.append(f"run.dir={QuotedString(str(job.folder), Quote.single).with_quotes()}")
+        jobs = [Job(run.varied, folder / run.folder) for run in planned]
+        for job, words_of_run in zip(jobs, runs, strict=True):
+            words_of_run.append(f"run.dir={QuotedString(str(job.folder), Quote.single).with_quotes()}")
         returns = self.launcher.launch(runs, initial_job_idx=0)
         for job, returned in zip(jobs, returns, strict=False):
             job.outcome = returned.return_value
@@ -89,7 +92,7 @@ class Sweeper(BasicSweeper):
         return returns
 
     def _repetitions(self, words: list[str]) -> list[str]:
-        """The word that repeats each run with so many seeds, if that is asked for; raises ConfigError."""
+        """The word that repeats each run with other seeds if `hydra.sweeper.seeds` asks for it; raises ConfigError."""
         options = SweepOptions(**check_options(SweepOptions, {"seeds": self._seeds}, where="hydra.sweeper"))
         if options.seeds is None:
             return []
@@ -97,14 +100,10 @@ class Sweeper(BasicSweeper):
             raise ConfigError(f"hydra.sweeper.seeds={options.seeds} and {given} both give seeds; leave one of them out")
         return [f"{SEED}=range(0,{options.seeds})"]
 
-    def _sweep_locally(self, root: Path, runs: list[list[str]], jobs: list[Job], *, resume: bool) -> None:
+    def _sweep_locally(self, root: Path, planned: list[PlannedRun], *, resume: bool) -> None:
         """Run all in processes of their own, in a new folder, or if asked for in the newest of the same runs."""
         assert isinstance(self.launcher, LocalLauncher)
         options = local_options(self.launcher.options)
-        names = [job_name(number, len(jobs), job.overrides) for number, job in enumerate(jobs, start=1)]
-        planned = [
-            PlannedRun(tuple(run), tuple(job.overrides), name) for run, job, name in zip(runs, jobs, names, strict=True)
-        ]
         plan, configs = planned_sweep(planned, self._config_dir(), options)
         folder = (newest_of_same(root, plan) if resume else None) or claim_folder(root)
         if not is_sweep(folder):
@@ -116,21 +115,6 @@ class Sweeper(BasicSweeper):
         assert self.config is not None
         sources = self.config.hydra.runtime.config_sources
         return next((str(source.path) for source in sources if source.provider == "command-line"), None)
-
-    def _check(self, runs: list[list[str]], jobs: list[Job]) -> None:
-        """Compose every combination and check its options; the first that cannot run is named."""
-        train = load_session()
-        assert self.config is not None and self.hydra_context is not None
-        for run, job in zip(runs, jobs, strict=True):
-            try:
-                with hydra_errors_as_one_line():
-                    config = self.hydra_context.config_loader.load_sweep_config(self.config, run)
-                with open_dict(config):
-                    del config["hydra"]
-                train.check_entries(hydra_guard.run_config(config))
-            except ConfigError as error:
-                which = f" (in the run with {' '.join(job.overrides)})" if job.overrides else ""
-                raise ConfigError(f"{error}{which}") from error
 
 
 class Launcher(BasicLauncher):

@@ -10,9 +10,10 @@ import pytest
 
 from dlcourse.cli.main import main
 from dlcourse.cli.sweep import planned_sweep
+from dlcourse.config.machine import cores
 from dlcourse.runs.weights import read_tensors
 from dlcourse.sweeps import workers
-from dlcourse.sweeps.local import LocalOptions, cores, jobs_and_threads
+from dlcourse.sweeps.local import LocalOptions, jobs_and_threads
 from dlcourse.sweeps.plan import Plan, PlannedRun, write_plan
 from dlcourse.training import session
 from lab import Lab

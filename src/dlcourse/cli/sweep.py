@@ -96,7 +96,7 @@ def go_on(folder: Path, plan: Plan, configs: Sequence[RunConfig], *, retry_faile
         todo = [place for place, job in enumerate(jobs) if _is_to_do(job, retry_failed=retry_failed)]
         _say_begin(folder, jobs, todo, options)
         if todo:
-            LocalRuns(locked, plan, options, load_session()).do(todo, dict(enumerate(configs)), stop)
+            LocalRuns(locked, plan, options, load_session()).do(todo, configs, stop)
             jobs = _jobs(folder, plan)
         _write(folder, plan, configs, jobs, is_new=bool(todo) or not any(folder.glob("events.*")))
         stop.check()

@@ -64,7 +64,8 @@ class ScheduledOptimizer:
         self._backwards += 1
         updates = self._backwards % self._accumulate == 0
         if updates:
-            self._set_lr(self._schedule(self._backwards // self._accumulate - 1))
+            factor = self._schedule(self._backwards // self._accumulate - 1)
+            self._set_lrs([base * factor for base in self._base_lrs])
         return updates
 
     def descend(self, loss: Tensor) -> None:
@@ -90,10 +91,7 @@ class ScheduledOptimizer:
             sums = [p.grad.sum() for p in self._parameters if p.grad is not None] if norm is None else [norm]
             require_finite(sum(total.item() for total in sums), "the gradient")
 
-    def _set_lr(self, factor: float) -> None:
-        self._put_lrs([base * factor for base in self._base_lrs])
-
-    def _put_lrs(self, lrs: list[float]) -> None:
+    def _set_lrs(self, lrs: list[float]) -> None:
         self._lrs = lrs
         for group, lr in zip(self._optimizer.param_groups, lrs, strict=True):
             if isinstance(group["lr"], Tensor):
@@ -128,7 +126,7 @@ class ScheduledOptimizer:
             shaped = {name: entry for name, entry in entries.items() if isinstance(entry, Tensor) and entry.ndim}
             load_tensors(dict.fromkeys(shaped, parameter), shaped, "the optimizer's state")
             self._optimizer.state[parameter] = {name: _beside(parameter, entry) for name, entry in entries.items()}
-        self._put_lrs([float(lr) for lr in state["rates"]])
+        self._set_lrs([float(lr) for lr in state["rates"]])
         for parameter, gradient in zip(parameters, gradients, strict=False):
             parameter.grad = None if gradient is None else _beside(parameter, gradient)
         if self._scaler.is_enabled() and state["scaler"] is not None:

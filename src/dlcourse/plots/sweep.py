@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcourse.console import is_share
 from dlcourse.plots.picture import COLORS, house_style, new_figure, padded, shorten
 
 if TYPE_CHECKING:
@@ -56,10 +57,7 @@ class SweepCurves:
         table = np.full((len(self.curves[place]), len(epochs)), np.nan)
         for row, (known, values) in enumerate(self.curves[place]):
             table[row, np.searchsorted(epochs, known)] = values
-        counts = np.isfinite(table).sum(0)
-        mean = np.where(
-            counts > 0, np.nansum(np.where(np.isfinite(table), table, 0), 0) / np.maximum(counts, 1), np.nan
-        )
+        mean = np.ma.masked_invalid(table).mean(0).filled(np.nan)
         label = shorten(self.labels[place]) if color != _FAINT else None
         axes.plot(
             epochs, mean, color=color, label=label, marker="o" if len(epochs) == 1 else "", zorder=len(COLORS) - place
@@ -179,8 +177,8 @@ class _Scale:
         middle = (self._low * self._high) ** 0.5 if self.is_logarithmic else (self._low + self._high) / 2
         is_few = not metric and 0 < len(self.numbers) <= _FEW
         shown = self.numbers if is_few else [self._low, middle, self._high]
-        is_share = _is_share(metric)
-        texts = [f"{value:.1%}".replace("%", " %") if is_share else f"{value:.3g}" for value in shown]
+        shows_percent = is_share(metric)
+        texts = [f"{value:.1%}".replace("%", " %") if shows_percent else f"{value:.3g}" for value in shown]
         return list(zip(self._place(np.array(shown)).tolist(), texts, strict=True))
 
     def _place(self, heights: NDArray[Any]) -> NDArray[Any]:
@@ -207,9 +205,5 @@ def _number_ticks(axes: "Axes", scale: _Scale, known: Sequence[float]) -> None:
 def _percent(axis: Any, metric: str) -> None:
     from matplotlib.ticker import PercentFormatter
 
-    if _is_share(metric):
+    if is_share(metric):
         axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-
-
-def _is_share(metric: str) -> bool:
-    return metric.startswith(("accuracy", "top"))

@@ -20,7 +20,7 @@ def write_columns(folder: Path, plan: Plan, configs: Sequence[RunConfig], ranked
 
 
 def columns(plan: Plan, configs: Sequence[RunConfig]) -> dict[str, Option]:
-    """A value for each option that varies, and the model and the optimizer; text where not all runs have a number."""
+    """One value for each option that varies and for model and optimizer: a number if every run has one, else text."""
     options = [{"run": config.name, **option_values(config)} for config in configs]
     varied = [word.partition("=")[0] for word in plan.runs[0].varied]
     names = ["run" if name == "experiment" else name.lstrip("+") for name in varied]

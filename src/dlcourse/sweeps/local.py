@@ -1,7 +1,6 @@
 """The runs of a sweep on this machine: several at a time, each in a process of its own, which may crash alone."""
 
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from types import ModuleType
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
+from dlcourse.config.machine import cores
 from dlcourse.config.options import Count, Positive
 from dlcourse.config.run_config import FolderConfig, RunConfig
 from dlcourse.console import Console, format_metric, format_seconds
@@ -36,11 +36,6 @@ class LocalOptions:
     minutes: Positive | None = None
 
 
-def cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def jobs_and_threads(options: LocalOptions, runs: int) -> tuple[int, int | None]:
     """How many runs at a time, and with how many threads each; None leaves a single one at a time all processors."""
     jobs = options.jobs or max(1, cores() // (options.threads or 1))
@@ -61,8 +56,8 @@ class LocalRuns:
         self._train = train
         self._console = Console()
 
-    def do(self, todo: Sequence[int], configs: dict[int, RunConfig], stop: Stop) -> None:
-        """Do the runs of these places in the plan, whose configs these are; fewer if it is told to stop."""
+    def do(self, todo: Sequence[int], configs: Sequence[RunConfig], stop: Stop) -> None:
+        """Do the runs at these places in the plan, `configs` being those of all its runs; fewer if told to stop."""
         jobs, threads = jobs_and_threads(self._options, len(self._plan.runs))
         if jobs * (threads or 1) > cores():
             self._console.say("note", f"{jobs} jobs of {threads or 1} threads share {cores()} processors")
