@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lab import Lab
+from sweep_lab import Sweeps
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -108,3 +109,9 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     """An empty folder, to be the working folder of `dlcourse train`."""
     monkeypatch.chdir(tmp_path)
     return Lab(tmp_path, capsys)
+
+
+@pytest.fixture
+def sweeps(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Sweeps:
+    monkeypatch.setattr("dlcourse.sweeps.local.cores", lambda: 2)
+    return Sweeps(lab.folder, lab.capsys)

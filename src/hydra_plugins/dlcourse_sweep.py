@@ -14,19 +14,21 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from omegaconf import open_dict
 
+from dlcourse.cli import config_files, hydra_guard
 from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
-from dlcourse.cli.sweep import composed, go_on, local_options, newest_of_same, planned_sweep
+from dlcourse.cli.hydra_overrides import parse
+from dlcourse.cli.search import SearchOptions, planned_search, words_of_experiment
+from dlcourse.cli.sweep import begin_or_go_on, composed, local_options, planned_sweep
 from dlcourse.config.options import Count, check_options
 from dlcourse.config.paths import user_path
 from dlcourse.config.run_config import FolderConfig
 from dlcourse.error_line import report
 from dlcourse.errors import ConfigError
-from dlcourse.runs.find import is_sweep
 from dlcourse.runs.folder import claim_folder
 from dlcourse.signals import Stop, StoppedError
 from dlcourse.sweeps.grid import SOME_FAILED, OnlyRunFailedError, combinations, job_name
 from dlcourse.sweeps.local import LocalOptions
-from dlcourse.sweeps.plan import PlannedRun, write_plan
+from dlcourse.sweeps.plan import PlannedRun
 from dlcourse.sweeps.ranking import SEED, Job
 from dlcourse.sweeps.summary import write_summary
 
@@ -55,7 +57,7 @@ class Sweeper(BasicSweeper):
         """
         assert self.config is not None and self.launcher is not None and self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        words = [word for word in arguments if word != _RESUME]
+        words = self._words(arguments)
         overrides = parser.parse_overrides([*words, *self._repetitions(words)])
         runs = combinations(overrides)
         varied = [index for index in range(len(overrides)) if len({run[index] for run in runs}) > 1]
@@ -64,8 +66,7 @@ class Sweeper(BasicSweeper):
             for number, run in enumerate(runs, start=1)
             for words in [tuple(run[index] for index in varied)]
         ]
-        name = FolderConfig(name=self.config.run.name).name or "multirun"
-        root = user_path(str(self.config.run.root), "run.root") / name
+        root = self._root()
         if isinstance(self.launcher, LocalLauncher) and len(runs) > 1:
             self._sweep_locally(root, planned, resume=_RESUME in arguments)
             return []
@@ -91,6 +92,16 @@ class Sweeper(BasicSweeper):
             raise SystemExit(SOME_FAILED)
         return returns
 
+    def _words(self, arguments: list[str]) -> list[str]:
+        """The words of the command line that say what to run."""
+        return [word for word in arguments if word != _RESUME]
+
+    def _root(self) -> Path:
+        """The folder in which this sweep gets a new one."""
+        assert self.config is not None
+        name = FolderConfig(name=self.config.run.name).name or "multirun"
+        return user_path(str(self.config.run.root), "run.root") / name
+
     def _repetitions(self, words: list[str]) -> list[str]:
         """The word that repeats each run with other seeds if `hydra.sweeper.seeds` asks for it; raises ConfigError."""
         options = SweepOptions(**check_options(SweepOptions, {"seeds": self._seeds}, where="hydra.sweeper"))
@@ -105,16 +116,36 @@ class Sweeper(BasicSweeper):
         assert isinstance(self.launcher, LocalLauncher)
         options = local_options(self.launcher.options)
         plan, configs = planned_sweep(planned, self._config_dir(), options)
-        folder = (newest_of_same(root, plan) if resume else None) or claim_folder(root)
-        if not is_sweep(folder):
-            write_plan(folder, plan)
-        go_on(folder, plan, configs)
+        begin_or_go_on(root, plan, configs, resume=resume)
 
     def _config_dir(self) -> str | None:
         """The folder of the user's config files, if one was given."""
         assert self.config is not None
         sources = self.config.hydra.runtime.config_sources
         return next((str(source.path) for source in sources if source.provider == "command-line"), None)
+
+
+class SearchSweeper(Sweeper):
+    """The best values of options, looked for between bounds."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self._options = options
+
+    def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
+        """Run the trials, print and write the ranking; raises as Sweeper."""
+        assert self.config is not None
+        if not isinstance(self.launcher, LocalLauncher):
+            raise ConfigError("hydra/sweeper=search runs its trials with hydra/launcher=local; leave the other one out")
+        options = SearchOptions(**check_options(SearchOptions, self._options, where="hydra.sweeper"))
+        launcher = local_options(self.launcher.options)
+        words = self._words(arguments)
+        words += words_of_experiment(self.config.get(hydra_guard.SEARCH, {}), words)
+        config_dir = self._config_dir()
+        hydra_guard.check(overrides := parse(words), config_files.folders(config_dir), sweep=True)
+        plan = planned_search(overrides, config_dir, launcher, options)
+        begin_or_go_on(self._root(), plan, [], resume=_RESUME in arguments)
+        return []
 
 
 class Launcher(BasicLauncher):
@@ -173,9 +204,11 @@ class LocalLauncher(Launcher):
 
 
 _SWEEP: dict[str, Any] = dataclasses.asdict(SweepOptions())
+_SEARCH: dict[str, Any] = dataclasses.asdict(SearchOptions())
 _LOCAL: dict[str, Any] = dataclasses.asdict(LocalOptions())
 for _plugin, _group, _name, _options in (
     (Sweeper, "hydra/sweeper", "dlcourse", _SWEEP),
+    (SearchSweeper, "hydra/sweeper", "search", _SEARCH),
     (Launcher, "hydra/launcher", "dlcourse", {}),
     (LocalLauncher, "hydra/launcher", "local", _LOCAL),
 ):

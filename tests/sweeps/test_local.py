@@ -1,9 +1,7 @@
 """`-m` in processes of their own, and `dlcourse resume SWEEP`: real runs, stopped, failed, and continued."""
 
-import csv
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,41 +14,10 @@ from dlcourse.sweeps import workers
 from dlcourse.sweeps.local import LocalOptions, jobs_and_threads
 from dlcourse.sweeps.plan import Plan, PlannedRun, write_plan
 from dlcourse.training import session
-from lab import Lab
+from sweep_lab import TINY, Sweeps, less, rows
 from torture.same import differences
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-
-TINY = ("data=xor", "data.size=40", "model=mlp", "model.hidden=[4]", "trainer.epochs=2", "device=cpu")
-
-
-def less(words: Sequence[str]) -> list[str]:
-    """TINY without the options that these words give."""
-    given = {word.partition("=")[0] for word in words}
-    return [word for word in TINY if word.partition("=")[0] not in given]
-
-
-class Sweeps(Lab):
-    def sweep(self, *words: str, code: int = 0) -> Path:
-        """Run a sweep; returns its folder."""
-        assert self.attempt("-m", *less(words), *words) == code, self.out + self.err
-        return sorted(Path("outputs/multirun").iterdir())[-1]
-
-    def resume(self, *words: str) -> int:
-        code = main(["resume", *words])
-        self.out, self.err = self.capsys.readouterr()
-        return code
-
-
-@pytest.fixture
-def sweeps(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Sweeps:
-    monkeypatch.setattr("dlcourse.sweeps.local.cores", lambda: 2)
-    return Sweeps(lab.folder, lab.capsys)
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_each_run_has_a_process_a_log_and_the_bits_it_has_alone(sweeps: Sweeps) -> None:

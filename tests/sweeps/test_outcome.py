@@ -5,12 +5,27 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.errors import DataError
+from dlcourse.errors import ConfigError, DataError
 from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.result import RunResult
-from dlcourse.sweeps.outcome import CutShortError, RunFailedError, log_of, outcome, record_failure
+from dlcourse.sweeps.outcome import (
+    CutShortError,
+    RunDivergedError,
+    RunFailedError,
+    compared_by,
+    log_of,
+    outcome,
+    record_failure,
+)
 
-REPORT = {"kept_epoch": 3, "seconds": 1.5, "monitor": "val/accuracy", "mode": "max", "val": {"accuracy": 0.5}}
+REPORT = {
+    "kept_epoch": 3,
+    "epochs": 4,
+    "seconds": 1.5,
+    "monitor": "val/accuracy",
+    "mode": "max",
+    "val": {"accuracy": 0.5},
+}
 
 
 @pytest.fixture
@@ -27,7 +42,7 @@ def say(run: Path, **facts: object) -> None:
 def test_a_run_that_is_done_has_a_result(run: Path) -> None:
     say(run, status="done")
     (run / "report.json").write_text(json.dumps(REPORT))
-    assert outcome(run) == RunResult(run, 3, 1.5, "val/accuracy", "max", {"val/accuracy": 0.5})
+    assert outcome(run) == RunResult(run, 3, 1.5, "val/accuracy", "max", {"val/accuracy": 0.5}, 4)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", json.dumps(REPORT | {"monitor": "val/loss"})])
@@ -42,6 +57,27 @@ def test_a_run_that_failed_says_why(run: Path) -> None:
     say(run, status="failed", reason="the loss became nan")
     found = outcome(run)
     assert isinstance(found, RunFailedError) and str(found) == "the loss became nan"
+
+
+def test_a_run_that_diverged_is_told_from_others_that_failed(run: Path) -> None:
+    say(run, status="failed", reason="the loss became nan", error="DivergedError")
+    assert isinstance(outcome(run), RunDivergedError)
+    say(run, status="failed", reason="no such data", error="DataError")
+    assert not isinstance(outcome(run), RunDivergedError)
+
+
+def test_results_are_compared_by_another_number(run: Path) -> None:
+    result = RunResult(run, 3, 1.5, "val/accuracy", "max", {"val/accuracy": 0.5, "val/loss": 2.0, "val/top3": 0.9})
+    assert compared_by(result, None, None) == result
+    by_loss = compared_by(result, "val/loss", None)
+    assert (by_loss.best, by_loss.mode) == (2.0, "min")
+    assert compared_by(result, "val/top3", "max").best == 0.9
+    with pytest.raises(ConfigError, match=r"^hydra.sweeper.metric=val/top3: say what is better with .*=max or min$"):
+        compared_by(result, "val/top3", None)
+    with pytest.raises(
+        ConfigError, match=r"=val/acc: the runs have no such number; expected one of val/accuracy, val/"
+    ):
+        compared_by(result, "val/acc", "max")
 
 
 def test_a_run_that_was_cut_short_names_its_log(run: Path) -> None:

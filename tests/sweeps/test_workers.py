@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,14 +25,21 @@ def ended(
     jobs: int = 2,
     seconds: float | None = None,
     stopped: Callable[[], bool] = never,
-    begun: Callable[[Task], None] = lambda task: None,
 ) -> dict[int, int | None]:
     """The exit code of each of these, by its place."""
-    tasks = [Task(place, work, folder / f"{place}.log") for place, work in enumerate(works)]
-    team = Team(tasks, jobs, seconds, lambda: None)
-    found: list[Ended] = list(run_all(team, stopped, begun))
+    found: list[Ended] = list(run_all(team(works, jobs, seconds), tasks(folder, len(works)), stopped))
     assert len({end.task.number for end in found}) == len(found)
     return {end.task.number: end.code for end in found}
+
+
+def team(works: Sequence[Callable[[], int]], jobs: int, seconds: float | None = None) -> Team:
+    return Team(min(jobs, len(works)), seconds, lambda: None, lambda order: works[int(order)]())
+
+
+def tasks(folder: Path, count: int) -> Callable[[], Task | None]:
+    """Gives so many, one after the other."""
+    waiting = [Task(place, str(place), folder / f"{place}.log") for place in range(count)]
+    return lambda: waiting.pop(0) if waiting else None
 
 
 def test_tasks_are_done_at_the_same_time_and_print_into_their_logs(tmp_path: Path) -> None:
@@ -102,15 +109,39 @@ def test_nothing_is_begun_once_it_is_stopped(tmp_path: Path) -> None:
         time.sleep(60)
         return 0
 
-    begun: list[int] = []
-    codes = ended(
-        tmp_path,
-        *[until_told] * 3,
-        jobs=1,
-        stopped=(tmp_path / "here").exists,
-        begun=lambda task: begun.append(task.number),
-    )
-    assert begun == [0] and list(codes) == [0] and codes[0] != 0
+    codes = ended(tmp_path, *[until_told] * 3, jobs=1, stopped=(tmp_path / "here").exists)
+    assert list(codes) == [0] and codes[0] != 0
+
+
+def test_what_comes_next_may_depend_on_what_has_ended(tmp_path: Path) -> None:
+    ends: list[int] = []
+    left = [0, 1, 2, 3]
+
+    def take() -> Task | None:
+        """The first two at once, each further one when the one two places before it has ended."""
+        if not left or (left[0] > 1 and left[0] - 2 not in ends):
+            return None
+        return Task(left[0], str(left.pop(0)), tmp_path / "log")
+
+    def work(order: str) -> int:
+        time.sleep(0.3 if order == "0" else 0)
+        return 10 + int(order)
+
+    for end in run_all(Team(2, None, lambda: None, work), take, never):
+        ends.append(end.task.number)
+        assert end.code == 10 + end.task.number
+    assert ends.index(2) > ends.index(0) and ends.index(3) > ends.index(1) and sorted(ends) == [0, 1, 2, 3]
+
+
+def test_an_order_is_a_line_of_any_text(tmp_path: Path) -> None:
+    order = 'Zürich 数\n\\ " \udcff' + "x" * 300_000  # longer than a pipe takes at once
+
+    def work(received: str) -> int:
+        return int(received == order)
+
+    orders = [Task(0, order, tmp_path / "log")]
+    (end,) = run_all(Team(1, None, lambda: None, work), lambda: orders.pop() if orders else None, never)
+    assert end.code == 1
 
 
 def test_no_worker_outlives_whoever_waits_for_it(tmp_path: Path) -> None:
@@ -119,8 +150,7 @@ def test_no_worker_outlives_whoever_waits_for_it(tmp_path: Path) -> None:
         time.sleep(60)
         return 0
 
-    team = Team([Task(0, note, tmp_path / "0.log"), Task(1, lambda: 0, tmp_path / "1.log")], 2, None, lambda: None)
-    runs = run_all(team, never, lambda task: None)
+    runs = run_all(team([note, lambda: 0], jobs=2), tasks(tmp_path, 2), never)
     assert next(runs).task.number == 1
     while not (tmp_path / "process").exists() or not (tmp_path / "process").read_text():
         time.sleep(0.01)

@@ -1,7 +1,6 @@
-"""R9: sweeps whose driver and whose runs are killed at random moments; R10: sweeps of which some runs misbehave.
+"""R9: sweeps whose driver and whose runs are killed at random moments.
 
-R9: each run must be trained to its end exactly once, and the table be that of an undisturbed sweep. R10: a run that raises,
-exits, kills itself or hangs must take no other with it, and be named.
+Each run must be trained to its end exactly once, and the table be that of an undisturbed sweep.
 """
 
 import contextlib
@@ -32,22 +31,28 @@ def is_possible() -> bool:
 
 def run(count: int, seed: int, folder: Path) -> Outcome:
     """So many runs in a sweep, a tenth of them killed, and its driver as often."""
-    count, chance = max(count, 8), random.Random(seed)
+    count = max(count, 8)
     words = [*_TRAINING, f"seed=range(0,{count})", "resume=auto"]
-    assert _finish(_started(words, folder / "whole")) == 0, (folder / "whole" / "out").read_text()[-2000:]
     kills = max(1, count // 10)
     outcome = Outcome("R9", f"sweeps of {count} runs, their driver killed {kills} times and single runs as often")
-    for _ in range(kills):
-        _kill_once(words, folder / "killed", chance)
-    code = _finish(_started(words, folder / "killed"))
-    outcome.count(code == 0, f"it ended with {code}: {(folder / 'killed' / 'out').read_text()[-500:]}")
+    _compare(words, count, random.Random(seed), folder, outcome)
+    return outcome
+
+
+def _compare(words: list[str], count: int, chance: random.Random, folder: Path, outcome: Outcome, *code: str) -> Path:
+    """Do it undisturbed, and killed again and again by the program `code`; returns the folder of the former."""
+    assert _finish(_started(words, folder / "whole")) == 0, (folder / "whole" / "out").read_text()[-2000:]
+    for _ in range(max(1, count // 10)):
+        _kill_once(words, folder / "killed", chance, *code)
+    ended = _finish(_started(words, folder / "killed", *code))
+    outcome.count(ended == 0, f"it ended with {ended}: {(folder / 'killed' / 'out').read_text()[-500:]}")
     whole, killed = _sweep(folder / "whole"), _sweep(folder / "killed")
     outcome.count(_table(whole) == _table(killed), "the tables differ")
     for log in sorted(killed.glob("*.log")):
         ends = len(re.findall(r"^saved  ", log.read_text(), re.MULTILINE))
         outcome.count(ends == 1, f"{log.name}: trained to its end {ends} times")
     outcome.count(len(list(killed.glob("*.log"))) == count, "logs are missing")
-    return outcome
+    return whole
 
 
 def _started(words: list[str], place: Path, *code: str) -> "subprocess.Popen[bytes]":
@@ -62,9 +67,9 @@ def _finish(process: "subprocess.Popen[bytes]") -> int:
     return process.wait(_LIMIT)
 
 
-def _kill_once(words: list[str], place: Path, chance: random.Random) -> None:
+def _kill_once(words: list[str], place: Path, chance: random.Random, *code: str) -> None:
     """Begin or go on, kill a run after a while, and after another while the driver."""
-    process = _started(words, place)
+    process = _started(words, place, *code)
     with contextlib.suppress(subprocess.TimeoutExpired):
         _wait_for_workers(process)
         process.wait(chance.uniform(0, 1.5))

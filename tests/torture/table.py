@@ -22,6 +22,7 @@ HARNESSES = {
     "R10": ("misbehaving", 200),
     "R11": ("starts", 200),
     "R13": ("tensorboard", 10),
+    "R14": ("searches", 60),
     "S1": ("attacks", 1000),
     "S2": ("fuzz", 12_000),
     "S4": ("swept", 3000),

@@ -23,6 +23,8 @@ from dlcourse.config.run_config import GROUPS, RunConfig, TrainerConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError
 
+SEARCH = "search"
+"""The section of an experiment with the ranges of a search; no part of a run."""
 _HYDRA_GROUPS = ("hydra/launcher", "hydra/sweeper")
 _HYDRA_SETTINGS = (*_HYDRA_GROUPS, "hydra.launcher.", "hydra.sweeper.")
 _MOST_NAMED = 3
@@ -163,7 +165,7 @@ def _check_experiment(config: DictConfig, places: list[Path]) -> None:
     path = entries("experiment", places)[name]
     sections = set(schema(RunConfig))
     for section, options in read_yaml(path).items():
-        if section not in sections | {"defaults"}:
+        if section not in sections | {"defaults", SEARCH}:
             raise ConfigError(
                 f"unknown section '{section}' in {path}{suggestion(str(section), sorted(sections), kind='option')}"
             )
@@ -183,7 +185,7 @@ def _check_options(
     """
     values = OmegaConf.to_container(config)
     assert isinstance(values, dict)
-    keys = [key for key in leaves(values) if not key.startswith("hydra.")]
+    keys = [key for key in leaves(values) if not key.startswith(("hydra.", f"{SEARCH}."))]
     words = []
     for override in overrides:
         key, word = override.key_or_group, str(override.input_line)
@@ -234,4 +236,4 @@ def run_config(config: DictConfig) -> RunConfig:
     with hydra_errors_as_one_line():
         values = OmegaConf.to_container(config, resolve=True)
     assert isinstance(values, dict)
-    return RunConfig.from_mapping({str(name): value for name, value in values.items()})
+    return RunConfig.from_mapping({str(name): value for name, value in values.items() if name != SEARCH})

@@ -71,7 +71,7 @@ def main(words: list[str]) -> int:
 
 def _resume_sweep(folder: Path, words: list[str]) -> None:
     """Do what is left of a sweep, whose list may be a stranger's and is checked like a command line; raises as `go_on`."""
-    from dlcourse.cli.sweep import composed, go_on
+    from dlcourse.cli.sweep import checked, go_on
     from dlcourse.cli.train import clear_resolvers
 
     for word in words:
@@ -79,9 +79,7 @@ def _resume_sweep(folder: Path, words: list[str]) -> None:
             raise ConfigError(f"'{word}': of a sweep, resume takes {_RETRY} and nothing else")
     plan = read_plan(folder)
     clear_resolvers()
-    for run in plan.runs:
-        hydra_guard.check(parse(list(run.words)), config_files.folders(plan.config_dir), sweep=False)
-    go_on(folder, plan, [composed(run, plan.config_dir) for run in plan.runs], retry_failed=_RETRY in words)
+    go_on(folder, plan, [checked(run, plan.config_dir) for run in plan.runs], retry_failed=_RETRY in words)
 
 
 def _saved_config(folder: RunFolder, start: Start) -> dict[str, Any]:

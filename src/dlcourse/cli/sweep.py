@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,16 @@ from dlcourse.config.run_config import RunConfig
 from dlcourse.console import Console
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.runs.find import is_sweep
-from dlcourse.runs.folder import RunFolder, output_errors
+from dlcourse.runs.folder import RunFolder, claim_folder, output_errors
 from dlcourse.runs.result import RunResult
 from dlcourse.signals import Stop
+from dlcourse.sweeps.agenda import Agenda, Outcome, SearchAgenda
 from dlcourse.sweeps.grid import SOME_FAILED
 from dlcourse.sweeps.local import LocalOptions, LocalRuns, jobs_and_threads
-from dlcourse.sweeps.outcome import RunFailedError, outcome
-from dlcourse.sweeps.plan import Plan, PlannedRun, read_plan
+from dlcourse.sweeps.outcome import RunDivergedError, RunFailedError, compared_by, outcome
+from dlcourse.sweeps.plan import Plan, PlannedRun, read_plan, write_plan
 from dlcourse.sweeps.ranking import Job, rank
+from dlcourse.sweeps.search import described
 from dlcourse.sweeps.summary import write_summary
 
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
@@ -40,25 +43,44 @@ def planned_sweep(
 ) -> tuple[Plan, list[RunConfig]]:
     """The plan of these runs, and the config of each; raises ConfigError for the first that cannot run.
 
-    If several run at a time, each is told its number of threads, on which its last digits depend. A GPU takes one at a time,
-    unless it is told to take more.
+    If several run at a time, each is told its number of threads, on which its last digits depend.
     """
     planned, configs = [], [composed(run, config_dir) for run in runs]
-    if options.jobs is None and any(map(_takes_gpu, configs)):
-        options = dataclasses.replace(options, jobs=1)
+    options = for_gpu(options, configs)
     _, threads = jobs_and_threads(options, len(runs))
     for place, (run, config) in enumerate(zip(runs, configs, strict=True)):
-        if threads is not None and config.device.options.get("threads", threads) is None:
-            run = dataclasses.replace(run, words=(*run.words, f"device.threads={threads}"))
+        if word := threads_word(config, threads):
+            run = dataclasses.replace(run, words=(*run.words, word))
             device = Choice(config.device.name, {**config.device.options, "threads": threads})
             configs[place] = dataclasses.replace(config, device=device)
         planned.append(run)
     return Plan(tuple(planned), config_dir, dataclasses.asdict(options)), configs
 
 
+def for_gpu(options: LocalOptions, configs: Sequence[RunConfig]) -> LocalOptions:
+    """The options if any of these runs takes a GPU, which does one at a time unless it is told to do more."""
+    return dataclasses.replace(options, jobs=1) if options.jobs is None and any(map(_takes_gpu, configs)) else options
+
+
+def threads_word(config: RunConfig, threads: int | None) -> str:
+    """The word that gives a run its number of threads; empty if it has one, or is to have all."""
+    return f"device.threads={threads}" if threads and config.device.options.get("threads", threads) is None else ""
+
+
 def _takes_gpu(config: RunConfig) -> bool:
     """Whether a run will; torch is not asked, as CUDA cannot be used in a process that is forked afterwards."""
     return config.device.name in ("cuda", "mps") or (config.device.name == "auto" and _NVIDIA_DRIVER.exists())
+
+
+def begin_or_go_on(root: Path, plan: Plan, configs: Sequence[RunConfig], *, resume: bool) -> None:
+    """Do a sweep in a new folder below `root`, or if asked for in the newest of the same runs there; raises as `go_on`."""
+    folder = newest_of_same(root, plan) if resume else None
+    if folder is None:
+        write_plan(folder := claim_folder(root), plan)
+    elif plan.search is not None:  # of which this list is empty, and that one is not
+        plan = read_plan(folder)
+        configs = [composed(run, plan.config_dir) for run in plan.runs]
+    go_on(folder, plan, configs)
 
 
 def newest_of_same(root: Path, plan: Plan) -> Path | None:
@@ -85,6 +107,12 @@ def composed(run: PlannedRun, config_dir: str | None) -> RunConfig:
     return checked
 
 
+def checked(run: PlannedRun, config_dir: str | None) -> RunConfig:
+    """The same of a run whose words may be a stranger's, and are checked like a command line first."""
+    hydra_guard.check(parse(list(run.words)), config_files.folders(config_dir), sweep=False)
+    return composed(run, config_dir)
+
+
 def go_on(folder: Path, plan: Plan, configs: Sequence[RunConfig], *, retry_failed: bool = False) -> None:
     """Do what is left of a sweep, then print and write its table.
 
@@ -92,20 +120,48 @@ def go_on(folder: Path, plan: Plan, configs: Sequence[RunConfig], *, retry_faile
     """
     options = local_options(dict(plan.launcher))
     with Stop() as stop, stop.deferred(), RunFolder(folder).locked() as locked:
-        jobs = _jobs(folder, plan)
+        jobs = _jobs(folder, plan, configs)
         todo = [place for place, job in enumerate(jobs) if _is_to_do(job, retry_failed=retry_failed)]
-        _say_begin(folder, jobs, todo, options)
-        if todo:
-            LocalRuns(locked, plan, options, load_session()).do(todo, configs, stop)
-            jobs = _jobs(folder, plan)
-        _write(folder, plan, configs, jobs, is_new=bool(todo) or not any(folder.glob("events.*")))
+        agenda = _agenda(folder, plan, configs, jobs, todo)
+        parts, before = agenda.parts
+        _say_begin(folder, jobs, agenda, options, retry_failed=retry_failed)
+        if before < parts:
+            read = functools.partial(_outcome, folder, agenda)
+            LocalRuns(locked, agenda, options, load_session(), read).do(stop)
+            jobs = _jobs(folder, agenda.plan, agenda.configs)
+        is_new = before < parts or not any(folder.glob("events.*"))
+        _write(folder, agenda.plan, agenda.configs, jobs, is_new=is_new)
         stop.check()
-    if not all(isinstance(job.outcome, RunResult) for job in jobs):
+    if not all(_is_fine(job, is_search=plan.search is not None) for job in jobs):
         raise SystemExit(SOME_FAILED)
 
 
-def _jobs(folder: Path, plan: Plan) -> list[Job]:
-    return [Job(run.varied, folder / run.folder, outcome(folder / run.folder)) for run in plan.runs]
+def _agenda(folder: Path, plan: Plan, configs: Sequence[RunConfig], jobs: Sequence[Job], todo: Sequence[int]) -> Agenda:
+    if plan.search is None:
+        return Agenda(plan, configs, todo)
+    outcomes = [job.outcome for job in jobs]
+    return SearchAgenda(folder, plan, configs, todo, outcomes, lambda run: checked(run, plan.config_dir))
+
+
+def _outcome(folder: Path, agenda: Agenda, place: int) -> Outcome:
+    return _jobs(folder, agenda.plan, agenda.configs, [place])[0].outcome
+
+
+def _jobs(folder: Path, plan: Plan, configs: Sequence[RunConfig], places: Sequence[int] | None = None) -> list[Job]:
+    """The runs at these places, or all, with what each has come to."""
+    jobs = []
+    for place in range(len(plan.runs)) if places is None else places:
+        run = plan.runs[place]
+        reached: Outcome = outcome(folder / run.folder)
+        if plan.search is not None and isinstance(reached, RunResult):
+            is_short = plan.search.method == "halving" and reached.epochs < configs[place].trainer.epochs
+            reached = None if is_short else compared_by(reached, plan.search.metric, plan.search.direction)
+        jobs.append(Job(run.varied, folder / run.folder, reached))
+    return jobs
+
+
+def _is_fine(job: Job, *, is_search: bool) -> bool:
+    return isinstance(job.outcome, RunResult) or (is_search and isinstance(job.outcome, RunDivergedError))
 
 
 def _write(folder: Path, plan: Plan, configs: Sequence[RunConfig], jobs: Sequence[Job], *, is_new: bool) -> None:
@@ -126,13 +182,16 @@ def _is_to_do(job: Job, *, retry_failed: bool) -> bool:
     return not isinstance(job.outcome, RunResult) and (retry_failed or not isinstance(job.outcome, RunFailedError))
 
 
-def _say_begin(folder: Path, jobs: Sequence[Job], todo: Sequence[int], options: LocalOptions) -> None:
+def _say_begin(folder: Path, jobs: Sequence[Job], agenda: Agenda, options: LocalOptions, *, retry_failed: bool) -> None:
     console = Console()
-    at_a_time, threads = jobs_and_threads(options, max(1, len(todo)))
+    parts, before = agenda.parts
+    at_a_time, threads = jobs_and_threads(options, max(1, parts - before))
     each = "" if threads is None else f", {threads} thread{'s' * (threads > 1)} each"
-    how = f", {at_a_time} at a time{each}" if todo else ""
+    how = f", {at_a_time} at a time{each}" if before < parts else ""
     console.show("sweep", str(folder))
     done = sum(isinstance(job.outcome, RunResult) for job in jobs)
-    failed = len(jobs) - len(todo) - done
+    failed = 0 if retry_failed else sum(isinstance(job.outcome, RunFailedError) for job in jobs)
     there = f"   {done} are done" * (done > 0) + f"   {failed} failed: retry=failed tries them again" * (failed > 0)
-    console.say("", f"{len(jobs)} runs{how}{there}")
+    search = agenda.plan.search
+    what = f"{agenda.total} runs" if search is None else described(search)
+    console.say("", f"{what}{how}{there}")

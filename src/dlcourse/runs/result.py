@@ -23,6 +23,8 @@ class RunResult:
     monitor: str
     mode: str
     scalars: Mapping[str, float]
+    epochs: int = 0
+    """How many it was trained for."""
 
     @property
     def best(self) -> float:
@@ -37,7 +39,9 @@ def read_result(folder: Path) -> RunResult:
         report = json.loads(read_regular(path, _MAX_BYTES))
         scalars = {f"val/{name}": _number(value) for name, value in report["val"].items()}
         monitor, mode = str(report["monitor"]), str(report["mode"])
-        result = RunResult(folder, int(report["kept_epoch"]), float(report["seconds"]), monitor, mode, scalars)
+        result = RunResult(
+            folder, int(report["kept_epoch"]), float(report["seconds"]), monitor, mode, scalars, int(report["epochs"])
+        )
         result.best  # noqa: B018 - that it is there
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise DataError(f"cannot read {path}: it does not say what the run reached") from None

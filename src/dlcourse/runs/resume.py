@@ -114,14 +114,14 @@ def read_status(folder: Path) -> str:
 def find_same(config: RunConfig, name: str) -> Path | None:
     """The folder that `resume=auto` continues: `run.dir` if there is a run, else the newest unfinished one alike.
 
-    Raises ConfigError if `run.dir` holds a run with another config.
+    Raises ConfigError if `run.dir` holds a run with another config; fewer epochs than are asked for now are no other.
     """
     if config.run.dir is not None:
         folder = user_path(config.run.dir, "run.dir")
         if not is_run(folder) and not _is_hardly_begun(folder):
             return None
         saved = {} if _is_hardly_begun(folder) else _config_of(folder)
-        different = _differences(config, saved)
+        different = _differences(config, _for_as_long(config, saved))
         if different:
             raise ConfigError(
                 f"run.dir={config.run.dir} holds another run: its {different[0]} differs; name another folder, "
@@ -156,6 +156,14 @@ def _config_of(folder: Path) -> Mapping[str, Any]:
     if checkpoint is not None:
         return about(checkpoint)["config"]
     return read_yaml(folder / CONFIG)
+
+
+def _for_as_long(config: RunConfig, saved: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A saved config with the epochs of this one, if it has fewer: such a run can be continued."""
+    trainer = saved.get("trainer")
+    if not isinstance(trainer, Mapping) or not isinstance(epochs := trainer.get("epochs"), int):
+        return saved
+    return {**saved, "trainer": {**trainer, "epochs": max(epochs, config.trainer.epochs)}}
 
 
 def _differences(config: RunConfig, other: Mapping[str, Any]) -> list[str]:

@@ -76,7 +76,7 @@ def recorded_status(folder: RunFolder, console: Console) -> Iterator[Callable[[s
         raise
     except Exception as error:
         with contextlib.suppress(OSError, OutputError):
-            status("failed", reason=str(error))
+            status("failed", reason=str(error), error=type(error).__name__)
         if not isinstance(error, UserError):
             with contextlib.suppress(OSError, OutputError):
                 folder.write_text(ERROR, "".join(traceback.format_exception(error)))

@@ -43,7 +43,8 @@ def _values(override: Override) -> Iterator[str]:
         yield from (f"{key}={value}" for value in override.sweep_string_iterator())
     else:
         raise ConfigError(
-            f"'{override.input_line}' is a range without steps; write choice(...) or range(start,stop,step)"
+            f"'{override.input_line}' is a range without steps; add hydra/sweeper=search to search it, or write choice(...) "
+            "or range(start,stop,step)"
         )
 
 

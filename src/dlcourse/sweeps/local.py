@@ -1,9 +1,10 @@
 """The runs of a sweep on this machine: several at a time, each in a process of its own, which may crash alone."""
 
 import contextlib
+import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -19,8 +20,9 @@ from dlcourse.errors import ConfigError
 from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.result import RunResult
 from dlcourse.signals import Stop
-from dlcourse.sweeps.outcome import RunFailedError, log_of, outcome, record_failure
-from dlcourse.sweeps.plan import Plan, PlannedRun
+from dlcourse.sweeps.agenda import Agenda, Outcome
+from dlcourse.sweeps.outcome import RunFailedError, log_of, record_failure
+from dlcourse.sweeps.plan import PlannedRun
 from dlcourse.sweeps.workers import Ended, Task, Team, run_all
 
 _PATIENCE = 60.0
@@ -44,73 +46,83 @@ def jobs_and_threads(options: LocalOptions, runs: int) -> tuple[int, int | None]
 
 
 class LocalRuns:
-    """The runs of a plan, done in the sweep's folder, which the caller has locked.
+    """The runs of a sweep, done in its folder, which the caller has locked.
 
     `train` is `dlcourse.training.session`; nothing may have been computed with torch before, as workers are forked.
+    `read` gives what a run of the sweep has come to, by its place.
     """
 
-    def __init__(self, locked: RunFolder, plan: Plan, options: LocalOptions, train: ModuleType) -> None:
+    def __init__(
+        self,
+        locked: RunFolder,
+        agenda: Agenda,
+        options: LocalOptions,
+        train: ModuleType,
+        read: Callable[[int], Outcome],
+    ) -> None:
         self._locked, self._folder = locked, locked.path
-        self._plan = plan
+        self._agenda = agenda
         self._options = options
         self._train = train
+        self._read = read
         self._console = Console()
 
-    def do(self, todo: Sequence[int], configs: Sequence[RunConfig], stop: Stop) -> None:
-        """Do the runs at these places in the plan, `configs` being those of all its runs; fewer if told to stop."""
-        jobs, threads = jobs_and_threads(self._options, len(self._plan.runs))
+    def do(self, stop: Stop) -> None:
+        """Do all that the agenda asks for; less if told to stop."""
+        jobs, threads = jobs_and_threads(self._options, self._agenda.total)
         if jobs * (threads or 1) > cores():
             self._console.say("note", f"{jobs} jobs of {threads or 1} threads share {cores()} processors")
-        tasks = [self._task(place, configs[place]) for place in todo]
         seconds = None if self._options.minutes is None else 60 * self._options.minutes
-        self._console.start_runs(len(self._plan.runs), done=len(self._plan.runs) - len(todo))
+        total, done = self._agenda.parts
+        self._console.start_runs(total, done)
         try:
-            team = Team(tasks, jobs, seconds, self._locked.leave_lock_to_parent)
-            for ended in run_all(team, lambda: stop.received is not None, self._say_begun):
+            team = Team(min(jobs, total - done), seconds, self._locked.leave_lock_to_parent, self._work)
+            for ended in run_all(team, self._take, lambda: stop.received is not None):
                 self._finish(ended, is_stopped=stop.received is not None)
         finally:
             self._console.end_progress()
 
-    def _task(self, place: int, config: RunConfig) -> Task:
-        run = self._plan.runs[place]
+    def _take(self) -> Task | None:
+        """The run to begin now, which is said."""
+        place = self._agenda.take()
+        if place is None:
+            return None
+        run, config = self._agenda.plan.runs[place], self._agenda.configs[place]
         folder = self._folder / run.folder
-        return Task(place, self._work(config, run, folder), log_of(folder), self._command(run, folder))
+        order = json.dumps([str(folder), config.to_mapping(), run.words])
+        task = Task(place, order, log_of(folder), self._command(run, folder))
+        self._console.say("run", f"{self._number(task)}  {' '.join(run.varied)}")
+        return task
 
     def _command(self, run: PlannedRun, folder: Path) -> list[str]:
-        """The command that does the run, and continues it if it was begun."""
-        config_dir = [] if self._plan.config_dir is None else ["--config-dir", self._plan.config_dir]
-        where = f"run.dir={QuotedString(str(folder), Quote.single).with_quotes()}"
-        return [sys.executable, "-m", "dlcourse", "train", *config_dir, *run.words, where, "resume=auto"]
+        return [sys.executable, "-P", "-m", "dlcourse", *command(run, folder, self._agenda.plan.config_dir)]
 
-    def _work(self, config: RunConfig, run: PlannedRun, folder: Path) -> Callable[[], int]:
+    def _work(self, order: str) -> int:
         """What a worker does for a run; returns its exit code."""
-
-        def work() -> int:
-            try:
-                begun = folder.exists()
-                _wait_until_free(folder)
-                where = replace(config, run=FolderConfig(dir=str(folder), name=config.run.name))
-                self._train.run(replace(where, resume="auto" if begun else None), list(run.words))
-            except KeyboardInterrupt:
-                return 130
-            except SystemExit as stop:
-                return stop.code if isinstance(stop.code, int) else 1
-            except Exception as error:
-                record_failure(folder, error_line(error).removeprefix("error: "))
-                return report(error)
-            return 0
-
-        return work
-
-    def _say_begun(self, task: Task) -> None:
-        self._console.say("run", f"{self._number(task)}  {' '.join(self._plan.runs[task.number].varied)}")
+        where, mapping, words = json.loads(order)
+        folder = Path(where)
+        try:
+            begun = folder.exists()
+            _wait_until_free(folder)
+            config = RunConfig.from_mapping(mapping)
+            placed = replace(config, run=FolderConfig(dir=where, name=config.run.name))
+            self._train.run(replace(placed, resume="auto" if begun else None), words)
+        except KeyboardInterrupt:
+            return 130
+        except SystemExit as stop:
+            return stop.code if isinstance(stop.code, int) else 1
+        except Exception as error:
+            record_failure(folder, error_line(error).removeprefix("error: "))
+            return report(error)
+        return 0
 
     def _finish(self, ended: Ended, *, is_stopped: bool) -> None:
-        folder = self._folder / self._plan.runs[ended.task.number].folder
-        reached = outcome(folder)
+        place = ended.task.number
+        reached = self._read(place)
         if ended.code is None and not isinstance(reached, RunResult):
+            folder = self._folder / self._agenda.plan.runs[place].folder
             record_failure(folder, f"took longer than {self._options.minutes:g} minutes")
-            reached = outcome(folder)
+            reached = self._read(place)
         if isinstance(reached, RunResult):
             self._console.say("done", f"{self._number(ended.task)}  {_numbers(reached)}")
         elif isinstance(reached, Exception):
@@ -120,10 +132,18 @@ class LocalRuns:
         else:
             self._console.say("failed", f"{self._number(ended.task)}  ended too early; see {ended.task.log.name}")
         self._console.runs_done(1 if reached is not None else 0)
+        self._agenda.ended(place, reached)
 
     def _number(self, task: Task) -> str:
-        count = len(self._plan.runs)
+        count = self._agenda.total
         return f"{task.number + 1:{len(str(count))}} of {count}"
+
+
+def command(run: PlannedRun, folder: Path, config_dir: str | None) -> list[str]:
+    """The words behind `dlcourse` that do a run of a sweep in its folder, and continue it if it was begun."""
+    places = [] if config_dir is None else ["--config-dir", config_dir]
+    where = f"run.dir={QuotedString(str(folder), Quote.single).with_quotes()}"
+    return ["train", *places, *run.words, where, "resume=auto"]
 
 
 def _numbers(reached: RunResult) -> str:

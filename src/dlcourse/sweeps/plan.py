@@ -1,4 +1,7 @@
-"""sweep.json: the runs of a sweep, written once before the first of them begins; how they stand, their folders say."""
+"""sweep.json: the runs of a sweep, written before any of them begins; how they stand, their folders say.
+
+The list of a search grows, by each trial when its turn comes.
+"""
 
 import hashlib
 import json
@@ -10,6 +13,7 @@ from typing import Any
 from dlcourse.errors import DataError
 from dlcourse.files import read_regular, write_durably
 from dlcourse.runs.folder import SWEEP
+from dlcourse.sweeps.search import Search, search_from
 
 _FORMAT = 1
 _MAX_BYTES = 64 * 2**20
@@ -26,15 +30,21 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of a sweep in order, the folder of config files they were composed with, and how they are launched."""
+    """The runs of a sweep in order, the folder of config files they were composed with, and how they are launched.
+
+    Those of a search are the ones that were chosen so far.
+    """
 
     runs: tuple[PlannedRun, ...]
     config_dir: str | None = None
     launcher: Mapping[str, Any] = field(default_factory=dict)
+    search: Search | None = None
 
     def is_same_list(self, other: "Plan") -> bool:
-        """Whether both are the same runs, wherever and however they are launched."""
-        return (self.config_dir, [run.words for run in self.runs]) == (
+        """Whether both are the same runs or the same search, wherever and however they are launched."""
+        if self.search is not None:
+            return self.config_dir == other.config_dir and self.search.is_same(other.search)
+        return other.search is None and (self.config_dir, [run.words for run in self.runs]) == (
             other.config_dir,
             [run.words for run in other.runs],
         )
@@ -58,7 +68,13 @@ def read_plan(folder: Path) -> Plan:
         raise DataError(f"{path} is of another version of dlcourse: format {content.get('format')!r}, not {_FORMAT}")
     if stated != _checksum(content):
         raise DataError(f"{path} is damaged: its content differs from its checksum; start the sweep anew")
-    plan = Plan(tuple(map(_run, content["runs"])), content["config_dir"], content["launcher"])
+    search = content.get("search")
+    plan = Plan(
+        tuple(map(_run, content["runs"])),
+        content["config_dir"],
+        content["launcher"],
+        None if search is None else search_from(search),
+    )
     for run in plan.runs:
         if Path(run.folder).name != run.folder or run.folder in ("", ".", ".."):
             raise DataError(f"{path} names a folder outside of the sweep: {run.folder!r}")

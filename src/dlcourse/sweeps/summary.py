@@ -9,6 +9,7 @@ from typing import Any
 from dlcourse.console import format_metric, format_seconds
 from dlcourse.error_line import error_line
 from dlcourse.runs.folder import RunFolder, output_errors
+from dlcourse.sweeps.outcome import RunDivergedError
 from dlcourse.sweeps.ranking import Group, Job, rank
 from dlcourse.terminal import escaped
 from dlcourse.text_table import aligned
@@ -111,7 +112,10 @@ def _failures(jobs: Sequence[Job]) -> list[str]:
     for job in jobs:
         if isinstance(job.outcome, Exception):
             which = " ".join(job.overrides) or f"run {job.folder.name}"  # of two runs of the same words
-            lines.append(f"failed  {which}: {error_line(job.outcome)}")
+            if isinstance(job.outcome, RunDivergedError):
+                lines.append(f"diverged  {which}: {job.outcome}")
+            else:
+                lines.append(f"failed  {which}: {error_line(job.outcome)}")
     not_run = sum(job.outcome is None for job in jobs)
     return [*lines, f"not run  {not_run} of {len(jobs)}, interrupted"] if not_run else lines
 

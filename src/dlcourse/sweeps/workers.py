@@ -6,6 +6,7 @@ however it ends. Where a process cannot be forked, each run is a command of its 
 
 import contextlib
 import ctypes
+import json
 import os
 import select
 import signal
@@ -29,13 +30,13 @@ _TOLD_TO_STOP = 128  # from here on, an exit code says that a signal ended the r
 
 @dataclass(frozen=True)
 class Task:
-    """A run to be done by a worker: `work` returns an exit code, and what it prints goes to the file `log`.
+    """A run to be done by a worker as `order` says, a line of text; what it prints goes to the file `log`.
 
     `command` does the same in a process of its own, where a process cannot be forked.
     """
 
     number: int
-    work: Callable[[], int]
+    order: str
     log: Path
     command: Sequence[str] = ()
 
@@ -53,30 +54,32 @@ class Ended:
 class Team:
     """What workers and whoever waits for them have in common.
 
-    `jobs` of them work at a time, `seconds` is how long a task may take, and each worker begins with `prepare`.
+    `jobs` of them work at a time, `seconds` is how long a task may take, each worker begins with `prepare`, and `work` does
+    what a task's order says and returns an exit code.
     """
 
-    tasks: Sequence[Task]
     jobs: int
     seconds: float | None
     prepare: Callable[[], None]
+    work: Callable[[str], int]
 
 
-def run_all(team: Team, stopped: Callable[[], bool], begun: Callable[[Task], None]) -> Iterator[Ended]:
-    """Do all tasks; gives each as it ends.
+def run_all(team: Team, take: Callable[[], Task | None], stopped: Callable[[], bool]) -> Iterator[Ended]:
+    """Do the tasks that `take` gives, until it gives none while nothing runs; gives each as it ends.
 
-    Once `stopped` says so, no further one is begun, and those that run are told to stop. No process is left afterwards.
+    What to take may depend on how those before it have ended. Once `stopped` says so, no further one is taken, and those
+    that run are told to stop. No process is left afterwards.
     """
     hire: Callable[[Team], _Worker | _Command] = _Worker if can_fork() else _Command
-    waiting, workers = list(team.tasks), [hire(team) for _ in range(min(team.jobs, len(team.tasks)))]
+    workers = [hire(team) for _ in range(team.jobs)]
     try:
         while True:
             for place, worker in enumerate(workers):
-                if worker.task is None and waiting and not stopped():
+                if worker.task is None and not stopped() and (task := take()) is not None:
                     if not worker.is_there():
+                        worker.dismiss()
                         worker = workers[place] = hire(team)
-                    begun(waiting[0])
-                    worker.begin(waiting.pop(0))
+                    worker.begin(task)
             busy = [worker for worker in workers if worker.task is not None]
             if not busy:
                 return
@@ -115,10 +118,11 @@ class _Doer:
 
 
 class _Worker(_Doer):
-    """A forked process that does tasks: their numbers go down one pipe, their exit codes come back through another."""
+    """A forked process that does tasks: their orders go down one pipe, their exit codes come back through another."""
 
     def __init__(self, team: Team) -> None:
-        (theirs, self._numbers), (self.news, answers) = os.pipe(), os.pipe()
+        (theirs, orders), (self.news, answers) = os.pipe(), os.pipe()
+        self._orders = os.fdopen(orders, "w", encoding="utf-8")
         self._code: int | None = None
         parent = os.getpid()
         with warnings.catch_warnings():
@@ -126,7 +130,7 @@ class _Worker(_Doer):
             self.process = os.fork()
         if self.process == 0:
             try:
-                os.close(self._numbers)
+                os.close(orders)
                 os.close(self.news)
                 _serve(team, theirs, answers, parent)
             finally:
@@ -143,7 +147,7 @@ class _Worker(_Doer):
     def begin(self, task: Task) -> None:
         super().begin(task)
         with contextlib.suppress(BrokenPipeError):  # killed while it waited: seen when its exit code is asked for
-            os.write(self._numbers, f"{task.number}\n".encode())
+            print(json.dumps([str(task.log), task.order]), file=self._orders, flush=True)
 
     def exit_code(self) -> int | None:
         """That of the task, or if the worker has ended without one, its own; None while it works."""
@@ -166,7 +170,8 @@ class _Worker(_Doer):
         assert self.news is not None
         if self.is_there() and self.task is not None:
             self.send(signal.SIGKILL)
-        os.close(self._numbers)
+        with contextlib.suppress(BrokenPipeError):  # of an order that nobody was there to take
+            self._orders.close()
         os.close(self.news)
 
     def wait(self) -> int:
@@ -228,17 +233,18 @@ def _tell_to_stop(busy: Sequence[_Worker | _Command], seconds: float | None, is_
             worker.send(getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
-def _serve(team: Team, numbers: int, answers: int, parent: int) -> None:
-    """What a worker does: tasks by their numbers, until there are no more, or one was told to stop."""
+def _serve(team: Team, orders: int, answers: int, parent: int) -> None:
+    """What a worker does: one order after the other, until there are no more, or one was told to stop."""
     be_child()
     _end_with(parent)
     team.prepare()
     # Whatever took their places in the parent has no say over what is written here.
     sys.stdout, sys.stderr = (os.fdopen(stream, "w", 1, "utf-8", closefd=False) for stream in (1, 2))
-    tasks, least = {task.number: task for task in team.tasks}, 0
-    with os.fdopen(numbers) as lines:
+    least = 0
+    with os.fdopen(orders, encoding="utf-8") as lines:
         for line in iter(lines.readline, ""):
-            code = _logged(tasks[int(line)])
+            log, order = json.loads(line)
+            code = _logged(team.work, order, log)
             os.write(answers, f"{code}\n".encode())
             least = least or _resident_bytes()
             if code >= _TOLD_TO_STOP or _resident_bytes() > least + _MOST_BYTES:
@@ -246,14 +252,14 @@ def _serve(team: Team, numbers: int, answers: int, parent: int) -> None:
     os._exit(0)
 
 
-def _logged(task: Task) -> int:
-    """Do the task with everything that is printed in its log."""
-    file = os.open(task.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+def _logged(work: Callable[[str], int], order: str, log: str) -> int:
+    """Do what the order says with everything that is printed in its log."""
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     for stream in (1, 2):
         os.dup2(file, stream)
     os.close(file)
     with guarded():
-        code = task.work()
+        code = work(order)
     for output in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             output.flush()

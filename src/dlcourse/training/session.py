@@ -137,7 +137,8 @@ class _Session:
                 run_report.write_report(folder, setup, history, test, seconds)
                 run_report.say_end(console, folder, setup, history, test)
         scalars = {f"val/{name}": value for name, value in history.kept.items()}
-        return RunResult(folder.path, history.kept_epoch, seconds, f"val/{task.monitor}", task.mode, scalars)
+        monitor, epochs = f"val/{task.monitor}", history.epochs[-1]
+        return RunResult(folder.path, history.kept_epoch, seconds, monitor, task.mode, scalars, epochs)
 
     def _begin(self, folder: RunFolder, checkpoints: Checkpoints) -> None:
         """Write what the run can be resumed from, should it end before its first checkpoint."""
