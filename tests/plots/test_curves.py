@@ -65,6 +65,12 @@ def test_losses_are_logarithmic_beyond_a_range_of_twenty(last, scale):
     assert axes.get_yscale() == scale
 
 
+def test_losses_over_many_powers_of_ten_have_numbers_at_their_axis():
+    (axes,) = LearningCurve([1, 2], {"train/loss": [1.0, 1e12]}).draw().axes
+    low, high = axes.get_ylim()
+    assert 3 <= sum(low < tick < high for tick in axes.get_yticks()) <= 12
+
+
 def test_accuracy_is_never_logarithmic_and_in_percent():
     figure = LearningCurve([1, 2], {"val/accuracy": [0.01, 0.9]}).draw()
     figure.draw_without_rendering()

@@ -13,6 +13,7 @@ from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
 from dlcourse.plots.picture import Captioned, Picture, save_png, to_image, to_png
 from dlcourse.plots.samples import SampledPoints
+from dlcourse.plots.search import OptionImportances, SearchHistory
 from dlcourse.plots.sequences import Forecast
 from dlcourse.plots.sweep import OptionSlices, ParallelOptions, SweepCurves
 
@@ -30,12 +31,14 @@ __all__ = [
     "LatentScatter",
     "LearningCurve",
     "LossByPosition",
+    "OptionImportances",
     "OptionSlices",
     "ParallelOptions",
     "Picture",
     "PointStrip",
     "PredictedVsTrue",
     "SampledPoints",
+    "SearchHistory",
     "SweepCurves",
     "WeightImages",
     "save_png",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlcourse.plots.picture import COLORS, house_style, new_figure, padded, scatter
+from dlcourse.plots.picture import COLORS, house_style, log_scale, new_figure, padded, scatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,10 +134,5 @@ class LearningCurve:
 
 
 def _log_scale_where_wide(axes: "Axes", values: NDArray[Any]) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
     if values.size and values.min() > 0 and values.max() > 20 * values.min():
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        log_scale(axes, values)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcourse.console import is_share
 from dlcourse.files import whole_file
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ _TEN_COLORS = (
 MARKERS = "os^DvP*X"
 _LONGEST_NAME = 24  # characters
 FEW_POINTS = 500
+_WIDE = 10.0
+_LONG_SCALE = 4  # powers of ten
 
 
 class Picture(Protocol):
@@ -169,6 +172,30 @@ def padded(values: NDArray[Any]) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     margin = 0.04 * (high - low) or 1.0
     return low - margin, high + margin
+
+
+def is_wide(numbers: NDArray[Any]) -> bool:
+    """Whether numbers `(N,)` need a logarithmic scale: all are positive, and the largest is ten times the smallest."""
+    return bool(numbers.size and numbers.min() > 0 and numbers.max() >= _WIDE * numbers.min())
+
+
+def log_scale(axes: "Axes", numbers: NDArray[Any]) -> None:
+    """Make the vertical axis logarithmic for positive numbers, with ticks at 1, 2 and 5 if it is not too long for that."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.set_yscale("log")
+    is_short = np.ptp(np.log10(numbers)) < _LONG_SCALE
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if is_short else (1,)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def percent_axis(axis: Any, metric: str) -> None:
+    """Ticks in percent if the metric is a share."""
+    from matplotlib.ticker import PercentFormatter
+
+    if is_share(metric):
+        axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
 
 
 def class_colors(num_classes: int) -> list[str]:

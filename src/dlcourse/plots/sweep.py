@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcourse.console import is_share
-from dlcourse.plots.picture import COLORS, house_style, new_figure, padded, shorten
+from dlcourse.plots.picture import COLORS, house_style, is_wide, new_figure, padded, percent_axis, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,8 +18,6 @@ Value = float | str
 
 _FAINT = "0.8"
 _FEW = 6
-_WIDE = 10.0
-"""The ratio of the largest to the smallest number from which on an axis is logarithmic."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +39,7 @@ class SweepCurves:
             color = COLORS[place] if place < len(COLORS) else _FAINT
             self._draw_one(axes, place, color)
         axes.set(xlabel="epoch", ylabel=f"{self.metric} on validation")
-        _percent(axes.yaxis, self.metric)
+        percent_axis(axes.yaxis, self.metric)
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
         in_gray = (
             f": the best {len(COLORS)}, the others in gray" if len(self.labels) > len(COLORS) else ", the best first"
@@ -128,7 +126,7 @@ class OptionSlices:
             axes.set_visible(False)
         for axes in panels[::columns]:
             axes.set_ylabel(f"{self.metric} on validation")
-        _percent(panels[0].yaxis, self.metric)
+        percent_axis(panels[0].yaxis, self.metric)
         figure.suptitle(f"{len(self.reached)} runs; the line is the median", x=0.01, ha="left")
         return figure
 
@@ -161,9 +159,7 @@ class _Scale:
         heights = np.asarray(numbers, dtype=float)
         finite = heights[np.isfinite(heights)]
         self.numbers: list[float] = [] if self.names else sorted(set(finite.tolist()))
-        self.is_logarithmic = bool(
-            not self.names and finite.size and finite.min() > 0 and finite.max() >= _WIDE * finite.min()
-        )
+        self.is_logarithmic = not self.names and is_wide(finite)
         is_one = finite.size < 2 or np.ptp(finite) == 0
         low, high = padded(finite) if is_one else (float(finite.min()), float(finite.max()))
         self._low, self._high = low, high
@@ -200,10 +196,3 @@ def _number_ticks(axes: "Axes", scale: _Scale, known: Sequence[float]) -> None:
         axes.xaxis.set_major_locator(FixedLocator(list(known)))
         axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-
-
-def _percent(axis: Any, metric: str) -> None:
-    from matplotlib.ticker import PercentFormatter
-
-    if is_share(metric):
-        axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
