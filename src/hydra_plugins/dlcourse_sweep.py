@@ -12,13 +12,13 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
-from omegaconf import open_dict
+from omegaconf import ListConfig, open_dict
 
 from dlcourse.cli import config_files, hydra_guard
 from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.search import SearchOptions, planned_search, words_of_experiment
-from dlcourse.cli.sweep import begin_or_go_on, composed, local_options, planned_sweep
+from dlcourse.cli.sweep import begin_or_go_on, composed, planned_sweep
 from dlcourse.config.options import Count, check_options
 from dlcourse.config.paths import user_path
 from dlcourse.config.run_config import FolderConfig
@@ -27,9 +27,11 @@ from dlcourse.errors import ConfigError
 from dlcourse.runs.folder import claim_folder
 from dlcourse.signals import Stop, StoppedError
 from dlcourse.sweeps.grid import SOME_FAILED, OnlyRunFailedError, combinations, job_name
+from dlcourse.sweeps.launch import SLURM, launch
 from dlcourse.sweeps.local import LocalOptions
 from dlcourse.sweeps.plan import PlannedRun
 from dlcourse.sweeps.ranking import SEED, Job
+from dlcourse.sweeps.slurm_job import SlurmOptions
 from dlcourse.sweeps.summary import write_summary
 
 _RESUME = "resume=auto"
@@ -67,8 +69,8 @@ class Sweeper(BasicSweeper):
             for words in [tuple(run[index] for index in varied)]
         ]
         root = self._root()
-        if isinstance(self.launcher, LocalLauncher) and len(runs) > 1:
-            self._sweep_locally(root, planned, resume=_RESUME in arguments)
+        if isinstance(self.launcher, SlurmLauncher) or (isinstance(self.launcher, LocalLauncher) and len(runs) > 1):
+            self._sweep_in_processes(root, planned, resume=_RESUME in arguments)
             return []
         if _RESUME in arguments:
             raise ConfigError(f"{_RESUME} with -m is for several runs with hydra/launcher=local; leave one of them out")
@@ -111,10 +113,10 @@ class Sweeper(BasicSweeper):
             raise ConfigError(f"hydra.sweeper.seeds={options.seeds} and {given} both give seeds; leave one of them out")
         return [f"{SEED}=range(0,{options.seeds})"]
 
-    def _sweep_locally(self, root: Path, planned: list[PlannedRun], *, resume: bool) -> None:
+    def _sweep_in_processes(self, root: Path, planned: list[PlannedRun], *, resume: bool) -> None:
         """Run all in processes of their own, in a new folder, or if asked for in the newest of the same runs."""
-        assert isinstance(self.launcher, LocalLauncher)
-        options = local_options(self.launcher.options)
+        assert isinstance(self.launcher, LocalLauncher | SlurmLauncher)
+        options = launch(self.launcher.options)
         plan, configs = planned_sweep(planned, self._config_dir(), options)
         begin_or_go_on(root, plan, configs, resume=resume)
 
@@ -135,10 +137,12 @@ class SearchSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
         """Run the trials, print and write the ranking; raises as Sweeper."""
         assert self.config is not None
-        if not isinstance(self.launcher, LocalLauncher):
-            raise ConfigError("hydra/sweeper=search runs its trials with hydra/launcher=local; leave the other one out")
+        if not isinstance(self.launcher, LocalLauncher | SlurmLauncher):
+            raise ConfigError(
+                "hydra/sweeper=search runs its trials with hydra/launcher=local or slurm; write one of them"
+            )
         options = SearchOptions(**check_options(SearchOptions, self._options, where="hydra.sweeper"))
-        launcher = local_options(self.launcher.options)
+        launcher = launch(self.launcher.options)
         words = self._words(arguments)
         words += words_of_experiment(self.config.get(hydra_guard.SEARCH, {}), words)
         config_dir = self._config_dir()
@@ -203,14 +207,25 @@ class LocalLauncher(Launcher):
         self.options = options
 
 
+class SlurmLauncher(Launcher):
+    """Each run as a job of a SLURM cluster: see SlurmOptions."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        plain = {name: list(value) if isinstance(value, ListConfig) else value for name, value in options.items()}
+        self.options = {"name": SLURM, **plain}
+
+
 _SWEEP: dict[str, Any] = dataclasses.asdict(SweepOptions())
 _SEARCH: dict[str, Any] = dataclasses.asdict(SearchOptions())
 _LOCAL: dict[str, Any] = dataclasses.asdict(LocalOptions())
+_SLURM: dict[str, Any] = dataclasses.asdict(SlurmOptions())
 for _plugin, _group, _name, _options in (
     (Sweeper, "hydra/sweeper", "dlcourse", _SWEEP),
     (SearchSweeper, "hydra/sweeper", "search", _SEARCH),
     (Launcher, "hydra/launcher", "dlcourse", {}),
     (LocalLauncher, "hydra/launcher", "local", _LOCAL),
+    (SlurmLauncher, "hydra/launcher", "slurm", _SLURM),
 ):
     _node = {"_target_": f"{_plugin.__module__}.{_plugin.__name__}", **_options}
     ConfigStore.instance().store(group=_group, name=_name, node=_node, provider="dlcourse")

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import read_regular
 from dlcourse.runs.checkpoints import FOLDER, Checkpoint
 from dlcourse.runs.find import find_started, is_sweep, required_run
-from dlcourse.runs.folder import CONFIG, OVERRIDES, RunFolder
+from dlcourse.runs.folder import CONFIG, OVERRIDES, SWEEP, RunFolder
 from dlcourse.runs.reopen import read_checked, stated_sums
 from dlcourse.runs.resume import Start, read_start
-from dlcourse.sweeps.plan import read_plan
+from dlcourse.sweeps.launch import SHELL_OPTIONS
+from dlcourse.sweeps.plan import Plan, read_plan
 from dlcourse.terminal import print_help
 
 HELP = """\
@@ -74,12 +76,28 @@ def _resume_sweep(folder: Path, words: list[str]) -> None:
     from dlcourse.cli.sweep import checked, go_on
     from dlcourse.cli.train import clear_resolvers
 
-    for word in words:
-        if word != _RETRY:
-            raise ConfigError(f"'{word}': of a sweep, resume takes {_RETRY} and nothing else")
     plan = read_plan(folder)
+    _check_words(folder, plan, words)
     clear_resolvers()
     go_on(folder, plan, [checked(run, plan.config_dir) for run in plan.runs], retry_failed=_RETRY in words)
+
+
+def _check_words(folder: Path, plan: Plan, words: list[str]) -> None:
+    """Raise ConfigError for words that a sweep does not take, and if it has lines for a shell which they do not repeat.
+
+    Its list may be a stranger's.
+    """
+    lines = {name: plan.launcher.get(name) for name in SHELL_OPTIONS if plan.launcher.get(name)}
+    needed = [f"hydra.launcher.{name}={json.dumps(text, ensure_ascii=False)}" for name, text in lines.items()]
+    told = parse([word for word in words if word != _RETRY])
+    for override in told:
+        name = override.key_or_group.rpartition(".")[2]
+        if override.key_or_group != f"hydra.launcher.{name}" or name not in lines or override.value() != lines[name]:
+            also = f", {' and '.join(needed)}" if needed else ""
+            raise ConfigError(f"'{override.input_line}': of a sweep, resume takes {_RETRY}{also} and nothing else")
+    if len(told) < len(needed):
+        command = shlex.join(["dlcourse", "resume", str(folder), *needed])
+        raise ConfigError(f"the jobs of this sweep run lines of its {SWEEP}; if they are yours, write {command}")
 
 
 def _saved_config(folder: RunFolder, start: Start) -> dict[str, Any]:

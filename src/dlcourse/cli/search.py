@@ -13,7 +13,7 @@ from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import RunConfig
 from dlcourse.console import Console
 from dlcourse.errors import ConfigError
-from dlcourse.sweeps.local import LocalOptions, jobs_and_threads
+from dlcourse.sweeps.launch import Launch, jobs_and_threads, require_waits, written
 from dlcourse.sweeps.plan import Plan, PlannedRun
 from dlcourse.sweeps.ranking import SEED
 from dlcourse.sweeps.search import EPOCHS, Choices, Direction, Interval, Method, Range, Search, load_optuna
@@ -35,13 +35,14 @@ class SearchOptions:
 
 
 def planned_search(
-    overrides: Sequence[Override], config_dir: str | None, launcher: LocalOptions, options: SearchOptions
+    overrides: Sequence[Override], config_dir: str | None, launcher: Launch, options: SearchOptions
 ) -> Plan:
     """The plan of a search over the options that these words give several values; raises ConfigError if it cannot be.
 
     Each value of each option is tried beside the first ones of the others, so that what no run can have is refused at once.
     """
     load_optuna()
+    require_waits(launcher)
     _check_metric(options.metric)
     fixed = tuple(_word(override) for override in overrides if not override.is_sweep_override())
     ranges = {_key(override): override for override in overrides if override.is_sweep_override()}
@@ -66,7 +67,7 @@ def planned_search(
     if options.method == "halving" and base.scheduler.name != "constant":
         note = f"scheduler={base.scheduler.name}: each stage follows the schedule of its own epochs"
         Console().say("note", f"{note}; scheduler=constant trains all stages alike")
-    return Plan((), config_dir, dataclasses.asdict(launcher), search)
+    return Plan((), config_dir, written(launcher), search)
 
 
 def words_of_experiment(section: Any, given: Sequence[str]) -> list[str]:

@@ -5,14 +5,12 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, open_dict
 
 from dlcourse.cli import config_files, hydra_guard
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.train import load_session, named
-from dlcourse.config.options import check_options
 from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import RunConfig
 from dlcourse.console import Console
@@ -23,24 +21,20 @@ from dlcourse.runs.result import RunResult
 from dlcourse.signals import Stop
 from dlcourse.sweeps.agenda import Agenda, Outcome, SearchAgenda
 from dlcourse.sweeps.grid import SOME_FAILED
-from dlcourse.sweeps.local import LocalOptions, LocalRuns, jobs_and_threads
+from dlcourse.sweeps.launch import Launch, jobs_and_threads, launch, written
+from dlcourse.sweeps.local import LocalRuns
 from dlcourse.sweeps.outcome import RunDivergedError, RunFailedError, compared_by, outcome
 from dlcourse.sweeps.plan import Plan, PlannedRun, read_plan, write_plan
 from dlcourse.sweeps.ranking import Job, rank
 from dlcourse.sweeps.search import described
+from dlcourse.sweeps.slurm_job import SlurmOptions
+from dlcourse.sweeps.slurm_runs import SlurmRuns
 from dlcourse.sweeps.summary import write_summary
 
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
 
-def local_options(options: dict[str, Any]) -> LocalOptions:
-    """The checked options of `hydra/launcher=local`; raises ConfigError."""
-    return LocalOptions(**check_options(LocalOptions, options, where="hydra.launcher"))
-
-
-def planned_sweep(
-    runs: Sequence[PlannedRun], config_dir: str | None, options: LocalOptions
-) -> tuple[Plan, list[RunConfig]]:
+def planned_sweep(runs: Sequence[PlannedRun], config_dir: str | None, options: Launch) -> tuple[Plan, list[RunConfig]]:
     """The plan of these runs, and the config of each; raises ConfigError for the first that cannot run.
 
     If several run at a time, each is told its number of threads, on which its last digits depend.
@@ -54,11 +48,23 @@ def planned_sweep(
             device = Choice(config.device.name, {**config.device.options, "threads": threads})
             configs[place] = dataclasses.replace(config, device=device)
         planned.append(run)
-    return Plan(tuple(planned), config_dir, dataclasses.asdict(options)), configs
+    return Plan(tuple(planned), config_dir, written(options)), configs
 
 
-def for_gpu(options: LocalOptions, configs: Sequence[RunConfig]) -> LocalOptions:
-    """The options if any of these runs takes a GPU, which does one at a time unless it is told to do more."""
+def for_gpu(options: Launch, configs: Sequence[RunConfig]) -> Launch:
+    """The options if any of these runs takes a GPU; that of this machine does one at a time unless it is told to do more.
+
+    Raises ConfigError for a job that asks for a GPU which its run leaves alone.
+    """
+    if isinstance(options, SlurmOptions):
+        if options.gpus is not None and (
+            cpu := next((config for config in configs if config.device.name == "cpu"), None)
+        ):
+            raise ConfigError(
+                f"hydra.launcher.gpus={options.gpus} with device={cpu.device.name}: the run would leave it idle; write "
+                "device=cuda, or leave gpus out"
+            )
+        return options
     return dataclasses.replace(options, jobs=1) if options.jobs is None and any(map(_takes_gpu, configs)) else options
 
 
@@ -118,7 +124,7 @@ def go_on(folder: Path, plan: Plan, configs: Sequence[RunConfig], *, retry_faile
 
     Raises StoppedError if it was told to stop, and SystemExit if not all runs are done.
     """
-    options = local_options(dict(plan.launcher))
+    options = launch(plan.launcher)
     with Stop() as stop, stop.deferred(), RunFolder(folder).locked() as locked:
         jobs = _jobs(folder, plan, configs)
         todo = [place for place, job in enumerate(jobs) if _is_to_do(job, retry_failed=retry_failed)]
@@ -126,14 +132,24 @@ def go_on(folder: Path, plan: Plan, configs: Sequence[RunConfig], *, retry_faile
         parts, before = agenda.parts
         _say_begin(folder, jobs, agenda, options, retry_failed=retry_failed)
         if before < parts:
-            read = functools.partial(_outcome, folder, agenda)
-            LocalRuns(locked, agenda, options, load_session(), read).do(stop)
+            if not _do(locked, agenda, options, stop):
+                return
             jobs = _jobs(folder, agenda.plan, agenda.configs)
         is_new = before < parts or not any(folder.glob("events.*"))
         _write(folder, agenda.plan, agenda.configs, jobs, is_new=is_new)
         stop.check()
     if not all(_is_fine(job, is_search=plan.search is not None) for job in jobs):
         raise SystemExit(SOME_FAILED)
+
+
+def _do(locked: RunFolder, agenda: Agenda, options: Launch, stop: Stop) -> bool:
+    """Do what the agenda asks for, or let it be done by others; returns whether it has come to its end here."""
+    read = functools.partial(_outcome, locked.path, agenda)
+    if isinstance(options, SlurmOptions):
+        SlurmRuns(locked.path, agenda, options, read).do(stop)
+        return options.wait
+    LocalRuns(locked, agenda, options, load_session(), read).do(stop)
+    return True
 
 
 def _agenda(folder: Path, plan: Plan, configs: Sequence[RunConfig], jobs: Sequence[Job], todo: Sequence[int]) -> Agenda:
@@ -174,7 +190,8 @@ def _write(folder: Path, plan: Plan, configs: Sequence[RunConfig], jobs: Sequenc
         write_columns(folder, plan, configs, ranked)
         by_folder = {job.folder: config for job, config in zip(jobs, configs, strict=True)}
         with output_errors(folder):
-            pictures = write_pictures(folder, ranked, by_folder, f"sweep {folder.name}")
+            is_search = plan.search is not None
+            pictures = write_pictures(folder, ranked, by_folder, f"sweep {folder.name}", is_search=is_search)
     write_summary(folder, jobs, pictures)
 
 
@@ -182,7 +199,7 @@ def _is_to_do(job: Job, *, retry_failed: bool) -> bool:
     return not isinstance(job.outcome, RunResult) and (retry_failed or not isinstance(job.outcome, RunFailedError))
 
 
-def _say_begin(folder: Path, jobs: Sequence[Job], agenda: Agenda, options: LocalOptions, *, retry_failed: bool) -> None:
+def _say_begin(folder: Path, jobs: Sequence[Job], agenda: Agenda, options: Launch, *, retry_failed: bool) -> None:
     console = Console()
     parts, before = agenda.parts
     at_a_time, threads = jobs_and_threads(options, max(1, parts - before))

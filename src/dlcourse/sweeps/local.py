@@ -2,27 +2,24 @@
 
 import contextlib
 import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from hydra.core.override_parser.types import Quote, QuotedString
-
 from dlcourse.config.machine import cores
 from dlcourse.config.options import Count, Positive
 from dlcourse.config.run_config import FolderConfig, RunConfig
-from dlcourse.console import Console, format_metric, format_seconds
 from dlcourse.error_line import error_line, report
 from dlcourse.errors import ConfigError
 from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.result import RunResult
 from dlcourse.signals import Stop
 from dlcourse.sweeps.agenda import Agenda, Outcome
-from dlcourse.sweeps.outcome import RunFailedError, log_of, record_failure
-from dlcourse.sweeps.plan import PlannedRun
+from dlcourse.sweeps.outcome import log_of, record_failure
+from dlcourse.sweeps.plan import command
+from dlcourse.sweeps.progress import RunLines
 from dlcourse.sweeps.workers import Ended, Task, Team, run_all
 
 _PATIENCE = 60.0
@@ -65,22 +62,19 @@ class LocalRuns:
         self._options = options
         self._train = train
         self._read = read
-        self._console = Console()
+        self._lines = RunLines(agenda)
 
     def do(self, stop: Stop) -> None:
         """Do all that the agenda asks for; less if told to stop."""
         jobs, threads = jobs_and_threads(self._options, self._agenda.total)
         if jobs * (threads or 1) > cores():
-            self._console.say("note", f"{jobs} jobs of {threads or 1} threads share {cores()} processors")
+            self._lines.note("note", f"{jobs} jobs of {threads or 1} threads share {cores()} processors")
         seconds = None if self._options.minutes is None else 60 * self._options.minutes
         total, done = self._agenda.parts
-        self._console.start_runs(total, done)
-        try:
+        with self._lines:
             team = Team(min(jobs, total - done), seconds, self._locked.leave_lock_to_parent, self._work)
             for ended in run_all(team, self._take, lambda: stop.received is not None):
                 self._finish(ended, is_stopped=stop.received is not None)
-        finally:
-            self._console.end_progress()
 
     def _take(self) -> Task | None:
         """The run to begin now, which is said."""
@@ -90,12 +84,8 @@ class LocalRuns:
         run, config = self._agenda.plan.runs[place], self._agenda.configs[place]
         folder = self._folder / run.folder
         order = json.dumps([str(folder), config.to_mapping(), run.words])
-        task = Task(place, order, log_of(folder), self._command(run, folder))
-        self._console.say("run", f"{self._number(task)}  {' '.join(run.varied)}")
-        return task
-
-    def _command(self, run: PlannedRun, folder: Path) -> list[str]:
-        return [sys.executable, "-P", "-m", "dlcourse", *command(run, folder, self._agenda.plan.config_dir)]
+        self._lines.begun(place)
+        return Task(place, order, log_of(folder), command(run, folder, self._agenda.plan.config_dir))
 
     def _work(self, order: str) -> int:
         """What a worker does for a run; returns its exit code."""
@@ -123,36 +113,8 @@ class LocalRuns:
             folder = self._folder / self._agenda.plan.runs[place].folder
             record_failure(folder, f"took longer than {self._options.minutes:g} minutes")
             reached = self._read(place)
-        if isinstance(reached, RunResult):
-            self._console.say("done", f"{self._number(ended.task)}  {_numbers(reached)}")
-        elif isinstance(reached, Exception):
-            self._console.say("failed", f"{self._number(ended.task)}  {reached}{_see(reached, ended.task.log)}")
-        elif is_stopped:
-            self._console.say("stop", f"{self._number(ended.task)}  saved")
-        else:
-            self._console.say("failed", f"{self._number(ended.task)}  ended too early; see {ended.task.log.name}")
-        self._console.runs_done(1 if reached is not None else 0)
+        self._lines.ended(place, reached, ended.task.log.name, is_stopped=is_stopped)
         self._agenda.ended(place, reached)
-
-    def _number(self, task: Task) -> str:
-        count = self._agenda.total
-        return f"{task.number + 1:{len(str(count))}} of {count}"
-
-
-def command(run: PlannedRun, folder: Path, config_dir: str | None) -> list[str]:
-    """The words behind `dlcourse` that do a run of a sweep in its folder, and continue it if it was begun."""
-    places = [] if config_dir is None else ["--config-dir", config_dir]
-    where = f"run.dir={QuotedString(str(folder), Quote.single).with_quotes()}"
-    return ["train", *places, *run.words, where, "resume=auto"]
-
-
-def _numbers(reached: RunResult) -> str:
-    best = f"{reached.monitor} {format_metric(reached.monitor, reached.best)}"
-    return f"{best}   epoch {reached.kept_epoch}   {format_seconds(reached.seconds)}"
-
-
-def _see(reached: Exception, log: Path) -> str:
-    return f"; see {log.name}" if isinstance(reached, RunFailedError) else ""
 
 
 def _wait_until_free(folder: Path) -> None:

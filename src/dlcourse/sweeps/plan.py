@@ -5,10 +5,13 @@ The list of a search grows, by each trial when its turn comes.
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from hydra.core.override_parser.types import Quote, QuotedString
 
 from dlcourse.errors import DataError
 from dlcourse.files import read_regular, write_durably
@@ -48,6 +51,16 @@ class Plan:
             other.config_dir,
             [run.words for run in other.runs],
         )
+
+
+def command(run: PlannedRun, folder: Path, config_dir: str | None) -> list[str]:
+    """The command that does a run of a sweep in its folder, and continues it if it was begun.
+
+    It looks for no modules in the current folder, which is the user's (-P).
+    """
+    places = [] if config_dir is None else ["--config-dir", config_dir]
+    where = f"run.dir={QuotedString(str(folder), Quote.single).with_quotes()}"
+    return [sys.executable, "-P", "-m", "dlcourse", "train", *places, *run.words, where, "resume=auto"]
 
 
 def write_plan(folder: Path, plan: Plan) -> None:

@@ -16,6 +16,9 @@ Direction = Literal["min", "max"]
 _THIRD = 3
 """The best third of a stage of `halving` is trained on, for three times as many epochs."""
 
+_FEWEST_AT_RANDOM = 5
+"""Trials that `tpe` draws at random to begin with: a quarter of them, but so many at least and ten at most."""
+
 EPOCHS = "trainer.epochs"
 _SEEDS = 100_003
 """Keeps the seeds of the trials of one search apart from those of another."""
@@ -135,7 +138,10 @@ def propose(search: Search, number: int, before: Sequence[Trial], direction: str
     with _quiet_optuna() as optuna:
         seed = (search.seed * _SEEDS + number) % 2**32
         if search.method == "tpe":
-            sampler: Any = optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+            at_random = max(_FEWEST_AT_RANDOM, min(10, search.trials // 4))
+            sampler: Any = optuna.samplers.TPESampler(
+                seed=seed, multivariate=True, constant_liar=True, n_startup_trials=at_random
+            )
         else:
             sampler = optuna.samplers.RandomSampler(seed=seed)
         space = {option: _distribution(range_, optuna) for option, range_ in search.space.items()}
