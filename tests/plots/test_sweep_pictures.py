@@ -59,3 +59,13 @@ def test_slices_show_each_run_and_the_medians() -> None:
     assert (lr.get_xscale(), same.get_xscale()) == ("log", "linear")
     assert tick_names(lr.xaxis) == ["0.001", "0.1"] and tick_names(model.xaxis) == ["a", "b"]
     assert not unused.get_visible()
+
+
+def test_slices_of_numbers_that_do_not_come_again_have_no_line() -> None:
+    rates, reached = [0.001 * (run + 1) for run in range(20)], [run / 20 for run in range(20)]
+    both = OptionSlices("accuracy", ["lr", "model"], [rates, ["a", "b"] * 10], reached).draw()
+    assert [len(axes.lines) for axes in both.axes] == [0, 1]
+    alone = OptionSlices("accuracy", ["lr"], [rates], reached).draw()
+    assert len(alone.axes[0].lines) == 1
+    drawn = OptionSlices("accuracy", ["lr", "dropout"], [rates, rates], reached).draw()
+    assert drawn.get_suptitle() == "20 runs"

@@ -127,7 +127,8 @@ class OptionSlices:
         for axes in panels[::columns]:
             axes.set_ylabel(f"{self.metric} on validation")
         percent_axis(panels[0].yaxis, self.metric)
-        figure.suptitle(f"{len(self.reached)} runs; the line is the median", x=0.01, ha="left")
+        has_line = any(axes.lines for axes in panels)
+        figure.suptitle(f"{len(self.reached)} runs" + "; the line is the median" * has_line, x=0.01, ha="left")
         return figure
 
     def _draw_one(self, axes: "Axes", option: str, values: Sequence[Value]) -> None:
@@ -136,8 +137,11 @@ class OptionSlices:
         axes.scatter(x, reached, s=30, color=COLORS[0], alpha=0.7, edgecolors="white", linewidths=0.6)
         finite = np.isfinite(reached)
         known = sorted(set(x[finite].tolist()))
-        middle = [np.median(reached[finite & (x == value)]) for value in known]
-        axes.plot(known, middle, color=COLORS[1], linewidth=1.5, zorder=0)
+        # Numbers drawn from a range hardly come again: a line would show what the other options do.
+        is_drawn = len(self.options) > 1 and len(known) > max(_FEW, finite.sum() / 2)
+        if not is_drawn:
+            middle = [np.median(reached[finite & (x == value)]) for value in known]
+            axes.plot(known, middle, color=COLORS[1], linewidth=1.5, zorder=0)
         if scale.names:
             slant: dict[str, Any] = {"rotation": 30, "ha": "right"} if max(map(len, scale.names)) > 6 else {}
             axes.set_xticks(scale.of_names, [shorten(name) for name in scale.names], **slant)
