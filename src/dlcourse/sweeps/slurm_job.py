@@ -145,7 +145,7 @@ _SCRIPT = r"""#!/bin/bash
 #SBATCH --time={minutes} --signal=B:USR1@{notice} --requeue
 #SBATCH --open-mode=append --output={output}
 {more}
-told_to_save= cancelled= interrupted= run=
+told_to_save= cancelled= run=
 trap 'told_to_save=1 interrupted=1; [ -z "$run" ] || kill -USR1 "$run" 2>/dev/null' USR1
 trap 'cancelled=1 interrupted=1; [ -z "$run" ] || kill -TERM "$run" 2>/dev/null' TERM
 
@@ -157,29 +157,25 @@ exec >>"$folder/$(printf '%0{digits}d' "$number").log" 2>&1 || exit 1
 echo "slurm  job $job on $SLURMD_NODENAME"
 
 fail() {{
-    echo "error: $1" # in the log
+    echo "error: $1"
     exit 1
 }}
-{setup}
-set +eu # in case that these lines set them
-export OMP_NUM_THREADS={cpus}
-command=$(sed -n "$number"p "$folder/commands.txt")
-[ -n "$command" ] || fail "commands.txt has no line $number"
-
-code=143
-if [ -z "$interrupted" ]; then
-    eval "exec $command" &
-    run=$!
-    # What came before this number was known.
-    [ -z "$told_to_save" ] || kill -USR1 "$run" 2>/dev/null
-    [ -z "$cancelled" ] || kill -TERM "$run" 2>/dev/null
-    interrupted=1
-    while [ -n "$interrupted" ]; do # a signal ends the waiting, not the run
-        interrupted=
-        wait "$run"
-        code=$?
-    done
-fi
+(
+{setup}    export OMP_NUM_THREADS={cpus}
+    command=$(sed -n "$number"p "$folder/commands.txt")
+    [ -n "$command" ] || fail "commands.txt has no line $number"
+    eval "exec $command"
+) &
+sleep 0.1 # a signal to a process that bash has just begun is lost: it has the traps of this one for a moment
+run=$!
+[ -z "$told_to_save" ] || kill -USR1 "$run" 2>/dev/null
+[ -z "$cancelled" ] || kill -TERM "$run" 2>/dev/null
+interrupted=1
+while [ -n "$interrupted" ]; do # a signal ends the waiting, not the run
+    interrupted=
+    wait "$run"
+    code=$?
+done
 
 # 138: USR1 came before the run listened to it.
 if [ -n "$told_to_save" ] && [ -z "$cancelled" ] && {{ [ "$code" = 143 ] || [ "$code" = 138 ]; }}; then
@@ -226,7 +222,7 @@ def _more(options: SlurmOptions) -> list[str]:
 
 def _setup(line: str) -> str:
     failed = f"this line of {_OPTIONS}.setup failed: {line}"
-    return f"eval {shlex.quote(line)} || fail {shlex.quote(failed)}\n"
+    return f"    eval {shlex.quote(line)} || fail {shlex.quote(failed)}\n"
 
 
 def _one_line(command: Sequence[str]) -> str:
