@@ -60,6 +60,14 @@ def do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Agenda]
     return do
 
 
+def test_logs_have_as_many_digits_as_there_will_be_runs(
+    do: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Agenda, "total", 40)
+    do(Cluster([{}]), [0])
+    assert "printf '%02d'" in (tmp_path / "job.sh").read_text()
+
+
 def lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if line]
 

@@ -30,6 +30,7 @@ from dlcourse.sweeps.search import described
 from dlcourse.sweeps.slurm_job import SlurmOptions
 from dlcourse.sweeps.slurm_runs import SlurmRuns
 from dlcourse.sweeps.summary import write_summary
+from dlcourse.text_table import counted
 
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
@@ -203,12 +204,12 @@ def _say_begin(folder: Path, jobs: Sequence[Job], agenda: Agenda, options: Launc
     console = Console()
     parts, before = agenda.parts
     at_a_time, threads = jobs_and_threads(options, max(1, parts - before))
-    each = "" if threads is None else f", {threads} thread{'s' * (threads > 1)} each"
+    each = "" if threads is None else f", {counted(threads, 'thread')} each"
     how = f", {at_a_time} at a time{each}" if before < parts else ""
     console.show("sweep", str(folder))
     done = sum(isinstance(job.outcome, RunResult) for job in jobs)
     failed = 0 if retry_failed else sum(isinstance(job.outcome, RunFailedError) for job in jobs)
     there = f"   {done} are done" * (done > 0) + f"   {failed} failed: retry=failed tries them again" * (failed > 0)
     search = agenda.plan.search
-    what = f"{agenda.total} runs" if search is None else described(search)
+    what = counted(agenda.total, "run") if search is None else described(search)
     console.say("", f"{what}{how}{there}")

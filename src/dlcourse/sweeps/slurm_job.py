@@ -186,9 +186,10 @@ exit "$code"
 """
 
 
-def write_job(folder: Path, options: SlurmOptions, commands: Sequence[Sequence[str]]) -> None:
+def write_job(folder: Path, options: SlurmOptions, commands: Sequence[Sequence[str]], total: int = 0) -> None:
     """Write job.sh and commands.txt for the commands of all runs of a sweep, in its folder.
 
+    `total` is how many there will be, if some of them are not known yet: the names of the logs have as many digits.
     Raises ConfigError for a folder whose name SLURM cannot write to, OutputError if the system refuses.
     """
     folder = folder.absolute()
@@ -205,7 +206,7 @@ def write_job(folder: Path, options: SlurmOptions, commands: Sequence[Sequence[s
         output=shlex.quote(output),
         more="".join(f"#SBATCH {line}\n" for line in _more(options)),
         folder=shlex.quote(str(folder)),
-        digits=len(str(len(commands))),
+        digits=len(str(max(total, len(commands)))),
         setup="".join(map(_setup, options.setup)),
     )
     lines = "".join(f"{_one_line(command)}\n" for command in commands)

@@ -11,6 +11,7 @@ from dlcourse.sweeps.plan import command
 from dlcourse.sweeps.progress import RunLines
 from dlcourse.sweeps.slurm import SlurmError, cancel_hint, queued, submit
 from dlcourse.sweeps.slurm_job import SlurmOptions, write_job
+from dlcourse.text_table import counted
 
 _GLANCE = 2.0
 """Seconds between looks at the queue, of which a cluster's administrators think well."""
@@ -65,10 +66,9 @@ class SlurmRuns:
         while (place := self._agenda.take()) is not None:
             places.add(place)
         if new := sorted(place for place in places if place not in states):
-            write_job(self._folder, self._options, self._commands())
+            write_job(self._folder, self._options, self._commands(), self._agenda.total)
             jobs = submit(self._folder, self._options, new)
-            runs = f"{len(new)} run{'s' * (len(new) > 1)}"
-            self._lines.note("slurm", f"{runs} as job {', '.join(map(str, jobs))}")
+            self._lines.note("slurm", f"{counted(len(new), 'run')} as job {', '.join(map(str, jobs))}")
         if places and not self._options.wait:
             self._lines.note("look", cancel_hint(self._folder))
         return places
