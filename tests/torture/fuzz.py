@@ -41,7 +41,7 @@ _ENOUGH = 100
 """Of so many cases, some must have been accepted."""
 
 _KEYS = (
-    "seed", "run.root", "run.dir", "init_from", "init_skip", "freeze", "resume", "trainer.epochs", "trainer.batch_size",
+    "seed", "run.root", "run.dir", "init_from", "init_skip", "freeze", "report", "resume", "trainer.epochs", "trainer.batch_size",
     "trainer.patience", "trainer.checkpoint.steps", "trainer.checkpoint", "trainer", "model", "model.hidden", "data",
     "data.subset", "data.root", "optimizer", "optimizer.lr", "scheduler", "features", "task", "device",
     "device.threads",
