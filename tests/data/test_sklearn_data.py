@@ -73,6 +73,15 @@ def test_digits_keep_their_labels():
     assert model.score(tables.test_inputs.flatten(1) / 255, tables.test_targets) > 0.94
 
 
+def test_what_a_run_does_to_its_digits_does_not_reach_the_next():
+    """Their file is read once in a process."""
+    tables = Digits().load()
+    before = [tensor.clone() for tensor in all_rows(tables)]
+    for tensor in (tables.train_inputs, tables.train_targets, tables.test_inputs, tables.test_targets):
+        tensor.fill_(7)
+    assert all(torch.equal(*pair) for pair in zip(before, all_rows(Digits().load()), strict=True))
+
+
 def test_the_test_rows_do_not_depend_on_the_seed_of_the_run():
     first, second = Iris().build(name="iris", seed=0), Iris().build(name="iris", seed=1)
     assert torch.equal(first.test.inputs, second.test.inputs)

@@ -44,7 +44,7 @@ _KEYS = (
     "seed", "run.root", "run.dir", "init_from", "init_skip", "freeze", "resume", "trainer.epochs", "trainer.batch_size",
     "trainer.patience", "trainer.checkpoint.steps", "trainer.checkpoint", "trainer", "model", "model.hidden", "data",
     "data.subset", "data.root", "optimizer", "optimizer.lr", "scheduler", "features", "task", "device",
-    "device.threads",
+    "device.threads", "report",
     "experiment", "hydra.run.dir", "hydra/launcher", "hydra.verbose", "hydra.job.name", "hydra.callbacks.x", "hydra",
     "hydra.launcher.n_jobs", "hydra.sweeper.x", "model@model", "optimizer@hydra", "defaults", "_target_",
     "model._target_",

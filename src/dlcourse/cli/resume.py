@@ -11,7 +11,7 @@ from dlcourse.cli import config_files, hydra_guard
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.config.options import suggestion
 from dlcourse.config.paths import conf_dir
-from dlcourse.config.run_config import RunConfig
+from dlcourse.config.run_config import NO_PART_OF_A_RUN, RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import read_regular
@@ -35,16 +35,17 @@ Only these may be given:
   trainer.epochs=N          more epochs than before; the learning rate follows the schedule of N epochs from there on
   trainer.patience=N        another patience
   trainer.checkpoint.*      when to save
+  report=full               draw the pictures of a run with report=light; its numbers stay the same
   device=NAME, device.*     another device or number of threads: the last digits of the numbers may then differ
 """
 
 _RETRY = "retry=failed"
-_NO_PART_OF_A_RUN = ("run", "resume", "trainer", "device")
+_MAY_DIFFER = (*NO_PART_OF_A_RUN, "trainer", "device")
 """Sections that may differ between the beginning of a run and a checkpoint of it."""
 
 _MAX_OVERRIDES_BYTES = 2**20
 
-_MAY_CHANGE = ("trainer.epochs", "trainer.patience", "trainer.checkpoint.", "device.")
+_MAY_CHANGE = ("trainer.epochs", "trainer.patience", "trainer.checkpoint.", "report=", "device.")
 
 
 def main(words: list[str]) -> int:
@@ -117,7 +118,7 @@ def _require_same_run(folder: RunFolder, checkpoint: Checkpoint, saved: Mapping[
         written = read_yaml(folder / CONFIG)
     except (DataError, ConfigError):
         return
-    different = [key for key in saved if key not in _NO_PART_OF_A_RUN and saved[key] != written.get(key)]
+    different = [key for key in saved if key not in _MAY_DIFFER and saved[key] != written.get(key)]
     if different:
         raise DataError(
             f"no usable checkpoint in {folder / FOLDER}: {checkpoint.path.name} is of another run, its "
@@ -138,10 +139,10 @@ def changed(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
                 raise ConfigError(f"unknown device '{value}'{suggestion(str(value), known, kind='device')}")
             config = config | {"device": config_files.all_options(known[str(value)])}
             continue
-        if not key.startswith(_MAY_CHANGE) or override.is_sweep_override():
+        if not f"{key}=".startswith(_MAY_CHANGE) or override.is_sweep_override():
             raise ConfigError(
-                f"resume cannot change '{key}', only trainer.epochs, trainer.patience, trainer.checkpoint.* and device; for "
-                "a new run from its weights write dlcourse train init_from=RUN"
+                f"resume cannot change '{key}', only trainer.epochs, trainer.patience, trainer.checkpoint.*, report "
+                "and device; for a new run from its weights write dlcourse train init_from=RUN"
             )
         config = _with(config, key.split("."), value)
     return config

@@ -292,6 +292,7 @@ HINTS: dict[str, dict[str, str]] = {
         "model.weights": "pretrained pretrained_weights imagenet",
         "init_from": "pretrained checkpoint ckpt ckpt_path load_from init init_weights from_pretrained finetune warm_start",
         "freeze": "frozen freeze_layers freeze_backbone",
+        "report": "plots plot plotting save_plots no_plots pictures figures draw",
         "write dlcourse resume RUN": "resume_from resume_from_checkpoint continue_from restore",
         "scheduler.epochs": "warmup warmup_steps warmup_epochs num_warmup_steps warmup_ratio",
         "write scheduler=warmup scheduler.epochs=1": "warmup warmup_steps warmup_epochs num_warmup_steps warmup_ratio",

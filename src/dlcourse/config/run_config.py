@@ -95,6 +95,8 @@ class RunConfig:
     freeze: tuple[str, ...] = ()
     """Patterns of the names of parameters that training leaves as they are."""
     seed: Annotated[int, Range(ge=0, le=2**32 - 1)] = 0
+    report: Literal["full", "light"] = "full"
+    """`light` draws no pictures; the numbers, tables and texts are the same."""
     resume: Literal["auto"] | None = None
     """`auto` resumes an unfinished run of the same config, if there is one."""
 
@@ -113,7 +115,7 @@ class RunConfig:
         values: dict[str, Any] = {
             name: _choice(value, name) if annotation is Choice else convert(value, annotation, name)
             for name, annotation in known.items()
-            for value in [config.get(name, () if name in ("init_skip", "freeze") else None)]
+            for value in [config.get(name, _WITHOUT.get(name))]
         }
         return cls(**values)
 
@@ -136,6 +138,10 @@ class RunConfig:
         return yaml.safe_dump(self.to_mapping(), sort_keys=False, allow_unicode=True)
 
 
+_WITHOUT = {"init_skip": (), "freeze": (), "report": "full"}
+"""Values of options that a config does not have: it may be of a time before there were any."""
+
+
 def _plain(value: Any) -> Any:
     """Lists for tuples, however deep: what JSON and YAML give back."""
     if isinstance(value, Mapping):
@@ -149,11 +155,15 @@ def _choice(section: Any, name: str) -> Choice:
     return Choice(section["name"], {key: value for key, value in section.items() if key != "name"})
 
 
+NO_PART_OF_A_RUN = ("run", "report", "resume")
+"""Sections that say where results go and what is drawn of them: two runs that differ in nothing else are the same."""
+
+
 def option_values(config: RunConfig) -> dict[str, str | float | bool]:
     """Every option by its dotted name, an entry by its group's: numbers as numbers, lists and null as text."""
     values: dict[str, str | float | bool] = {}
     for section, options in config.to_mapping().items():
-        if section in ("run", "resume"):
+        if section in NO_PART_OF_A_RUN:
             continue
         for name, value in options.items() if isinstance(options, dict) else [("", options)]:
             key = section if name in ("", "name") else f"{section}.{name}"

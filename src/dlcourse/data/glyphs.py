@@ -1,6 +1,7 @@
 """Glyphs: printed digits in MNIST's format, drawn from the fonts that Matplotlib carries, so that they need no network."""
 
 import functools
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -74,12 +75,18 @@ def _templates() -> Tensor:
     return F.avg_pool2d(templates, DETAIL, stride=1, padding=DETAIL // 2)
 
 
+def _font_file(name: str) -> Path:
+    """The file of a font that comes with Matplotlib, which is found without importing it."""
+    package = importlib.util.find_spec("matplotlib")
+    assert package is not None and package.origin is not None
+    return Path(package.origin).with_name("mpl-data") / "fonts" / "ttf" / f"{name}.ttf"
+
+
 def _draw_digit(digit: str, font_name: str, stroke: int) -> NDArray[np.float32]:
     """The digit fitted into the box in the middle of a template, from 0 to 255: `(height, width)`."""
-    import matplotlib
     from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-    font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", f"{font_name}.ttf"), FONT_SIZE)
+    font = ImageFont.truetype(_font_file(font_name), FONT_SIZE)
     left, top, right, bottom = font.getbbox(digit, stroke_width=stroke)
     canvas = Image.new("L", (round(right - left), round(bottom - top)))
     ImageDraw.Draw(canvas).text((-left, -top), digit, fill=255, font=font, stroke_width=stroke)

@@ -23,11 +23,14 @@ class Logger:
 
     metrics.jsonl is the truth, of which `start` is what counts when a run resumes; `lost` says why that is not there any
     more, or nothing. TensorBoard is made again from it. `subject` is what every picture says it is of, such as `mlp on
-    digits`.
+    digits`; without `draws` there are none, and Matplotlib is not imported.
     """
 
-    def __init__(self, folder: RunFolder, start: FilePrefix | None = None, *, subject: str = "") -> None:
+    def __init__(
+        self, folder: RunFolder, start: FilePrefix | None = None, *, subject: str = "", draws: bool = True
+    ) -> None:
         self._folder = folder
+        self._draws = draws
         self._subject = subject
         self._metrics = MetricsLog(folder / METRICS, start)
         self.lost = self._metrics.lost
@@ -52,7 +55,7 @@ class Logger:
         self._folder.require_in_place()
         self.scalars(split, step, epoch, report.scalars)
         end = "" if split == "test" else f"_{epoch:04d}"
-        if end and (report.texts or report.pictures):
+        if end and (report.texts or (report.pictures and self._draws)):
             (self._folder / "progress").mkdir(exist_ok=True)
         place = "progress/" if end else ""
         for name, rows in report.tables.items():
@@ -70,6 +73,9 @@ class Logger:
         self._save(picture, "", f"{name}.png", name, step, epoch)
 
     def _save(self, picture: Picture, measured: str, file: str, tag: str, step: int, epoch: int) -> None:
+        if not self._draws:
+            (self._folder / file).unlink(missing_ok=True)  # of a shorter training, or one that was killed
+            return
         caption = [part for part in (self._subject, measured) if part]
         save_png(to_image(Captioned(picture, ", ".join(caption))), self._folder / file)
         self._log(step, epoch, {"picture": tag, "file": file})

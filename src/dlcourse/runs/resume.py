@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse.config.paths import user_path
-from dlcourse.config.run_config import RunConfig
+from dlcourse.config.run_config import NO_PART_OF_A_RUN, RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import FilePrefix
@@ -18,9 +18,6 @@ from dlcourse.runs.checkpoints import FOLDER, Checkpoint
 from dlcourse.runs.find import checkpoints_of, is_run
 from dlcourse.runs.folder import CONFIG, LOCK, OVERRIDES, STATE, STATUS, RunFolder
 from dlcourse.runs.reopen import run_facts
-
-_PLACES = ("run", "resume")
-"""Sections that say where results go, and so are not part of what a run is."""
 
 _MOST_THREADS = 1025
 _BEFORE: dict[str, dict[str, Any]] = {"regression": {"standardize": False}}
@@ -59,12 +56,18 @@ class Start:
         """The epochs of the run's config so far."""
         return int(self.about["config"]["trainer"]["epochs"]) if self.about else None
 
+    @property
+    def lacks_pictures(self) -> bool:
+        """Whether the run so far was to draw none."""
+        return bool(self.about) and self.about["config"]["report"] == "light"
+
     def continues(self, config: RunConfig) -> bool:
-        """Whether a finished run has more to do: more epochs, or another patience after patience had ended it."""
+        """Whether a finished run has more to do: more epochs, another patience after patience had ended it, or pictures."""
         if not self.about:
             return True
         before = self.about["config"]["trainer"]
-        return (config.trainer.epochs, config.trainer.patience) != (before["epochs"], before["patience"])
+        is_longer = (config.trainer.epochs, config.trainer.patience) != (before["epochs"], before["patience"])
+        return is_longer or (self.lacks_pictures and config.report == "full")
 
 
 def read_start(folder: RunFolder) -> Start:
@@ -169,4 +172,4 @@ def _for_as_long(config: RunConfig, saved: Mapping[str, Any]) -> Mapping[str, An
 def _differences(config: RunConfig, other: Mapping[str, Any]) -> list[str]:
     """The sections in which a saved config differs from this one."""
     ours = config.to_mapping()
-    return [key for key, value in other.items() if key not in _PLACES and ours.get(key) != value]
+    return [key for key, value in other.items() if key not in NO_PART_OF_A_RUN and ours.get(key) != value]

@@ -62,8 +62,18 @@ class Setup:
         return f"{self.config.model.name} on {self.config.data.name}"
 
     @property
+    def draws(self) -> bool:
+        """Whether it leaves pictures."""
+        return self.config.report == "full"
+
+    @property
     def parameters(self) -> int:
         return count_parameters(self.task.model)
+
+    @cached_property
+    def config_yaml(self) -> str:
+        """The whole config."""
+        return self.config.to_yaml()
 
     @cached_property
     def layers(self) -> list[str]:
@@ -101,7 +111,7 @@ def write_beginning(folder: RunFolder, setup: Setup, *, is_new: bool) -> None:
     """The files that say how to do the run again. One that is resumed keeps the facts of the machine it began on."""
     lines = (f"- {json.dumps(override, ensure_ascii=False)}\n" for override in setup.overrides)
     folder.write_text(OVERRIDES, "".join(lines) or "[]\n")
-    folder.write_text(CONFIG, setup.config.to_yaml())  # from here on it can be resumed
+    folder.write_text(CONFIG, setup.config_yaml)  # from here on it can be resumed
     folder.write_text("model.txt", "\n".join([*setup.layers, f"{setup.parameters:,} parameters"]) + "\n")
     if not is_new:
         return
@@ -112,7 +122,7 @@ def write_beginning(folder: RunFolder, setup: Setup, *, is_new: bool) -> None:
 def log_setup(board: Board, setup: Setup) -> None:
     """Show in TensorBoard how to do the run again, and the model's graph if that is asked for."""
     board.text("command", f"`{setup.command}`")
-    board.text("config", f"```yaml\n{setup.config.to_yaml()}\n```")
+    board.text("config", f"```yaml\n{setup.config_yaml}\n```")
     if setup.config.trainer.log_graph:
         with setup.device.forked_random_state():
             board.graph(setup.task.model, next(setup.data.val.batches(1)).inputs)
@@ -200,6 +210,11 @@ def already_complete(folder: RunFolder, epochs_done: int, epochs_asked: int) -> 
     return f"{folder.path} is already complete ({counted(epochs_done, 'epoch')}); to train longer: {command}"
 
 
+def say_how_to_draw(console: Console, folder: RunFolder) -> None:
+    """The command that draws what a light report has left out."""
+    console.show("draw", f"dlcourse resume {shlex.quote(str(folder.path))} report=full")
+
+
 def other_schedule(config: RunConfig, epochs_before: int, lr_before: float, lr: float) -> str:
     """What another number of epochs does to the learning rate of the next step."""
     change = f"stays {lr:.3g}" if lr == lr_before else f"continues at {lr:.3g} (was {lr_before:.3g})"
@@ -217,8 +232,11 @@ def lost_log(reason: str, step: int) -> str:
 def say_end(console: Console, folder: RunFolder, setup: Setup, history: History, test: Report) -> None:
     """The last lines on the console: what was reached, where it is, and the command that opens it."""
     console.say("test", f"{test.headline}   {_kept(setup, history)}", *test.highlights)
-    texts, pictures = [f"{name}.txt" for name in test.texts], [f"{name}.png" for name in (*test.pictures, CURVE)]
+    texts = [f"{name}.txt" for name in test.texts]
+    pictures = [f"{name}.png" for name in (*test.pictures, CURVE)] if setup.draws else []
     console.say("saved", "  ".join(["report.txt", *texts, *pictures, "metrics.jsonl"]))
+    if not setup.draws:
+        say_how_to_draw(console, folder)
     place = folder.path if setup.config.run.dir else folder.path.parent
     console.show("look", f"tensorboard --logdir {shlex.quote(str(place))}")
 

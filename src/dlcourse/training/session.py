@@ -75,6 +75,8 @@ def resume(folder: RunFolder, start: Start, config: RunConfig, overrides: list[s
         )
     if read_status(folder.path) == "done" and not start.continues(config):
         Console().show("done", run_report.already_complete(folder, start.epochs_done, config.trainer.epochs))
+        if start.lacks_pictures:
+            run_report.say_how_to_draw(Console(), folder)
         return None
     with Stop() as stop:
         session = _Session(config, overrides, stop, start)
@@ -155,7 +157,7 @@ class _Session:
         """Train, then measure the kept weights on the test set, once; all of it logged."""
         setup, data, task = self._setup, self._setup.data, self._setup.task
         config = setup.config.trainer
-        with Logger(folder, self._start.log, subject=setup.subject) as logger:
+        with Logger(folder, self._start.log, subject=setup.subject, draws=setup.draws) as logger:
             run_report.log_setup(logger.board, setup)
             saver = Saver(checkpoints, config.checkpoint, logger, folder / WEIGHTS, self._about)
             progress = Progress(self._console, task, config, config.epochs * steps_per_epoch(config, data))
