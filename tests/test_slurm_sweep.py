@@ -150,11 +150,11 @@ def test_a_run_that_outlasts_its_job_goes_on_in_the_next(cluster: Path) -> None:
     assert set(differences(run, Path("alone"))) <= OF_WHAT_WAS_TYPED
 
 
-def test_a_search_submits_a_job_a_trial_and_is_the_same_as_here(cluster: Path) -> None:
+def test_a_search_submits_trials_as_their_turn_comes_and_is_the_same_as_here(cluster: Path) -> None:
     tiny = ("data=xor", "data.size=40", "model=mlp", "model.hidden=[4]", "trainer.epochs=2", "device=cpu")
     words = (*tiny, "hydra/sweeper=search", "hydra.sweeper.trials=10", "optimizer.lr=tag(log,interval(1e-3,1e-1))")
     folder = sweep(*words, "hydra/launcher=slurm", "hydra.launcher.jobs=2")
-    assert len((folder / "slurm.txt").read_text().splitlines()) >= 9, "the first two trials are there at once"
+    assert len((folder / "slurm.txt").read_text().splitlines()) >= 5, "two at a time, as their turn comes"
     shutil.copytree(folder, "on_cluster")
     here = sweep(*words, "hydra.launcher.jobs=2")
     assert (Path("on_cluster") / "summary.json").read_text() == (here / "summary.json").read_text()

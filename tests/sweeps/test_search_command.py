@@ -123,6 +123,10 @@ def test_a_range_for_a_whole_number_gives_whole_numbers(sweeps: Sweeps) -> None:
         (["optimizer.lr=tag(log,interval(0,1))"], "both bounds of a logarithmic range must be greater than 0"),
         (["optimizer.lr=tag(ln,interval(1,2))"], "unknown tag ln; a search knows tag(log,...)"),
         ([RATE, "hydra.sweeper.trials=0"], "hydra.sweeper.trials must be a whole number >= 1, got 0"),
+        (
+            [RATE, "hydra.sweeper.trials=2001", "hydra.sweeper.seeds=5"],
+            "the search has more than 10000 runs; write fewer",
+        ),
         ([RATE, "hydra.sweeper.method=tpf"], "hydra.sweeper.method must be tpe, random or halving, got 'tpf'"),
         ([RATE, "hydra.sweeper.trial=3"], "hydra.sweeper.trial"),
         ([RATE, "hydra.sweeper.metric=test/accuracy"], "the test set has no part in a search; write val/accuracy"),
@@ -173,8 +177,18 @@ def test_a_number_that_no_run_has_ends_the_search(sweeps: Sweeps) -> None:
 def test_a_strangers_search_is_checked_like_a_command_line(sweeps: Sweeps) -> None:
     folder = sweeps.sweep(*SEARCH, RATE)
     content = json.loads((folder / "sweep.json").read_text())
-    content["runs"], content["search"]["words"] = [], [*content["search"]["words"], "hydra.run.dir=/x"]
+    content["runs"] = []
     del content["sha256"]
-    (folder / "sweep.json").write_text(json.dumps(content | {"sha256": _checksum(content)}))
-    assert sweeps.resume(str(folder)) == 2
-    assert "'hydra.run.dir' cannot be set" in sweeps.err and sweeps.err.count("\n") == 1
+    search = content["search"]
+    for strange, told in (
+        ({"words": [*search["words"], "hydra.run.dir=/x"]}, "'hydra.run.dir' cannot be set"),
+        ({"space": {"model._target_": {"words": ["os.system"]}}}, "'_target_' is reserved"),
+        ({"space": 3}, "sweep.json is damaged: it is no list of runs"),
+        ({"method": "genetic"}, "sweep.json is damaged: it is no list of runs"),
+        ({"jobs": "all"}, "sweep.json is damaged: it is no list of runs"),
+        ({"colour": "red"}, "sweep.json is damaged: it is no list of runs"),
+    ):
+        changed = content | {"search": search | strange}
+        (folder / "sweep.json").write_text(json.dumps(changed | {"sha256": _checksum(changed)}))
+        assert sweeps.resume(str(folder)) == 2
+        assert told in sweeps.err and sweeps.err.count("\n") == 1

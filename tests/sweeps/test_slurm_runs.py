@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dlcourse.cli.sweep import planned_sweep
 from dlcourse.errors import ConfigError
 from dlcourse.runs.result import RunResult
 from dlcourse.signals import Stop
@@ -135,6 +136,16 @@ def test_the_options_of_a_launcher_come_back(monkeypatch: pytest.MonkeyPatch) ->
         assert launch(written(options)) == options
     assert jobs_and_threads(SlurmOptions(cpus=2), 5) == (5, 2)
     assert jobs_and_threads(SlurmOptions(jobs=3), 5) == (3, 1)
+
+
+def test_a_job_with_a_gpu_has_a_run_that_takes_it() -> None:
+    runs = [PlannedRun(("data=xor", "device=cpu"), (), "1")]
+    with pytest.raises(
+        ConfigError, match=r"^hydra.launcher.gpus=1 with device=cpu: the run would leave it idle; write dev"
+    ):
+        planned_sweep(runs, None, SlurmOptions(gpus=1))
+    plan, _ = planned_sweep(runs, None, SlurmOptions(cpus=3))
+    assert plan.runs[0].words[-1] == "device.threads=3" and plan.launcher["name"] == "slurm"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import RunConfig
 from dlcourse.console import Console
 from dlcourse.errors import ConfigError
+from dlcourse.sweeps.grid import MOST_RUNS
 from dlcourse.sweeps.launch import Launch, jobs_and_threads, require_waits, written
 from dlcourse.sweeps.plan import Plan, PlannedRun
 from dlcourse.sweeps.ranking import SEED
@@ -49,6 +50,8 @@ def planned_search(
     if not ranges:
         raise ConfigError(f"the search has nothing to choose; give an option several values, such as '{_EXAMPLE}'")
     firsts = [_first(override) for override in ranges.values() if not isinstance(override._value, IntervalSweep)]
+    if options.trials * (options.seeds or 1) > MOST_RUNS:
+        raise ConfigError(f"the search has more than {MOST_RUNS} runs; write fewer hydra.sweeper.trials")
     base = composed(PlannedRun((*fixed, *firsts), (), ""), config_dir)
     space = {key: _range(override, base) for key, override in ranges.items()}
     configs = [composed(PlannedRun((*fixed, *words), words, ""), config_dir) for words in _probes(space)]

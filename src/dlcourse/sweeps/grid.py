@@ -9,7 +9,7 @@ from hydra.core.override_parser.types import Override
 
 from dlcourse.errors import ConfigError
 
-_MAX_JOBS = 10_000
+MOST_RUNS = 10_000
 _MAX_NAME = 100
 SOME_FAILED = 4
 """The exit code of a sweep of which some runs failed; the others are done and ranked."""
@@ -25,13 +25,13 @@ class OnlyRunFailedError(Exception):
 
 def combinations(overrides: list[Override]) -> list[list[str]]:
     """All combinations, the last override varying fastest; raises ConfigError for none at all and for too many."""
-    values = [list(itertools.islice(_values(override), _MAX_JOBS + 1)) for override in overrides]
+    values = [list(itertools.islice(_values(override), MOST_RUNS + 1)) for override in overrides]
     for override, choices in zip(overrides, values, strict=True):
         if not choices:
             raise ConfigError(f"the sweep is empty: '{override.input_line}' gives no value")
     total = math.prod(len(choices) for choices in values)
-    if total > _MAX_JOBS:
-        raise ConfigError(f"the sweep has more than {_MAX_JOBS} runs; give fewer values")
+    if total > MOST_RUNS:
+        raise ConfigError(f"the sweep has more than {MOST_RUNS} runs; give fewer values")
     return [list(combination) for combination in itertools.product(*values)]
 
 

@@ -81,17 +81,24 @@ def read_plan(folder: Path) -> Plan:
         raise DataError(f"{path} is of another version of dlcourse: format {content.get('format')!r}, not {_FORMAT}")
     if stated != _checksum(content):
         raise DataError(f"{path} is damaged: its content differs from its checksum; start the sweep anew")
+    try:
+        plan = _plan(content)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise DataError(f"{path} is damaged: it is no list of runs; start the sweep anew") from None
+    for run in plan.runs:
+        if Path(run.folder).name != run.folder or run.folder in ("", ".", ".."):
+            raise DataError(f"{path} names a folder outside of the sweep: {run.folder!r}")
+    return plan
+
+
+def _plan(content: Mapping[str, Any]) -> Plan:
     search = content.get("search")
-    plan = Plan(
+    return Plan(
         tuple(map(_run, content["runs"])),
         content["config_dir"],
         content["launcher"],
         None if search is None else search_from(search),
     )
-    for run in plan.runs:
-        if Path(run.folder).name != run.folder or run.folder in ("", ".", ".."):
-            raise DataError(f"{path} names a folder outside of the sweep: {run.folder!r}")
-    return plan
 
 
 def _run(entry: Mapping[str, Any]) -> PlannedRun:

@@ -7,7 +7,7 @@ import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from dlcourse.errors import ConfigError
 
@@ -102,12 +102,16 @@ def described(search: Search) -> str:
 
 
 def search_from(content: Mapping[str, Any]) -> Search:
-    """The search of which this is `asdict`, as JSON gives it back."""
+    """The search of which this is `asdict`, as JSON gives it back; raises what Python raises for anything else."""
     space: dict[str, Range] = {
         option: Choices(tuple(map(str, range_["words"]))) if "words" in range_ else Interval(**range_)
         for option, range_ in content["space"].items()
     }
-    return Search(**{**content, "space": space, "words": tuple(map(str, content["words"]))})
+    search = Search(**{**content, "space": space, "words": tuple(map(str, content["words"]))})
+    counts = (search.trials, search.repetitions, search.jobs)
+    if search.method not in get_args(Method) or any(type(count) is not int or count < 1 for count in counts):
+        raise ValueError("not a search")
+    return search
 
 
 def _powers(count: int) -> int:
