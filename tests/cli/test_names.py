@@ -81,6 +81,24 @@ def test_the_name_is_seen_wherever_the_run_is(lab: Lab, named: Path) -> None:
     assert (shown["run"].string_value, shown["model"].string_value) == ("quick", "mlp")
 
 
+def test_tags_are_seen_wherever_the_run_is(lab: Lab) -> None:
+    run = lab.train(
+        "data=moons", "data.size=60", "model=mlp", "model.hidden=[4]", "trainer.epochs=1", "run.tags=[first,学 3]"
+    )
+    assert run is not None
+    assert lab.out.splitlines()[0].endswith("seed 0   tags first, 学 3")
+    assert report(run)["tags"] == ["first", "学 3"]
+    events = EventAccumulator(str(run)).Reload()
+    content = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    shown = HParamsPluginData.FromString(content).session_start_info.hparams
+    assert shown["tags"].string_value == "first, 学 3"
+
+
+@pytest.mark.parametrize("tags", ["['']", "['a\u202eb']", "['a, b']", "[' ']"])
+def test_tags_that_cannot_be_shown_are_refused(train, tags):
+    assert "run.tags must be words without commas, got" in train.refuses(f"run.tags={tags}")
+
+
 def test_auto_looks_for_an_unfinished_run_of_that_name(lab: Lab, named: Path) -> None:
     (named / "run.json").write_text('{"status": "stopped"}')
     assert lab.attempt(*TINY, "resume=auto") == 0, lab.err

@@ -151,7 +151,7 @@ def test_each_hint_is_an_entry_or_a_sentence_and_no_word_is_an_entry(group):
 
 
 def test_each_hint_for_an_option_is_one_of_some_entry():
-    keys = {*GROUPS, *schema(RunConfig), "run.root", "run.name"}
+    keys = {*GROUPS, *schema(RunConfig), "run.root", "run.name", "run.tags"}
     for group in GROUPS[:-1]:
         for path in entries(group, [conf_dir()]).values():
             keys |= {f"{group}.{key}" for key in leaves(all_options(path))}

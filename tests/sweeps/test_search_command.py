@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dlcourse.cli.search import words_of_experiment
 from dlcourse.sweeps.plan import _checksum, read_plan
 from dlcourse.sweeps.search import Interval
 from dlcourse.training import session
@@ -96,6 +97,12 @@ def test_the_ranges_may_stand_in_an_experiment(sweeps: Sweeps) -> None:
     Path("own/experiment/mine.yaml").write_text("# @package _global_\nsearch: 3\n")
     assert sweeps.attempt("--config-dir", "own", "-m", *SEARCH, "experiment=mine") == 2
     assert "'search' of an experiment must give options ranges, such as optimizer.lr: tag(log," in sweeps.err
+
+
+def test_the_command_line_has_the_last_word_over_an_experiments_ranges() -> None:
+    ranges = {"optimizer.lr": "interval(0,1)", "optimizer": "sgd,adam", "model.hidden": "choice([8])"}
+    given = ["optimizer=adam", "+model.hidden=[4]"]
+    assert words_of_experiment(ranges, given) == ["optimizer.lr=interval(0,1)"]
 
 
 def test_a_range_for_a_whole_number_gives_whole_numbers(sweeps: Sweeps) -> None:

@@ -70,7 +70,7 @@ def as_option(name: str, following: list[str]) -> str:
 
 def _option_names() -> Iterator[str]:
     """The dotted names of our own options, those of the trainer first, and the groups."""
-    yield from ("seed", "run.root", "run.name", "run.dir", "init_from", "freeze", "report", *GROUPS)
+    yield from ("seed", "run.root", "run.name", "run.dir", "run.tags", "init_from", "freeze", "report", *GROUPS)
     for group in ("trainer", *GROUPS):
         for path in entries(group, [conf_dir()]).values():
             yield from (f"{group}.{option}" for option in all_options(path) if option != "name")

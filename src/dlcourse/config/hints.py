@@ -287,7 +287,8 @@ HINTS: dict[str, dict[str, str]] = {
         "device.deterministic": "cudnn_deterministic reproducible",
         "run.root": "output_dir out_dir outdir save_dir savedir log_dir logdir logging_dir default_root_dir output save_path"
         " results_dir workdir out",
-        "run.name": "name run_name exp_name experiment_name wandb_name tag",
+        "run.name": "name run_name exp_name experiment_name wandb_name",
+        "run.tags": "tag wandb_tags notes note",
         "model.arch": "model_name arch_name architecture_name",
         "model.weights": "pretrained pretrained_weights imagenet",
         "init_from": "pretrained checkpoint ckpt ckpt_path load_from init init_weights from_pretrained finetune warm_start",

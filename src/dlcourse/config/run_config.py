@@ -54,14 +54,21 @@ _MOST_BYTES = 255
 class FolderConfig:
     """Where results go: a new folder `<root>/<name>/<time>`, or exactly `dir` if that is given.
 
-    A `name` of null stands for the names of data set and model. Raises ConfigError for a name that no folder should have.
+    A `name` of null stands for the names of data set and model, `tags` are words of the user's. Raises ConfigError for a
+    name that no folder should have, and for a tag that cannot be shown.
     """
 
     root: str = "outputs"
     name: str | None = None
     dir: str | None = None
+    tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for tag in self.tags:
+            if not tag.strip() or not tag.isprintable() or "," in tag:
+                raise ConfigError(
+                    f"run.tags must be words without commas, got {tag[:80]!r}; write run.tags=[first,lecture3]"
+                )
         if self.name is not None and not _is_folder_name(self.name):
             raise ConfigError(
                 f"run.name must be a plain folder name, such as first_try (no '/', no '.' at the start, at most "

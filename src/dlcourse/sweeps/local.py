@@ -10,7 +10,7 @@ from types import ModuleType
 
 from dlcourse.config.machine import cores
 from dlcourse.config.options import Count, Positive
-from dlcourse.config.run_config import FolderConfig, RunConfig
+from dlcourse.config.run_config import RunConfig
 from dlcourse.error_line import error_line, report
 from dlcourse.errors import ConfigError
 from dlcourse.runs.folder import RunFolder
@@ -95,7 +95,7 @@ class LocalRuns:
             begun = folder.exists()
             _wait_until_free(folder)
             config = RunConfig.from_mapping(mapping)
-            placed = replace(config, run=FolderConfig(dir=where, name=config.run.name))
+            placed = replace(config, run=replace(config.run, dir=where))
             self._train.run(replace(placed, resume="auto" if begun else None), words)
         except KeyboardInterrupt:
             return 130

@@ -27,6 +27,7 @@ from dlcourse.training.trainer import SELECTED
 
 _COLUMNS = (
     "run",
+    "tags",
     "data",
     "model",
     "parameters",
@@ -91,7 +92,8 @@ def headline(config: RunConfig, device: Device) -> str:
     what = f"{config.model.name} on {config.data.name}{features}"
     if config.name != f"{config.data.name}-{config.model.name}":
         what = f"{config.name} ({what})"
-    return "   ".join(["dlcourse train", what, optimizer, str(device), f"seed {config.seed}"])
+    tags = [f"tags {', '.join(config.run.tags)}"] if config.run.tags else []
+    return "   ".join(["dlcourse train", what, optimizer, str(device), f"seed {config.seed}", *tags])
 
 
 def describe_data(data: Data) -> str:
@@ -148,7 +150,8 @@ def _learning_curve(history: History, setup: Setup) -> LearningCurve:
 
 def hyperparameters(setup: Setup) -> dict[str, Option]:
     """The options of the run by dotted names, for TensorBoard's HParams: `model`, `model.dropout`, `trainer.epochs`."""
-    return {"run": setup.config.name, "parameters": float(setup.parameters), **option_values(setup.config)}
+    tags = {"tags": ", ".join(setup.config.run.tags)} if setup.config.run.tags else {}
+    return {"run": setup.config.name, **tags, "parameters": float(setup.parameters), **option_values(setup.config)}
 
 
 def results(task: Task) -> list[str]:
@@ -163,6 +166,7 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
         REPORT,
         {
             "run": setup.config.name,
+            "tags": list(setup.config.run.tags),
             "command": setup.command,
             "data": {
                 "name": data.spec.name,
