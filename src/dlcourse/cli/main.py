@@ -35,6 +35,7 @@ VERBS: dict[str, Verb] = {
         does=("train a model, measure it on held-out data;", "the options are in dlcourse list"),
     ),
     "resume": Verb("resume", ("RUN",), ("continue a run that was stopped or cut short",)),
+    "evaluate": Verb("evaluate", ("RUN ...",), ("measure finished runs again, also on other data",)),
     "sample": Verb("sample", ("RUN",), ("images or text from a generative model",)),
     "count": Verb("count", ("[NAME]",), ("count the parameters of GPT-1, GPT-2, ...",)),
     "list": Verb("list_entries", ("[GROUP | NAME]",), ("the models, data sets, ... and their options",)),

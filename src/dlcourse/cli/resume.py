@@ -144,15 +144,16 @@ def changed(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
                 f"resume cannot change '{key}', only trainer.epochs, trainer.patience, trainer.checkpoint.*, report "
                 "and device; for a new run from its weights write dlcourse train init_from=RUN"
             )
-        config = _with(config, key.split("."), value)
+        config = with_option(config, key.split("."), value)
     return config
 
 
-def _with(section: Any, path: list[str], value: Any) -> dict[str, Any]:
+def with_option(section: Any, path: list[str], value: Any) -> dict[str, Any]:
+    """A copy of nested options in which the one at this path has this value; raises ConfigError."""
     first, *rest = path
     if not isinstance(section, dict):
         raise ConfigError(f"'{first}' is no option of a section")
-    return section | {first: _with(section.get(first), rest, value) if rest else value}
+    return section | {first: with_option(section.get(first), rest, value) if rest else value}
 
 
 def _overrides(folder: RunFolder, start: Start, changes: list[str]) -> list[str]:

@@ -7,13 +7,10 @@ from typing import Annotated, Any
 
 from dlcourse.config.options import Range, convert, suggestion
 from dlcourse.config.paths import user_path
-from dlcourse.config.run_config import RunConfig
-from dlcourse.config.yaml_file import read_yaml
 from dlcourse.error_line import flag_error
 from dlcourse.errors import ConfigError
 from dlcourse.runs.find import find_run, required_run
-from dlcourse.runs.folder import CONFIG
-from dlcourse.runs.reopen import read_checked
+from dlcourse.runs.reopen import read_config
 from dlcourse.terminal import print_help
 
 HELP = """\
@@ -50,22 +47,23 @@ def main(words: list[str]) -> int:
         return 0
     options = _parse(words)
     folder = find_run(required_run(options.pop("run"), "sample"))
-    read_checked(folder, CONFIG)
-    config = RunConfig.from_mapping(read_yaml(folder / CONFIG))
+    read_config(folder)
     seed = options.pop("seed") or 0
     out = options.pop("out")
     target: Path | None = None if out is None else user_path(out, "--out")
 
     from dlcourse.cli.train import load_session
 
-    load_session().check_entries(config)
+    load_session()
     from dlcourse.tasks.generative_task import SampleRequest
     from dlcourse.training import sampling
+    from dlcourse.training.opened import open_run
 
     if target is not None:
         sampling.check_out(target)
-    report = sampling.sample(folder, config, SampleRequest(**options), seed)
-    written = sampling.write(report, folder, config, target)
+    run = open_run(folder)
+    report = sampling.sample(run, SampleRequest(**options), seed)
+    written = sampling.write(report, folder, run.config, target)
     for text in report.texts.values():
         print(text)
     for path in written:

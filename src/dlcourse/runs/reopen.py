@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse.config.options import check_options
+from dlcourse.config.run_config import RunConfig
+from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import read_regular
-from dlcourse.runs.folder import SPEC, STATUS, RunFolder
+from dlcourse.runs.folder import CONFIG, SPEC, STATUS, RunFolder
 from dlcourse.spec import DataSpec
 
 _MAX_STATUS_BYTES = 2**20
@@ -19,6 +21,12 @@ _MAX_BYTES = 64 * 2**20  # the byte-pair encodings of a spec take a few MiB
 def write_spec(folder: RunFolder, spec: DataSpec) -> None:
     """Keep what the data set announced, so that the model can be built again without the data."""
     folder.write_json(SPEC, dataclasses.asdict(spec))
+
+
+def read_config(folder: Path) -> RunConfig:
+    """The config of a run; raises DataError, and ConfigError for one that this version does not know."""
+    read_checked(folder, CONFIG)
+    return RunConfig.from_mapping(read_yaml(folder / CONFIG))
 
 
 def read_spec(folder: Path) -> DataSpec:

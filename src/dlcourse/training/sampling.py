@@ -1,4 +1,4 @@
-"""Samples of a finished run: its model and task built again from the run folder alone, without the data."""
+"""Samples of a finished run, which needs no data for them."""
 
 import contextlib
 import itertools
@@ -6,34 +6,26 @@ from pathlib import Path
 
 import torch
 
-from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import RunConfig
-from dlcourse.device import DEVICES, Device
-from dlcourse.errors import ConfigError, DataError, first_line, is_out_of_memory
+from dlcourse.errors import ConfigError
 from dlcourse.files import write_new
 from dlcourse.metrics.report import Report
-from dlcourse.models import MODELS
 from dlcourse.plots import Captioned, to_image, to_png
 from dlcourse.rng import seed_everything
-from dlcourse.runs.folder import WEIGHTS, RunFolder, output_errors
-from dlcourse.runs.reopen import read_spec, stated_checksum
-from dlcourse.runs.weights import load_weights
-from dlcourse.tasks import TASKS
+from dlcourse.runs.folder import RunFolder, output_errors
 from dlcourse.tasks.generative_task import Generative, SampleRequest
-from dlcourse.tasks.task import Task
-from dlcourse.training.build import MISFITS
+from dlcourse.training.opened import OpenedRun
 
 _NOT_GENERATIVE = (
     "this run's model is not generative; dlcourse sample takes runs of a vae, gan, diffusion model or language model"
 )
 
 
-def sample(folder: Path, config: RunConfig, request: SampleRequest, seed: int) -> Report:
+def sample(run: OpenedRun, request: SampleRequest, seed: int) -> Report:
     """What the run's kept weights generate; the same seed gives the same. Raises UserError."""
-    task = _open_task(folder, config)
+    task = run.task
     if not isinstance(task, Generative):
         raise ConfigError(_NOT_GENERATIVE)
-    task.model.eval()
     seed_everything(seed)
     with torch.no_grad():
         return task.sample(request)
@@ -95,29 +87,3 @@ def _write_under_next(place: Path, name: str, content: bytes) -> Path:
                 write_new(path, content)
                 return path
     raise AssertionError("numbers never end")
-
-
-def _device(config: RunConfig) -> Device:
-    """The run's device, or the best there is if the run was made on a machine with another one."""
-    try:
-        return DEVICES.build(config.device)
-    except ConfigError:
-        return DEVICES.build(Choice("auto"))
-
-
-def _open_task(folder: Path, config: RunConfig) -> Task:
-    """The run's task with its kept weights. Features are left out: no task that samples takes them."""
-    device = _device(config)
-    spec = read_spec(folder)
-    if config.features.name != "none":
-        raise ConfigError(_NOT_GENERATIVE)
-    try:
-        model = device.place(MODELS.build(config.model, spec=spec))
-        task = TASKS.build(config.task, model=model, spec=spec, device=device)
-    except MISFITS as error:
-        if is_out_of_memory(error):
-            raise
-        reason = first_line(error)
-        raise DataError(f"cannot build the model of {folder} as its config and spec.json say: {reason}") from error
-    load_weights(task.model, folder / WEIGHTS, stated_checksum(folder))
-    return task

@@ -1,0 +1,146 @@
+"""`dlcourse evaluate RUN`: the kept weights of finished runs on the test set, or on other data of the same kind."""
+
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlcourse.cli import config_files
+from dlcourse.cli.hydra_guard import check_given_once
+from dlcourse.cli.hydra_overrides import parse
+from dlcourse.cli.resume import with_option
+from dlcourse.config.options import suggestion
+from dlcourse.config.paths import conf_dir, user_path
+from dlcourse.config.run_config import FolderConfig, RunConfig
+from dlcourse.console import Console
+from dlcourse.errors import ConfigError
+from dlcourse.runs.find import find_run, required_run
+from dlcourse.runs.folder import RunFolder, claim_folder
+from dlcourse.runs.reopen import read_config
+from dlcourse.terminal import escaped, print_help
+
+if TYPE_CHECKING:
+    from dlcourse.metrics.report import Report
+
+HELP = """\
+dlcourse evaluate RUN ...          measure finished runs again, with the weights they kept; RUN is a run folder, or one above
+  data=NAME data.OPTION=VALUE      on the test set of other data: the same shape and classes
+  device=NAME                      on another device
+  --json                           the numbers for programs, nothing else
+
+For example:
+  dlcourse evaluate outputs/mnist-cnn
+  dlcourse evaluate outputs/mnist-cnn data.root=/other/mnist
+
+Each evaluation is kept in outputs/evaluations/NAME/TIME; the run itself stays as it is.
+"""
+
+_GROUPS = ("data", "device")
+_FLAGS = ("--json", "--help")
+EVALUATIONS = "evaluations"
+
+
+@dataclass(frozen=True)
+class Request:
+    """The runs to measure, what to change in their configs, and whether programs read the answer."""
+
+    runs: tuple[str, ...]
+    changes: tuple[str, ...]
+    as_json: bool
+
+
+def main(words: list[str]) -> int:
+    """Evaluate as the words behind `evaluate` say; raises UserError."""
+    if "--help" in words or "-h" in words:
+        print_help(HELP)
+        return 0
+    request = _request(words)
+    folders = [find_run(run) for run in request.runs]
+    configs = [_changed(read_config(folder), list(request.changes)) for folder in folders]
+
+    from dlcourse.cli.train import load_session
+
+    load_session()
+    results = [_evaluate(*each, request) for each in zip(folders, configs, strict=True)]
+    if request.as_json:
+        print(json.dumps(results if len(results) > 1 else results[0], indent=2, ensure_ascii=False))
+    return 0
+
+
+def _request(words: list[str]) -> Request:
+    """What the words ask for; raises ConfigError."""
+    for word in words:
+        if word.startswith("-") and word not in _FLAGS:
+            raise ConfigError(f"unknown flag '{word}'{suggestion(word, _FLAGS)}")
+    plain = [word for word in words if not word.startswith("-")]
+    changes = [word for word in plain if word.partition("=")[0].partition(".")[0] in _GROUPS and "=" in word]
+    runs = [word for word in plain if word not in changes]
+    if not runs:
+        required_run(None, "evaluate", changes)
+    return Request(tuple(runs), tuple(changes), "--json" in words)
+
+
+def _changed(config: RunConfig, words: list[str]) -> RunConfig:
+    """The config with other data or another device; raises ConfigError."""
+    mapping, overrides = config.to_mapping(), parse(words)
+    check_given_once(overrides)
+    overrides.sort(key=lambda override: override.key_or_group not in _GROUPS)  # first the entries, then their options
+    for override in overrides:
+        key, value = override.key_or_group, override.value()
+        if override.is_sweep_override():
+            raise ConfigError(f"'{override.input_line}' has several values; evaluate takes one")
+        if key in _GROUPS:
+            known = config_files.entries(key, [conf_dir()])
+            if str(value) not in known:
+                raise ConfigError(f"unknown {key} '{value}'{suggestion(str(value), known, kind=key)}")
+            mapping[key] = config_files.all_options(known[str(value)])
+        else:
+            mapping = with_option(mapping, key.split("."), value)
+    return RunConfig.from_mapping(mapping)
+
+
+def _evaluate(folder: Path, config: RunConfig, request: Request) -> dict[str, Any]:
+    """Measure a run, say and keep what it reaches, and return that as plain values."""
+    from dlcourse.training.build import check_entries
+    from dlcourse.training.measuring import measure
+    from dlcourse.training.opened import open_run
+    from dlcourse.training.run_report import describe_data
+
+    console = Console(quiet=request.as_json)
+    check_entries(config)
+    run = open_run(folder, config.device)
+    console.show("run", str(folder))
+    data, report = measure(run, config)
+    console.say("data", f"{data.spec.name}   {describe_data(data)}", *data.notes)
+    console.say("test", report.headline, *report.highlights)
+    place = claim_folder(user_path(FolderConfig.root, "run.root") / EVALUATIONS / config.name)
+    result = {
+        "run": str(folder),
+        "command": shlex.join(["dlcourse", "evaluate", str(folder), *request.changes]),
+        "data": data.spec.name,
+        "examples": len(data.test),
+        "test": report.scalars,
+        **report.details,
+    }
+    files = _keep(place, run.config.model.name, report, result)
+    console.show("saved", f"{place}: {'  '.join(files)}")
+    return result
+
+
+def _keep(place: Path, model: str, report: "Report", result: dict[str, Any]) -> list[str]:
+    """Write the report into its folder; returns the names of the files."""
+    from dlcourse.runs.logger import Logger
+
+    with RunFolder(place).locked() as folder:
+        with Logger(folder, subject=f"{model} on {result['data']}") as logger:
+            logger.report("test", 0, 0, report)
+        folder.write_json("evaluation.json", result)
+        lines = [str(result["command"]), "", f"test   {report.headline}", *report.highlights, "", *report.lines]
+        folder.write_text("report.txt", escaped("\n".join(lines)).rstrip() + "\n")
+    return [
+        "report.txt",
+        "evaluation.json",
+        *(f"{name}.txt" for name in report.texts),
+        *(f"{name}.png" for name in report.pictures),
+    ]

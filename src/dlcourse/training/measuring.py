@@ -1,0 +1,90 @@
+"""A finished run measured again: its kept weights on the test set, or on other data of the same kind."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from dlcourse.config.run_config import RunConfig
+from dlcourse.errors import ConfigError
+from dlcourse.metrics.report import Report
+from dlcourse.rng import seed_everything
+from dlcourse.spec import Batch, Data, DataSpec, Split
+from dlcourse.training.build import build_data
+from dlcourse.training.evaluate import evaluate
+from dlcourse.training.opened import OpenedRun
+
+_MUST_BE_SAME = {
+    "target": "targets",
+    "input_shape": "examples of shape",
+    "num_outputs": "outputs",
+    "class_names": "classes",
+    "vocabulary": "vocabulary",
+    "output_length": "tokens of a target",
+}
+"""What other data must have in common with those that a run was trained on, and how that is called."""
+
+
+def measure(run: OpenedRun, config: RunConfig) -> tuple[Data, Report]:
+    """The data that the config names, and what the run reaches on their test set, in full; raises UserError.
+
+    On the run's own data it is what the run itself has measured at its end, digit for digit.
+    """
+    seed_everything(config.seed)
+    data = build_data(config, run.device)
+    _require_same_kind(run.spec, data.spec)
+    if data.spec.pixel_mean != run.spec.pixel_mean or data.spec.pixel_std != run.spec.pixel_std:
+        data = _normalized_as(run.spec, data)
+    run.task.prepare(data)
+    run.load_weights()  # preparing may have measured a scale of its own on these data
+    return data, evaluate(run.task, data.test, config.trainer.eval_batch_size, full=True)
+
+
+def _require_same_kind(trained: DataSpec, other: DataSpec) -> None:
+    for name, words in _MUST_BE_SAME.items():
+        ours, theirs = getattr(trained, name), getattr(other, name)
+        if ours != theirs:
+            raise ConfigError(
+                f"data '{other.name}' do not fit this run: {words} {_short(theirs)}, and it was trained on "
+                f"'{trained.name}' with {_short(ours)}; write data=NAME for data of the same kind"
+            )
+
+
+def _short(value: object) -> str:
+    """A value, or of many the first and how many there are."""
+    if isinstance(value, tuple) and len(value) > 3:
+        return f"{', '.join(map(str, value[:3]))}, ... ({len(value)})"
+    return f"({', '.join(map(str, value))})" if isinstance(value, tuple) else str(value)
+
+
+def _normalized_as(spec: DataSpec, data: Data) -> Data:
+    """Images with the mean and the standard deviation that the model was trained with, not with their own."""
+    train, val, test = (_Renormalized(split, data.spec, spec) for split in (data.train, data.val, data.test))
+    same = replace(data.spec, pixel_mean=spec.pixel_mean, pixel_std=spec.pixel_std)
+    return Data(same, train, val, test, data.notes)
+
+
+@dataclass(frozen=True)
+class _Renormalized:
+    """A split of images as they look after another normalization."""
+
+    split: Split
+    before: DataSpec
+    after: DataSpec
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def batches(self, batch_size: int, *, epoch: int | None = None, start: int = 0) -> Iterator[Batch]:
+        for batch in self.split.batches(batch_size, epoch=epoch, start=start):
+            yield batch._replace(inputs=self.after.from_pixels(self.before.to_pixels(batch.inputs)))
+
+    def fingerprint(self) -> str:
+        return self.split.fingerprint()
+
+    def to(self, device: torch.device) -> "_Renormalized":
+        return replace(self, split=self.split.to(device))
+
+    def pictures(self, indices: Tensor) -> Tensor | None:
+        return self.split.pictures(indices)
