@@ -134,6 +134,16 @@ def test_a_preempted_run_is_queued_again_and_continues(sweep: Path) -> None:
 
 
 @pytest.mark.slurm
+def test_a_run_that_reaches_the_limit_is_told_to_save_before_and_queued_again(sweep: Path) -> None:
+    options = SlurmOptions(time=1, notice=59)
+    write_job(sweep, options, [shell(f"[ -e begun ] && exit 0; touch begun; {SAVES}")])
+    submit(sweep, options, [0])
+    watch(sweep)
+    assert log(sweep, 1).count("saved\n") == log(sweep, 1).count("is queued again\n") == 1
+    assert log(sweep, 1).count("slurm  job ") == 3
+
+
+@pytest.mark.slurm
 @pytest.mark.parametrize("first", [[], ["--signal=USR1", "--batch"]])
 def test_a_cancelled_run_is_not_queued_again(first: list[str], sweep: Path) -> None:
     """Also if it was told to save before, and is still at it."""
@@ -196,9 +206,9 @@ def test_a_cluster_that_is_down_is_not_an_empty_queue(sweep: Path, monkeypatch: 
 
 
 @pytest.mark.slurm
-def test_a_cluster_that_cannot_start_leaves_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if missing := [name for name in DAEMONS if not slurm_cluster._program(name)]:
-        pytest.skip(f"{missing[0]} is not installed")
+def test_a_cluster_that_cannot_start_leaves_nothing_running(
+    cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(slurm_cluster, "_START_UP", 2.0)
     with socket.socket() as taken:
         taken.bind(("0.0.0.0", 0))
