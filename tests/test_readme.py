@@ -168,7 +168,7 @@ def test_a_command_on_a_run_is_understood_up_to_the_run(command: str, lab: Lab) 
 
 def test_named_entries_exist() -> None:
     for group, name in re.findall(r"\b(model|data|optimizer|experiment|features|trainer)=([a-z]\w*)", EVERYTHING):
-        known = name in (*ADDED, "cnm", "adamm", "wide") or (conf_dir() / group / f"{name}.yaml").is_file()
+        known = name in (*ADDED, "cnm", "adamm", "wide", "small_net") or (conf_dir() / group / f"{name}.yaml").is_file()
         assert known, f"{group}={name}"
 
 

@@ -3,10 +3,10 @@
 import itertools
 import re
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from dlcourse.errors import ConfigError, DataError, UserError
+from dlcourse.errors import ConfigError, DataError, OutputError, UserError
 from dlcourse.files import read_regular, write_durably
 from dlcourse.runs.folder import output_errors
 from dlcourse.sweeps.slurm_job import JOB_SCRIPT, SlurmOptions
@@ -36,7 +36,7 @@ def submit(folder: Path, options: SlurmOptions, places: Iterable[int]) -> list[i
     """
     folder, numbers = folder.absolute(), sorted({place + 1 for place in places})
     most = _most_numbers() if numbers else 1
-    submitted: list[int] = []
+    recorded, submitted = _offsets(folder), list[int]()
     for full, group in itertools.groupby(numbers, lambda number: (number - 1) // most):
         offset = full * most
         array = array_ranges([number - offset for number in group])
@@ -44,8 +44,9 @@ def submit(folder: Path, options: SlurmOptions, places: Iterable[int]) -> list[i
         # A limit is that of one array: with one, they follow each other.
         after = [f"--dependency=afterany:{job}" for job in submitted[-1:] if at_a_time]
         words = ["--parsable", f"--array={''.join([array, *at_a_time])}", *after, str(folder / JOB_SCRIPT), str(offset)]
-        submitted.append(_sbatch(words, submitted))
-        _record(folder, submitted[-1], offset)
+        submitted.append(job := _sbatch(words, submitted))
+        recorded[job] = offset
+        _record(folder, recorded, job)
     return submitted
 
 
@@ -60,7 +61,7 @@ def array_ranges(numbers: Sequence[int]) -> str:
 
 def _most_numbers() -> int:
     """How many numbers, from 1 on, an array may have."""
-    done = _ask("scontrol", "show", "config")
+    done = _ask("scontrol", "show", "config", seconds=_PATIENCE)
     found = re.search(r"^MaxArraySize\s*=\s*(\d+)", done.stdout, re.MULTILINE)
     if done.returncode or found is None:
         raise SlurmError(f"scontrol does not say how long a job array may be: {_in_one_line(done.stderr)}")
@@ -91,18 +92,23 @@ def queued(folder: Path) -> dict[int, str]:
     if not offsets:
         return {}
     jobs = ",".join(map(str, offsets))
-    done = _ask("squeue", "--noheader", "--array", "--states=all", f"--jobs={jobs}", "--format=%F %K %T")
+    done = _ask(
+        "squeue", "--noheader", "--array", "--states=all", f"--jobs={jobs}", "--format=%F %K %T", seconds=_PATIENCE
+    )
     if done.returncode and "Invalid job id" in done.stderr:  # it has forgotten the only one that was asked for
         return {}
-    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-    entries = [re.fullmatch(r"(\d+) (\d+) (\w+)", line, re.ASCII) for line in lines]
-    if done.returncode or None in entries:
-        raise SlurmError(f"squeue does not say what is queued: {_in_one_line(done.stderr or done.stdout)}")
-    found: dict[int, str] = {}
-    for job, number, state in (entry.groups() for entry in entries if entry is not None):
-        if state not in _ENDED:
-            found[offsets[int(job)] + int(number) - 1] = state
-    return found
+    entries = [line.split() for line in done.stdout.splitlines()]
+    try:
+        if done.returncode:
+            raise ValueError
+        return {
+            offsets[int(job)] + int(number) - 1: state
+            for job, number, state in entries
+            if number != "N/A" and state not in _ENDED  # no array: a job of somebody else that has the number by now
+        }
+    except (ValueError, KeyError):
+        said = _in_one_line(done.stderr or done.stdout)
+        raise SlurmError(f"squeue does not say what is queued: {said}") from None
 
 
 def cancel_hint(folder: Path) -> str:
@@ -111,11 +117,14 @@ def cancel_hint(folder: Path) -> str:
     return f"squeue --jobs={','.join(jobs)} shows the jobs, scancel {' '.join(jobs)} cancels them" if jobs else ""
 
 
-def _record(folder: Path, job: int, offset: int) -> None:
-    """Add a line to slurm.txt: the number of an array, and what to add to its numbers to get those of the runs."""
-    lines = [f"{job} {offset}\n" for job, offset in (_offsets(folder) | {job: offset}).items()]
-    with output_errors(folder):
-        write_durably(folder / JOBS, "".join(lines).encode())
+def _record(folder: Path, offsets: Mapping[int, int], latest: int) -> None:
+    """Write slurm.txt: a line for each array, its job number, and what to add to its numbers to get those of the runs."""
+    lines = [f"{job} {offset}\n" for job, offset in offsets.items()]
+    try:
+        with output_errors(folder):
+            write_durably(folder / JOBS, "".join(lines).encode())
+    except OutputError as error:
+        raise OutputError(f"{error}; job {latest} is submitted, and scancel {latest} cancels it") from error
 
 
 def _offsets(folder: Path) -> dict[int, int]:
@@ -128,7 +137,7 @@ def _offsets(folder: Path) -> dict[int, int]:
     return {int(entry[1]): int(entry[2]) for entry in entries if entry is not None}
 
 
-def _ask(*command: str, seconds: float | None = _PATIENCE) -> "subprocess.CompletedProcess[str]":
+def _ask(*command: str, seconds: float | None) -> "subprocess.CompletedProcess[str]":
     """Run a command of SLURM; raises SlurmError if it cannot be started or takes too long."""
     try:
         return subprocess.run(  # noqa: S603 - numbers, and what the user has asked for

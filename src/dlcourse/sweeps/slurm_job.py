@@ -177,10 +177,14 @@ while [ -n "$interrupted" ]; do # a signal ends the waiting, not the run
     code=$?
 done
 
-# 138: USR1 came before the run listened to it.
-if [ -n "$told_to_save" ] && [ -z "$cancelled" ] && {{ [ "$code" = 143 ] || [ "$code" = 138 ]; }}; then
-    echo "slurm  job $job is queued again"
-    scontrol requeue "$job"
+# 138: USR1 came before the run listened to it. -1: bash does not know, as another signal came just as the run ended.
+if [ -n "$told_to_save" ] && [ -z "$cancelled" ]; then
+    case $code in
+    143 | 138 | -1)
+        echo "slurm  job $job is queued again"
+        scontrol requeue "$job"
+        ;;
+    esac
 fi
 exit "$code"
 """
