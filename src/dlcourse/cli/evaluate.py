@@ -76,6 +76,11 @@ def _request(words: list[str]) -> Request:
     plain = [word for word in words if not word.startswith("-")]
     changes = [word for word in plain if word.partition("=")[0].partition(".")[0] in _GROUPS and "=" in word]
     runs = [word for word in plain if word not in changes]
+    for word in runs:
+        if "=" in word and not Path(word).exists():
+            raise ConfigError(
+                f"'{word}': evaluate takes RUN, data=NAME, data.OPTION=VALUE and device, nothing else of a config"
+            )
     if not runs:
         required_run(None, "evaluate", changes)
     return Request(tuple(runs), tuple(changes), "--json" in words)

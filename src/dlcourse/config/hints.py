@@ -21,9 +21,8 @@ HINTS: dict[str, dict[str, str]] = {
         "resume": "continue restart restore",
         "sample": "generate samples draw create dream chat write",
         "list": "show ls models datasets entries describe info available search zoo",
-        "every training ends with the test set; its numbers are in report.txt in the run folder": (
-            "eval evaluate evaluation test score validate validation report"
-        ),
+        "evaluate": "eval evaluation test score validate validation",
+        "every training ends with the test set; its numbers are in report.txt in the run folder": "report",
         "no command predicts new data; a training predicts its test set, and dlcourse sample RUN makes images or text": (
             "predict prediction inference infer classify transform"
         ),
