@@ -2,11 +2,13 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from dlcourse.cli.search import words_of_experiment
+from dlcourse.sweeps.agenda import SearchAgenda
 from dlcourse.sweeps.plan import _checksum, read_plan
 from dlcourse.sweeps.search import Interval
 from dlcourse.training import session
@@ -67,6 +69,16 @@ def test_a_trial_that_diverges_is_the_worst_and_no_failure(sweeps: Sweeps) -> No
     folder = sweeps.sweep(*SEARCH, "optimizer=sgd", "optimizer.lr=choice(0.1,1e30)", "hydra.sweeper.method=random")
     assert "diverged  optimizer.lr=1e+30: the loss became" in sweeps.out
     assert {row["rank"] for row in rows(folder) if row["optimizer.lr"] == "0.1"} >= {"1"}
+    assert sweeps.resume(str(folder)) == 0 and "failed" not in sweeps.out
+
+
+def test_a_search_that_is_stopped_at_once_can_be_resumed(sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(SearchAgenda, "take", lambda self: os.kill(os.getpid(), signal.SIGTERM))
+        folder = sweeps.sweep(*SEARCH, RATE, code=143)
+    assert read_plan(folder).runs == () and "internal" not in sweeps.err
+    assert sweeps.resume(str(folder)) == 0
+    assert len(rows(folder)) == 4
 
 
 def test_the_best_go_on_with_halving(sweeps: Sweeps) -> None:

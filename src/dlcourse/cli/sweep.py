@@ -136,8 +136,9 @@ def go_on(folder: Path, plan: Plan, configs: Sequence[RunConfig], *, retry_faile
             if not _do(locked, agenda, options, stop):
                 return
             jobs = _jobs(folder, agenda.plan, agenda.configs)
-        is_new = before < parts or not any(folder.glob("events.*"))
-        _write(folder, agenda.plan, agenda.configs, jobs, is_new=is_new)
+        if jobs:  # a search that was stopped at once has none
+            is_new = before < parts or not any(folder.glob("events.*"))
+            _write(folder, agenda.plan, agenda.configs, jobs, is_new=is_new)
         stop.check()
     if not all(_is_fine(job, is_search=plan.search is not None) for job in jobs):
         raise SystemExit(SOME_FAILED)
@@ -208,8 +209,9 @@ def _say_begin(folder: Path, jobs: Sequence[Job], agenda: Agenda, options: Launc
     how = f", {at_a_time} at a time{each}" if before < parts else ""
     console.show("sweep", str(folder))
     done = sum(isinstance(job.outcome, RunResult) for job in jobs)
-    failed = 0 if retry_failed else sum(isinstance(job.outcome, RunFailedError) for job in jobs)
-    there = f"   {done} are done" * (done > 0) + f"   {failed} failed: retry=failed tries them again" * (failed > 0)
     search = agenda.plan.search
+    ended = [job for job in jobs if isinstance(job.outcome, RunFailedError)]
+    failed = 0 if retry_failed else sum(not _is_fine(job, is_search=search is not None) for job in ended)
+    there = f"   {done} are done" * (done > 0) + f"   {failed} failed: retry=failed tries them again" * (failed > 0)
     what = counted(agenda.total, "run") if search is None else described(search)
     console.say("", f"{what}{how}{there}")
