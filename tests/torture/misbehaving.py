@@ -80,20 +80,10 @@ def run(count: int, seed: int, folder: Path) -> Outcome:
     bad = sum(max(1, share * count // 200) for _, share in BEHAVIOUR)
     words = [
         *("train", "-m", "data=xor", "data.size=60", "model=mlp", "model.hidden=[4]", "trainer.batch_size=8"),
-        *("trainer.epochs=1", "device=cpu", "hydra.launcher.jobs=2", "hydra.launcher.minutes=0.1"),
+        *("trainer.epochs=1", "device=cpu", "hydra.launcher.jobs=2", "hydra.launcher.minutes=0.4"),
     ]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     out = folder / "out"
-    with out.open("wb") as file:
-        code = subprocess.run(
-            [sys.executable, "-c", _PROGRAM, str(count), *words, f"seed=range(0,{count})"],
-            cwd=folder,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            timeout=_LIMIT,
-            check=False,
-        ).returncode
+    code = _sweep_of(count, words, folder)
     outcome = Outcome("R10", f"sweeps of {count} runs, of which {bad} raise, exit, are killed or hang")
     outcome.count(code == 4, f"it ended with {code}: {out.read_text()[-500:]}")
     rows = _table(_sweep(folder))
@@ -104,7 +94,26 @@ def run(count: int, seed: int, folder: Path) -> Outcome:
     named = re.findall(r"^failed  seed=", (_sweep(folder) / "summary.txt").read_text(), re.MULTILINE)
     outcome.count(len(named) == bad, f"{len(named)} are named")
     outcome.count(_left(folder) == [], "processes are left")
+    in_one = [*(word for word in words if not word.startswith("hydra.launcher.")), "hydra/launcher=dlcourse"]
+    _sweep_of(count, in_one, folder / "control")
+    is_whole = (_sweep(folder / "control") / "summary.csv").exists()
+    outcome.controls.append(("all in one process, to their end", int(is_whole), 1))
     return outcome
+
+
+def _sweep_of(count: int, words: list[str], folder: Path) -> int:
+    """Run the sweep in a folder, its output in `out`; returns its exit code."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "out").open("wb") as file:
+        return subprocess.run(
+            [sys.executable, "-c", _PROGRAM, str(count), *words, f"seed=range(0,{count})"],
+            cwd=folder,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])},
+            timeout=_LIMIT,
+            check=False,
+        ).returncode
 
 
 def _left(folder: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """R9: sweeps whose driver and whose runs are killed at random moments.
 
-Each run must be trained to its end exactly once, and the table be that of an undisturbed sweep.
+Each run must be trained to its end exactly once, and the table be that of an undisturbed sweep. The control does not do a
+run again whose process was killed.
 """
 
 import contextlib
@@ -21,6 +22,24 @@ _TRAINING = (
     *("trainer.epochs=2", "trainer.checkpoint.steps=5", "device=cpu", "hydra.launcher.jobs=2"),
 )
 _LIMIT = 900.0
+_FORGETFUL = """
+import os, signal
+from pathlib import Path
+from dlcourse.cli import sweep
+from dlcourse.cli.main import command
+from dlcourse.training import session
+run = session.run
+def killed_once(config, words):
+    if config.seed == 1 and not Path("once").exists():
+        Path("once").touch()
+        Path(config.run.dir).mkdir()
+        Path(config.run.dir, "run.json").write_text('{"status": "running"}')
+        os.kill(os.getpid(), signal.SIGKILL)
+    return run(config, words)
+session.run = killed_once
+sweep._is_to_do = lambda job, *, retry_failed: job.outcome is None
+command()
+"""
 _TIMES = ("seconds", "folder")
 
 
@@ -35,7 +54,11 @@ def run(count: int, seed: int, folder: Path) -> Outcome:
     words = [*_TRAINING, f"seed=range(0,{count})", "resume=auto"]
     kills = max(1, count // 10)
     outcome = Outcome("R9", f"sweeps of {count} runs, their driver killed {kills} times and single runs as often")
-    _compare(words, count, random.Random(seed), folder, outcome)
+    whole = _compare(words, count, random.Random(seed), folder, outcome)
+    for _ in range(2):
+        _finish(_started(words, folder / "control", "-c", _FORGETFUL))
+    is_same = _table(_sweep(folder / "control")) == _table(whole)
+    outcome.controls.append(("that leaves out what was killed, the same", int(is_same), 1))
     return outcome
 
 
