@@ -46,7 +46,9 @@ _KEYS = (
     "data.subset", "data.root", "optimizer", "optimizer.lr", "scheduler", "features", "task", "device",
     "device.threads", "report",
     "experiment", "hydra.run.dir", "hydra/launcher", "hydra.verbose", "hydra.job.name", "hydra.callbacks.x", "hydra",
-    "hydra.launcher.n_jobs", "hydra.sweeper.x", "model@model", "optimizer@hydra", "defaults", "_target_",
+    "hydra.launcher.n_jobs", "hydra.sweeper.x", "hydra/sweeper", "hydra.sweeper.trials", "hydra.sweeper.method",
+    "hydra.sweeper.metric", "hydra.launcher.time", "hydra.launcher.setup", "run.tags",
+    "model@model", "optimizer@hydra", "defaults", "_target_",
     "model._target_",
 )  # fmt: skip
 _VALUES = (
@@ -54,7 +56,7 @@ _VALUES = (
     "~", "true",
     "2026-11-21", "12:30:45", "mlp", "cnn", "digits", "moons", "adam", "cpu", "auto", "default", "linreg_line", "none",
     "[1,2]", "[1,[2,[3]]]", "{a:1}", "{a:{b:[1]}}", "[]", "{}", "'a b'", '"a"', "a b", "'it''s'", r"'it\'s'", "a=b",
-    "a,b",
+    "a,b", "search", "slurm", "tpe", "tag(log,interval(1e-3,1))", "interval(1,0)",
     "1,2,3", "choice(1,2)", "range(1,5)", "range(5,1)", "range(0,1e9)", "range(1,5,0)", "interval(0,1)", "glob(*)",
     "glob([*,a*],exclude=b*)", "sort(1,2,reverse=true)", "shuffle(1,2,3)", "tag(a,b,choice(1,2))", "int(3.5)", "str(1)",
     "bool(x)", "json_str(1)", "extend_list(1,2)", "${seed}", "${nope}", "${model.name}", "${run.root}", "${.x}",
