@@ -57,10 +57,9 @@ class Sweeper(BasicSweeper):
         Raises ConfigError before the first run, and SystemExit after the last if one failed, whose error was told. A sweep
         of one run that fails ends as that run by itself would: OnlyRunFailedError.
         """
-        assert self.config is not None and self.launcher is not None and self.hydra_context is not None
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        assert self.config is not None and self.launcher is not None
         words = self._words(arguments)
-        overrides = parser.parse_overrides([*words, *self._repetitions(words)])
+        overrides = self._parser().parse_overrides([*words, *self._repetitions(words)])
         runs = combinations(overrides)
         varied = [index for index in range(len(overrides)) if len({run[index] for run in runs}) > 1]
         planned = [
@@ -93,6 +92,11 @@ class Sweeper(BasicSweeper):
         if any(isinstance(job.outcome, Exception) for job in jobs):
             raise SystemExit(SOME_FAILED)
         return returns
+
+    def _parser(self) -> OverridesParser:
+        """Reads words, also those whose values are the names of entries: `model=glob(r*)`."""
+        assert self.hydra_context is not None
+        return OverridesParser.create(config_loader=self.hydra_context.config_loader)
 
     def _words(self, arguments: list[str]) -> list[str]:
         """The words of the command line that say what to run."""
@@ -146,7 +150,9 @@ class SearchSweeper(Sweeper):
         words = self._words(arguments)
         words += words_of_experiment(self.config.get(hydra_guard.SEARCH, {}), words)
         config_dir = self._config_dir()
-        hydra_guard.check(overrides := parse(words), config_files.folders(config_dir), sweep=True)
+        parsed = parse(words)
+        hydra_guard.check(parsed, config_files.folders(config_dir), sweep=True)
+        overrides = self._parser().parse_overrides([str(override.input_line) for override in parsed])
         plan = planned_search(overrides, config_dir, launcher, options)
         begin_or_go_on(self._root(), plan, [], resume=_RESUME in arguments)
         return []

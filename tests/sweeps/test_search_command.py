@@ -10,7 +10,7 @@ import pytest
 from dlcourse.cli.search import words_of_experiment
 from dlcourse.sweeps.agenda import SearchAgenda
 from dlcourse.sweeps.plan import _checksum, read_plan
-from dlcourse.sweeps.search import Interval
+from dlcourse.sweeps.search import Choices, Interval
 from dlcourse.training import session
 from sweep_lab import TINY, Sweeps, rows
 
@@ -65,8 +65,17 @@ def test_a_search_by_another_number_is_ranked_by_it(sweeps: Sweeps) -> None:
     assert losses == sorted(losses)
 
 
+def test_entries_may_be_chosen_by_a_pattern(sweeps: Sweeps) -> None:
+    folder = sweeps.sweep("hydra/sweeper=search", "hydra.sweeper.trials=3", "optimizer=glob(ad*)", "optimizer.lr=0.01")
+    plan = read_plan(folder)
+    assert plan.search is not None
+    assert plan.search.space == {"optimizer": Choices(("adadelta", "adagrad", "adam", "adamw"))}
+    assert "only" not in sweeps.out
+
+
 def test_a_trial_that_diverges_is_the_worst_and_no_failure(sweeps: Sweeps) -> None:
     folder = sweeps.sweep(*SEARCH, "optimizer=sgd", "optimizer.lr=choice(0.1,1e30)", "hydra.sweeper.method=random")
+    assert "note   there are only 2 settings, fewer than trials: some are tried again\n" in sweeps.out
     assert "diverged  optimizer.lr=1e+30: the loss became" in sweeps.out
     assert {row["rank"] for row in rows(folder) if row["optimizer.lr"] == "0.1"} >= {"1"}
     assert sweeps.resume(str(folder)) == 0 and "failed" not in sweeps.out

@@ -67,6 +67,9 @@ def planned_search(
     )
     if options.seeds is not None and (given := next((word for word in (*fixed, *space) if _is_seed(word)), None)):
         raise ConfigError(f"hydra.sweeper.seeds={options.seeds} and {given} both give seeds; leave one of them out")
+    settings = math.prod(len(range_.words) if isinstance(range_, Choices) else math.inf for range_ in space.values())
+    if settings < options.trials:
+        Console().say("note", f"there are only {settings:.0f} settings, fewer than trials: some are tried again")
     if options.method == "halving" and base.scheduler.name != "constant":
         note = f"scheduler={base.scheduler.name}: each stage follows the schedule of its own epochs"
         Console().say("note", f"{note}; scheduler=constant trains all stages alike")
