@@ -13,6 +13,8 @@ from dlcourse.runs.record import STATES, RunRecord, whole_config
 
 _FACTS = ("data", "model", "state", "name", "tag")
 """Keys that are no options, or are known without the config."""
+_DEEPEST = 4
+"""Sections within sections of a config; what a stranger's has below is not named."""
 
 
 def chosen(records: Sequence[RunRecord], conditions: Sequence[str]) -> list[RunRecord]:
@@ -54,7 +56,7 @@ def _names(config: Mapping[str, Any], above: str = "") -> Iterator[str]:
     """The options of a config by their dotted names."""
     for name, value in config.items():
         yield f"{above}{name}"
-        if isinstance(value, dict):
+        if isinstance(value, dict) and above.count(".") < _DEEPEST:
             yield from _names(value, f"{above}{name}.")
 
 
@@ -91,11 +93,14 @@ def _matches(values: Iterable[Any], pattern: str) -> bool:
 
 def _is_same(value: Any, pattern: str) -> bool:
     """Whether a value is what was asked for: numbers as numbers, lists without regard to blanks, texts with *."""
-    if not isinstance(value, str):
-        value, pattern = json.dumps(value, ensure_ascii=False), pattern.lower()
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except RecursionError:  # a stranger's
+        return False
     with contextlib.suppress(ValueError):
-        return float(value) == float(pattern)
-    return fnmatch.fnmatchcase(_plain(value), _plain(pattern).replace("[", "[[]"))
+        return float(text) == float(pattern)
+    pattern = pattern if isinstance(value, str) else pattern.lower()
+    return fnmatch.fnmatchcase(_plain(text), _plain(pattern).replace("[", "[[]"))
 
 
 def _plain(text: str) -> str:
