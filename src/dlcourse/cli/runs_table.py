@@ -185,14 +185,16 @@ def _fitted(rows: list[list[str]], short_names: Mapping[str, str]) -> list[str]:
         free = width() - sum(widths) + widths[options] + widths[state] - 2 * (len(widths) - 1)
         if free >= min(_LEAST, widths[options] + widths[state]):
             break
-    for_state = min(widths[state], max(free // 2, free - widths[options]))
+    least = len("options")
+    for_state = min(widths[state], max(free // 2, free - widths[options], min(free - least, len("cut short 43 %"))))
     for row in kept:
-        row[state] = _cut(row[state], max(for_state, len("damaged...")))
-        row[options] = _cut(row[options], max(free - for_state, len("options...")))
+        row[state] = _cut(row[state], max(for_state, least))
+        row[options] = _cut(row[options], max(free - for_state, least))
     return aligned(kept, left={place for place, column in enumerate(columns) if column in _WORDS})
 
 
 def _cut(text: str, most: int) -> str:
+    """The text, or as much of it as leaves room for three dots, which `most` has to be."""
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 

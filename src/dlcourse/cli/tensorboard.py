@@ -27,8 +27,8 @@ dlcourse tensorboard [RUN ...]  TensorBoard at 127.0.0.1, until Ctrl-C; RUN is a
 """
 
 _HOST = "127.0.0.1"
-_SAMPLES = {"scalars": 0, "images": 0, "text": 0}
-"""0 is all; by itself TensorBoard keeps 10 pictures of a tag, and 1,000 numbers."""
+_SAMPLES = dict.fromkeys(("scalars", "images", "text"), 1_000_000)
+"""All of a tag; by itself TensorBoard keeps 10 pictures and 1,000 numbers. With 0 it keeps all and shows none."""
 _FLAGS = ("--port",)
 _AN_HOUR = 3600
 _MOST_DIGITS = 5
@@ -97,7 +97,9 @@ def _one_folder(folders: Sequence[Path]) -> Iterator[Path]:
             try:
                 link.symlink_to(path, target_is_directory=True)
             except OSError as error:
-                raise OutputError(f"cannot make a link to {path}: {error.strerror}; name a single folder") from error
+                raise OutputError(
+                    f"cannot make a link to {path}: {str(error.strerror).lower()}; name a single folder of runs"
+                ) from error
         yield Path(links)
 
 
