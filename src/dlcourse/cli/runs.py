@@ -20,10 +20,10 @@ from dlcourse.terminal import print_help
 
 HELP = """\
 dlcourse runs [FOLDER]  all runs below a folder (default outputs), the newest last; a sweep is one line, of its best run
-  --all                 each run of a sweep; those of one sweep: dlcourse runs SWEEP
+  --all                 a line for each run of a sweep, too; those of one sweep: dlcourse runs SWEEP
   --sort COLUMN         validation or test (best first), time (shortest first), name, or started (newest last)
-  --where KEY=VALUE     only runs with this data, model, state, name, tag, optimizer, ... or option (optimizer.lr=0.01);
-                        * in VALUE stands for any letters; all conditions must hold
+  --where KEY=VALUE     only runs, also of sweeps, with this data, model, state, name, tag, optimizer, ... or option, such as
+                        optimizer.lr=0.01; * in VALUE stands for any letters; all conditions must hold
   --markdown            the table to paste
   --csv, --json         all that is known of every run, for other programs
 """
@@ -39,10 +39,10 @@ def main(words: list[str]) -> int:
     options = _parse(words)
     root, records = _read(options.folder)
     found = chosen(records, options.where)
-    if options.all or options.format in ("csv", "json") or is_sweep(root):
+    if options.all or options.where or options.format in ("csv", "json") or is_sweep(root):
         lines = [Line(record.folder, (record,)) for record in found]
     else:
-        lines = _sweeps_together(found, are_all=not options.where)
+        lines = _sweeps_together(found)
     lines = _sorted(lines, options.sort)
     if options.format in ("csv", "json"):
         print_records([line.best for line in lines], options.format)
@@ -78,13 +78,13 @@ def _read(text: str | None) -> tuple[Path, list[RunRecord]]:
     return root, [read_record(folder, sweep) for folder, sweep in runs_below(root)]
 
 
-def _sweeps_together(records: Sequence[RunRecord], *, are_all: bool) -> list[Line]:
-    """A line for each run, or for all of a sweep; if these are all of its runs, it says how many are still to do."""
+def _sweeps_together(records: Sequence[RunRecord]) -> list[Line]:
+    """A line for each run, or for all of a sweep together."""
     together: dict[Path, list[RunRecord]] = {}
     for record in records:
         together.setdefault(record.sweep or record.folder, []).append(record)
     return [
-        Line(folder, tuple(_best_first(runs)), planned_runs(folder) if are_all and runs[0].sweep else 0)
+        Line(folder, tuple(_best_first(runs)), planned_runs(folder) if runs[0].sweep else 0)
         for folder, runs in together.items()
     ]
 
