@@ -174,7 +174,7 @@ def test_the_best_of_a_sweep_is_by_the_number_that_most_of_its_runs_have(runs: R
     sweep, config = Path("outputs/multirun/a"), config_of("digits", "mlp")
     leave(sweep / "1", config=config, report=report_of(config, 0.2, 0.2))
     leave(sweep / "2", config=config, report=report_of(config, 0.3, 0.3))
-    leave(sweep / "3", config=config, report=report_of(config, 0.1, 0.1, monitor="val/mse", mode="min"))
+    leave(sweep / "3", config=config, report=report_of(config, 0.1, 0.1, monitor="val/abs", mode="min"))
     leave(sweep / "4", status="failed", reason="why")
     (sweep / "sweep.json").write_text("{}")
     assert "accuracy 30.00 %" in runs() and runs().splitlines()[1].endswith("3 done, 1 failed")
@@ -199,6 +199,7 @@ def test_the_best_of_a_sweep_is_by_the_number_that_most_of_its_runs_have(runs: R
         (["optimizer=sgd"], ["mnist-cnn"]),
         (["optimizer.lr=0.01"], ["mnist-cnn"]),
         (["optimizer.lr=1e-2"], ["mnist-cnn"]),
+        (["optimizer.lr=0.010"], ["mnist-cnn"]),
         (["optimizer.lr=0.001", "model=mlp", "state=done"], ["digits-mlp"]),
         (["model.head=[128,64]"], ["mnist-cnn"]),
         (["model.head=[128, 64]"], ["mnist-cnn"]),

@@ -215,8 +215,12 @@ def test_a_real_tensorboard_shows_each_run_with_all_of_its_pictures_and_numbers(
     assert (other.returncode, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("dlcourse: error: ") and f"port {port}" in err and "leave --port out" in err
 
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (130, "", "")
+    told = started("outputs/digits-mlp/a", "--port", "0")
+    assert told.stdout.readline().startswith("board  http://127.0.0.1:") and told.stdout.readline()
+    assert len(list((tmp_path / "temporary").glob("dlcourse-*"))) == 2
+    for stopped, by, code in ((process, signal.SIGINT, 130), (told, signal.SIGTERM, 143)):
+        stopped.send_signal(by)
+        out, err = stopped.communicate(timeout=60)
+        assert (stopped.returncode, out, err) == (code, "", "")
     assert list((tmp_path / "temporary").glob("dlcourse-*")) == []
     assert sorted(path.name for path in first.iterdir() if path.name.startswith("events.")) != []

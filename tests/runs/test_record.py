@@ -136,6 +136,13 @@ def test_a_run_that_begins_while_its_lock_is_looked_at_begins(tmp_path: Path) ->
         run.require_in_place()
 
 
+def test_two_that_look_at_a_lock_at_once_take_each_other_for_no_run(tmp_path: Path) -> None:
+    (tmp_path / ".lock").touch()
+    with (tmp_path / ".lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        assert not is_in_use(tmp_path)
+
+
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/null")])
 def test_a_lock_of_a_stranger_is_not_waited_for(make: Any, tmp_path: Path) -> None:
     make(tmp_path / ".lock")
