@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from dlcourse.errors import DataError
-from dlcourse.files import make_folders, read_regular, whole_file, write_durably, write_new
+from dlcourse.files import make_folders, read_end, read_regular, whole_file, write_durably, write_new
 from torture.processes import IS_POSSIBLE
 
 
@@ -140,3 +140,12 @@ def test_only_regular_files_of_a_sensible_size_are_read(tmp_path: Path) -> None:
     for name, most in (("pipe", 10), ("file", 4), ("missing", 10), (".", 10)):
         with pytest.raises(DataError):
             read_regular(tmp_path / name, most)
+
+
+def test_the_end_of_a_file_is_read_alone(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"12345")
+    assert [read_end(tmp_path / "file", most) for most in (2, 5, 9)] == [b"45", b"12345", b"12345"]
+    for name in ("pipe", "missing", "."):
+        with pytest.raises(DataError):
+            read_end(tmp_path / name, 10)

@@ -11,12 +11,14 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from dlcourse.errors import DataError
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
 _WAIT_FOR_NOBODY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY  # opening a pipe waits for its writer without
+_NOT_OURS = "{path} is not a file of dlcourse: it is too large, or not a regular file"
 
 
 @contextlib.contextmanager
@@ -122,14 +124,30 @@ def sync_folder(folder: Path) -> None:
 
 def read_regular(path: Path, most: int) -> bytes:
     """The content of a regular file of at most so many bytes; raises DataError, and waits for no pipe."""
+    with _regular(path) as (file, size):
+        if size > most:
+            raise DataError(_NOT_OURS.format(path=path))
+        return file.read()
+
+
+def read_end(path: Path, most: int) -> bytes:
+    """The last `most` bytes of a regular file, or all of a smaller one; raises DataError, and waits for no pipe."""
+    with _regular(path) as (file, size):
+        file.seek(max(0, size - most))
+        return file.read(most)
+
+
+@contextlib.contextmanager
+def _regular(path: Path) -> Iterator[tuple[IO[bytes], int]]:
+    """A regular file to read, and its size; raises DataError for any other, and for what the system refuses."""
     try:
         descriptor = os.open(path, _WAIT_FOR_NOBODY)
         try:
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-                raise DataError(f"{path} is not a file of dlcourse: it is too large, or not a regular file")
+            if not stat.S_ISREG(status.st_mode):
+                raise DataError(_NOT_OURS.format(path=path))
             with open(descriptor, "rb", closefd=False) as file:
-                return file.read()
+                yield file, status.st_size
         finally:
             os.close(descriptor)
     except OSError as error:

@@ -16,6 +16,13 @@ def _padded(row: Sequence[str], widths: Sequence[int], left: Container[int]) -> 
     ]
 
 
+def markdown(rows: Sequence[Sequence[str]], *, left: Container[int] = (0,)) -> list[str]:
+    """The lines of the same table in Markdown, its first row the head."""
+    head, *rest = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    rule = ["---" if column in left else "--:" for column in range(len(head))]
+    return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rest)]
+
+
 def counted(count: int, noun: str) -> str:
     """`1 epoch`, `1,000 epochs`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

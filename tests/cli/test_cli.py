@@ -369,6 +369,8 @@ def test_help_of_train_shows_the_choices(train):
     [
         (["--help"], ("torch", "hydra", "omegaconf", "numpy")),
         (["list"], ("torch", "hydra", "omegaconf", "numpy")),
+        (["runs"], ("torch", "hydra", "omegaconf", "numpy")),
+        (["tensorboard", "--help"], ("torch", "hydra", "omegaconf", "numpy", "tensorboard")),
         (["train", "--cfg", "job"], ("torch", "numpy")),
         (["train", "--help"], ("torch", "numpy")),
         (["train", "--info", "defaults"], ("torch", "numpy")),

@@ -37,6 +37,8 @@ VERBS: dict[str, Verb] = {
     "resume": Verb("resume", ("RUN",), ("continue a run that was stopped or cut short",)),
     "evaluate": Verb("evaluate", ("RUN ...",), ("measure finished runs again, also on other data",)),
     "sample": Verb("sample", ("RUN",), ("images or text from a generative model",)),
+    "runs": Verb("runs", ("[FOLDER]",), ("all runs below a folder, as a table",)),
+    "tensorboard": Verb("tensorboard", ("[RUN ...]",), ("show runs in the browser",)),
     "count": Verb("count", ("[NAME]",), ("count the parameters of GPT-1, GPT-2, ...",)),
     "list": Verb("list_entries", ("[GROUP | NAME]",), ("the models, data sets, ... and their options",)),
 }

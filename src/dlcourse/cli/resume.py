@@ -1,6 +1,5 @@
 """`dlcourse resume RUN`: continue a run that was interrupted or killed, or train a finished one for longer."""
 
-import contextlib
 import json
 import shlex
 from collections.abc import Mapping
@@ -14,10 +13,10 @@ from dlcourse.config.paths import conf_dir
 from dlcourse.config.run_config import NO_PART_OF_A_RUN, RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError, DataError
-from dlcourse.files import read_regular
 from dlcourse.runs.checkpoints import FOLDER, Checkpoint
 from dlcourse.runs.find import find_started, is_sweep, required_run
-from dlcourse.runs.folder import CONFIG, OVERRIDES, SWEEP, RunFolder
+from dlcourse.runs.folder import CONFIG, SWEEP, RunFolder
+from dlcourse.runs.record import read_words
 from dlcourse.runs.reopen import read_checked, stated_sums
 from dlcourse.runs.resume import Start, read_start
 from dlcourse.sweeps.launch import SHELL_OPTIONS
@@ -42,8 +41,6 @@ Only these may be given:
 _RETRY = "retry=failed"
 _MAY_DIFFER = (*NO_PART_OF_A_RUN, "trainer", "device")
 """Sections that may differ between the beginning of a run and a checkpoint of it."""
-
-_MAX_OVERRIDES_BYTES = 2**20
 
 _MAY_CHANGE = ("trainer.epochs", "trainer.patience", "trainer.checkpoint.", "report=", "device.")
 
@@ -158,14 +155,6 @@ def with_option(section: Any, path: list[str], value: Any) -> dict[str, Any]:
 
 def _overrides(folder: RunFolder, start: Start, changes: list[str]) -> list[str]:
     """The overrides of the command that would do the whole run: those it began with, less what was changed since."""
-    before = [str(word) for word in start.about["overrides"]] if start.about else _first_overrides(folder)
+    before = [str(word) for word in start.about["overrides"]] if start.about else list(read_words(folder.path))
     keys = {change.partition("=")[0] for change in changes}
     return [word for word in before if word.partition("=")[0] not in keys] + changes
-
-
-def _first_overrides(folder: RunFolder) -> list[str]:
-    """The overrides in the file of a run that has no checkpoint yet, as far as they can be read."""
-    with contextlib.suppress(DataError, ValueError):
-        lines = read_regular(folder / OVERRIDES, _MAX_OVERRIDES_BYTES).decode().splitlines()
-        return [str(json.loads(line.removeprefix("- "))) for line in lines if line.startswith("- ")]
-    return []

@@ -20,8 +20,10 @@ HINTS: dict[str, dict[str, str]] = {
         "train": "fit run learn start launch trainer training",
         "resume": "continue restart restore",
         "sample": "generate samples draw create dream chat write",
-        "list": "show ls models datasets entries describe info available search zoo",
+        "list": "show models datasets entries describe info available search zoo",
         "evaluate": "eval evaluation test score validate validation",
+        "runs": "ls history experiments results status ps compare leaderboard table log outputs",
+        "tensorboard": "tb board plot plots visualize dashboard logs browser web",
         "every training ends with the test set; its numbers are in report.txt in the run folder": "report",
         "no command predicts new data; a training predicts its test set, and dlcourse sample RUN makes images or text": (
             "predict prediction inference infer classify transform"
@@ -29,7 +31,6 @@ HINTS: dict[str, dict[str, str]] = {
         "write dlcourse train -m optimizer.lr=0.1,0.01 to try several values": (
             "sweep tune tuning grid gridsearch hyperopt optimize hpo multirun -m"
         ),
-        "write tensorboard --logdir outputs": "tensorboard plot plots board visualize dashboard logs",
         "write dlcourse train --cfg job to see the config": "config cfg configure options settings print",
         "write dlcourse --version": "version -v",
     },

@@ -1,14 +1,25 @@
 """The run folder that a user names: of a finished run, or of one to resume."""
 
+import json
+import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dlcourse.config.paths import named
 from dlcourse.config.run_config import FolderConfig
-from dlcourse.errors import ConfigError
+from dlcourse.errors import ConfigError, DataError
+from dlcourse.files import read_regular
 from dlcourse.runs.checkpoints import FOLDER, Checkpoints
-from dlcourse.runs.folder import CONFIG, STATUS, SWEEP, WEIGHTS, RunFolder, folder_of_runs
+from dlcourse.runs.folder import CONFIG, OVERRIDES, SPEC, STATUS, SWEEP, WEIGHTS, RunFolder, folder_of_runs
+from dlcourse.runs.metrics_log import METRICS
+from dlcourse.runs.result import REPORT
+
+_OF_A_RUN = {CONFIG, OVERRIDES, SPEC, METRICS, REPORT, WEIGHTS, FOLDER}
+"""Names of which a run folder has several, also without its run.json."""
+_MAX_PLAN_BYTES = 64 * 2**20
+_DEEPEST = 6
+"""Folders below each other that are looked into for runs."""
 
 
 def required_run(text: str | None, verb: str, changes: Sequence[str] = ()) -> str:
@@ -54,6 +65,39 @@ def _below(path: Path) -> list[Path]:
     folders = [folder for pattern in ("*", "*/*") for folder in path.glob(pattern)]
     found = [folder for folder in folders if is_sweep(folder) or (is_run(folder) and not is_sweep(folder.parent))]
     return sorted(found, key=lambda folder: folder.stat().st_mtime_ns)
+
+
+def runs_below(folder: Path) -> Iterator[tuple[Path, Path | None]]:
+    """Every run folder in a folder or itself, also of a run that is damaged, each with the folder of its sweep, if any.
+
+    No link is followed, and no hidden folder is looked into.
+    """
+    yield from _runs_below(folder, None, _DEEPEST)
+
+
+def _runs_below(folder: Path, sweep: Path | None, depth: int) -> Iterator[tuple[Path, Path | None]]:
+    try:
+        with os.scandir(folder) as entries:
+            names = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+    except OSError:  # not ours to read, or removed meanwhile
+        return
+    if STATUS in names or len(_OF_A_RUN & names.keys()) > 1:
+        yield folder, sweep
+    elif depth:
+        inside = folder if SWEEP in names else None
+        for name, is_folder in names.items():
+            if is_folder and not name.startswith("."):
+                yield from _runs_below(folder / name, inside, depth - 1)
+
+
+def planned_runs(sweep: Path) -> int:
+    """How many runs a sweep is to have, also those that have no folder yet; 0 if its list cannot be read."""
+    try:
+        plan = json.loads(read_regular(sweep / SWEEP, _MAX_PLAN_BYTES))
+        search = plan.get("search")
+        return len(plan["runs"]) if search is None else int(search["trials"]) * int(search["seeds"] or 1)
+    except (DataError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        return 0
 
 
 def is_sweep(folder: Path) -> bool:

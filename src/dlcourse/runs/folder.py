@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import secrets
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +32,8 @@ WEIGHTS, SPEC, CONFIG = "weights.safetensors", "spec.json", "config.yaml"
 STATUS, STATE, OVERRIDES = "run.json", "state.json", "overrides.yaml"
 LOCK, ERROR, SWEEP = ".lock", "error.txt", "sweep.json"
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)  # no link out of a stranger's folder
+_TO_LOOK = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_TRIES, _BETWEEN_TRIES = 10, 0.02  # seconds: whoever only looks at a lock holds it for some microseconds
 _VOUCHED_FOR = (CONFIG, SPEC)
 """The files from which a run is opened again, whose sha256 run.json holds."""
 
@@ -94,7 +97,7 @@ class RunFolder:
     def _lock(self, file: IO[str]) -> None:
         if fcntl is not None:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _take(file.fileno())
             except BlockingIOError:
                 file.seek(0)
                 owner = " ".join(file.read(200).split()) or "another process"
@@ -134,7 +137,7 @@ class RunFolder:
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
-    def write_status(self, status: str, **facts: str) -> None:
+    def write_status(self, status: str, /, **facts: object) -> None:
         """Write run.json: how it goes, and what the files from which it is opened again must be.
 
         The weights are among them, by the checksum in them, once they do not change any more.
@@ -164,6 +167,36 @@ class RunFolder:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
         self.write_text(name, text.getvalue())
+
+
+def is_in_use(folder: Path) -> bool:
+    """Whether a process works on the run in a folder; if that cannot be found out, it may.
+
+    A shared lock is asked for, and freed at once: a run that holds its lock does not notice, one that begins tries again.
+    """
+    if fcntl is None:
+        return True
+    try:
+        descriptor = os.open(folder / LOCK, _TO_LOOK)
+    except OSError as error:
+        return error.errno != errno.ENOENT
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _take(descriptor: int) -> None:
+    """Lock a file against all others; raises BlockingIOError if another process keeps it locked."""
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(_BETWEEN_TRIES)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _checksum_in(weights: Path) -> str:

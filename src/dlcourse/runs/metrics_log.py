@@ -1,5 +1,6 @@
 """metrics.jsonl: every number logged, a JSON object a line, appended only, and cut back when a run resumes."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -8,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse.errors import OutputError
-from dlcourse.files import FilePrefix, set_aside, write_all, write_durably
+from dlcourse.files import FilePrefix, read_end, set_aside, write_all, write_durably
 
 METRICS = "metrics.jsonl"
 
+_TAIL_BYTES = 64 * 1024
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -90,6 +92,16 @@ def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
             return
         if isinstance(record, dict) and _is_ours(record):
             yield record
+
+
+def newest_record(path: Path) -> dict[str, Any] | None:
+    """The last whole record of a log, also while it is written to; None if it has none. Raises DataError."""
+    for line in reversed(read_end(path, _TAIL_BYTES).splitlines()):
+        with contextlib.suppress(ValueError, RecursionError):
+            record = json.loads(line)
+            if isinstance(record, dict) and _is_ours(record):
+                return record
+    return None
 
 
 def _is_ours(record: dict[str, Any]) -> bool:

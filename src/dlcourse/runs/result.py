@@ -5,12 +5,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dlcourse.errors import DataError
 from dlcourse.files import read_regular
 
 REPORT = "report.json"
 _MAX_BYTES = 64 * 2**20
+_SAYS_NOTHING = "cannot read {path}: it does not say what the run reached"
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,28 @@ class RunResult:
 
 def read_result(folder: Path) -> RunResult:
     """The result of a finished run, as its report says; raises DataError."""
-    path = folder / REPORT
+    return result_in(read_report(folder), folder)
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """The whole report of a finished run; raises DataError."""
     try:
-        report = json.loads(read_regular(path, _MAX_BYTES))
+        return dict(json.loads(read_regular(folder / REPORT, _MAX_BYTES)))
+    except (ValueError, TypeError, RecursionError):
+        raise DataError(_SAYS_NOTHING.format(path=folder / REPORT)) from None
+
+
+def result_in(report: Mapping[str, Any], folder: Path) -> RunResult:
+    """The result that the report of this folder tells; raises DataError."""
+    try:
         scalars = {f"val/{name}": _number(value) for name, value in report["val"].items()}
         monitor, mode = str(report["monitor"]), str(report["mode"])
         result = RunResult(
             folder, int(report["kept_epoch"]), float(report["seconds"]), monitor, mode, scalars, int(report["epochs"])
         )
         result.best  # noqa: B018 - that it is there
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise DataError(f"cannot read {path}: it does not say what the run reached") from None
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+        raise DataError(_SAYS_NOTHING.format(path=folder / REPORT)) from None
     return result
 
 

@@ -57,13 +57,14 @@ def _safe(folder: Path, checkpoints: Checkpoints) -> str:
 
 
 @contextlib.contextmanager
-def recorded_status(folder: RunFolder, console: Console) -> Iterator[Callable[[str], None]]:
-    """Keep run.json true: running, then done, stopped (by a signal) or failed with the reason.
+def recorded_status(folder: RunFolder, console: Console, **facts: object) -> Iterator[Callable[[str], None]]:
+    """Keep run.json true: running, then done, stopped (by a signal) or failed with the reason; and these facts.
 
     It gives the function that writes it, to be called again once the files are there that it vouches for. Until then it
     vouches for none: a run that was cut off while these were replaced is not opened, but can be resumed.
     """
-    status = functools.partial(folder.write_status, started=f"{datetime.now().astimezone():%Y-%m-%dT%H:%M:%S%z}")
+    started = f"{datetime.now().astimezone():%Y-%m-%dT%H:%M:%S%z}"
+    status = functools.partial(folder.write_status, started=started, **facts)
     with output_errors(folder.path):
         status("running")
     try:

@@ -12,7 +12,7 @@ from dlcourse.runs.folder import RunFolder, output_errors
 from dlcourse.sweeps.outcome import RunDivergedError
 from dlcourse.sweeps.ranking import Group, Job, rank
 from dlcourse.terminal import escaped
-from dlcourse.text_table import aligned
+from dlcourse.text_table import aligned, markdown
 
 
 def write_summary(folder: Path, jobs: Sequence[Job], pictures: Sequence[str] = ()) -> None:
@@ -90,21 +90,19 @@ def _shown(group: Group, name: str) -> str:
     return mean if deviation is None else f"{mean} ± {format_metric(name, deviation)}"
 
 
+def _left(ranked: Sequence[Group], columns: int) -> set[int]:
+    """The columns of words; the others are of numbers."""
+    return {0, *range(1, 1 + len(_varied(ranked))), columns - 1}
+
+
 def _aligned(table: Sequence[Sequence[str]], ranked: Sequence[Group]) -> list[str]:
     """Words to the left and numbers to the right, as wide as their widest entry."""
-    if not table:
-        return []
-    return aligned([list(row) for row in table], left={0, *range(1, 1 + len(_varied(ranked))), len(table[0]) - 1})
+    return aligned(table, left=_left(ranked, len(table[0]))) if table else []
 
 
 def _markdown(table: Sequence[Sequence[str]], ranked: Sequence[Group]) -> list[str]:
     """The table to paste."""
-    if not table:
-        return []
-    head, *rows = ([cell.replace("|", "\\|") for cell in row] for row in table)
-    words = 1 + len(_varied(ranked))
-    rule = ["---" if place < words or place == len(head) - 1 else "--:" for place in range(len(head))]
-    return [*_heading(ranked), "", *(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))]
+    return [*_heading(ranked), "", *markdown(table, left=_left(ranked, len(table[0])))] if table else []
 
 
 def _failures(jobs: Sequence[Job]) -> list[str]:

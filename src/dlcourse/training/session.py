@@ -120,6 +120,12 @@ class _Session:
             self._console.say("note", *self._changes())
             self._about["environment"] = start.about["environment"]
 
+    @property
+    def _steps(self) -> int:
+        """Those of the whole training, unless patience ends it."""
+        config = self._setup.config.trainer
+        return config.epochs * steps_per_epoch(config, self._setup.data)
+
     def train(self, folder: RunFolder) -> RunResult:
         """Train in this folder, then test, and report.
 
@@ -129,7 +135,8 @@ class _Session:
         console.show("run", str(folder.path))
         checkpoints = checkpoints_of(folder, setup.config.trainer.checkpoint.keep)
         size = batch_size(setup.config.trainer, setup.data)
-        with recorded_status(folder, console) as status, explained(folder, checkpoints, size):
+        facts = {"config": setup.config.to_mapping(), "steps": self._steps}
+        with recorded_status(folder, console, **facts) as status, explained(folder, checkpoints, size):
             self._begin(folder, checkpoints)
             status("running")
             with self._stop.at_once():
@@ -160,7 +167,7 @@ class _Session:
         with Logger(folder, self._start.log, subject=setup.subject, draws=setup.draws) as logger:
             run_report.log_setup(logger.board, setup)
             saver = Saver(checkpoints, config.checkpoint, logger, folder / WEIGHTS, self._about)
-            progress = Progress(self._console, task, config, config.epochs * steps_per_epoch(config, data))
+            progress = Progress(self._console, task, config, self._steps)
             trainer = Trainer(task, data, config, logger=logger, saver=saver, progress=progress, stop=self._stop)
             self._restore(trainer, folder, checkpoints, logger)
             try:
