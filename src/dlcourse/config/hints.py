@@ -20,6 +20,7 @@ HINTS: dict[str, dict[str, str]] = {
         "train": "fit run learn start launch trainer training",
         "resume": "continue restart restore",
         "sample": "generate samples draw create dream chat write",
+        "summary": "parameters params flops macs layers model memory summarize torchinfo torchsummary size sizes",
         "list": "show ls models datasets entries describe info available search zoo",
         "every training ends with the test set; its numbers are in report.txt in the run folder": (
             "eval evaluate evaluation test score validate validation report"
