@@ -22,7 +22,7 @@ def layer_table(costs: Sequence[LayerCost]) -> list[str]:
     """
     rows = collapsed([cost for cost in costs if _is_shown(cost, costs)])
     lines = [_HEADER, *_indented(rows)]
-    lines.append(("together", "", "", f"{sum(row.parameters for row in rows):,}", _short_sum(rows), ""))
+    lines.append(("total", "", "", f"{sum(row.parameters for row in rows):,}", _short_sum(rows), ""))
     return aligned(lines, left=_LEFT)
 
 

@@ -41,7 +41,7 @@ VERBS: dict[str, Verb] = {
     "summary": Verb(
         module="summary",
         takes=("[GROUP=NAME ...]", "[OPTION=VALUE ...]"),
-        does=("layers, FLOPs and memory of what train would", "train, before it does"),
+        does=("layers, parameters, FLOPs and memory", "of a model, before it is trained"),
     ),
     "list": Verb("list_entries", ("[GROUP | NAME]",), ("the models, data sets, ... and their options",)),
     "count": Verb("count", ("[NAME]",), ("count the parameters of GPT-1, GPT-2, ...",), is_listed=False),

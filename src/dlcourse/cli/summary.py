@@ -83,9 +83,14 @@ class _Summary:
     title: str
     config: RunConfig
     examples: _Examples
-    notes: list[tuple[str, str]]
     costs: list["LayerCost"]
+    frozen: int
+    """The parameters that training leaves as they are."""
     memory: "StepMemory"
+
+    @property
+    def parameters(self) -> int:
+        return sum(cost.parameters for cost in self.costs)
 
     @property
     def precision(self) -> str:
@@ -190,26 +195,20 @@ def _composed(words: list[str], places: list[Path]) -> RunConfig:
 
 
 def _summarize(subject: _Subject) -> _Summary:
-    """Build the model twice: on torch's meta device for its layers, and as a run does for a step. Raises UserError."""
+    """Build the model without memory, and run it; raises UserError."""
     load_session().check_entries(subject.config)
-    import torch
-
     from dlcourse.models.layer_costs import layer_costs
     from dlcourse.tasks import choose
-    from dlcourse.training.build import misfits_told, unfitted_model
-    from dlcourse.training.step_memory import step_memory
-    from dlcourse.training.transfer import freeze
+    from dlcourse.training.step_memory import meta_model, step_memory
 
     examples = _examples(subject)
-    spec, notes = examples.spec, list(examples.notes)
+    spec = examples.spec
     config = dataclasses.replace(subject.config, task=choose(subject.config.task, spec))
-    with torch.device("meta"), misfits_told(config, spec):
-        model = unfitted_model(config, spec)
-        costs = layer_costs(model, spec.zeros(1, "meta"))
-        if config.freeze:
-            notes.append(("freeze", freeze(model, config.freeze)))
-    memory = step_memory(config, spec, examples.batch_size)
-    return _Summary(subject.title, config, examples, notes, costs, memory)
+    model = meta_model(config, spec)
+    costs = layer_costs(model, spec.zeros(1, "meta"))
+    frozen = sum(parameter.numel() for parameter in model.parameters() if not parameter.requires_grad)
+    memory = step_memory(model, config, spec, examples.batch_size)
+    return _Summary(subject.title, config, examples, costs, frozen, memory)
 
 
 def _examples(subject: _Subject) -> _Examples:
@@ -236,7 +235,9 @@ def _lines(summary: _Summary) -> Iterator[str]:
 
     optimizer, batch_size = summary.config.optimizer.name, summary.examples.batch_size
     yield "   ".join(["dlcourse summary", summary.title, f"batches of {batch_size:,}", optimizer, summary.precision])
-    yield from (f"{label:<6} {line}" for label, line in summary.notes)
+    yield from (f"{label:<6} {line}" for label, line in summary.examples.notes)
+    if summary.frozen:
+        yield f"freeze {summary.frozen:,} of {summary.parameters:,} parameters are left as they are"
     yield ""
     yield from layer_table(summary.costs)
     yield ""
@@ -264,7 +265,7 @@ def _memory_lines(memory: "StepMemory", optimizer: str, batch_size: int) -> Iter
             f"the batch, and what is kept for backward: {each:{',.2f' if each >= 1 else '.3g'}} for each example",
         ),
         ("temporary", memory.temporary, "other tensors at the peak, such as gradients of activations"),
-        ("together", memory.total, _large(memory.total)),
+        ("total", memory.total, _large(memory.total)),
     ]
     shown = [(name, f"{size / _MIB:,.2f}", text) for name, size, text in rows if size or name != "average"]
     return iter(aligned([("memory of a training step", "MiB", ""), *shown], left=(0, 2)))
@@ -288,7 +289,8 @@ def _as_json(summary: _Summary) -> dict[str, Any]:
         "batch_size": summary.examples.batch_size,
         "optimizer": config.optimizer.name,
         "precision": summary.precision,
-        "parameters": sum(cost.parameters for cost in summary.costs),
+        "parameters": summary.parameters,
+        "frozen": summary.frozen,
         "flops": sum(cost.flops for cost in summary.costs),
         "memory": dataclasses.asdict(memory) | {"total": memory.total},
         "layers": [

@@ -46,8 +46,9 @@ from dlcourse.training.transfer import freeze, start_from
 MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)
 """What torch and NumPy raise for shapes that do not fit and sizes that no memory holds."""
 
-_ANNOUNCED_WITH = {"root", "download", "verify", "subset", "val_fraction", "label_noise", "stratify", "augment"}
+_CHANGE_NOTHING = {"root", "download", "verify", "subset", "val_fraction", "label_noise", "stratify", "augment"}
 """Options of data sets that change nothing of what they announce."""
+_CHANGE_IMAGES = {"resize", "rgb"}
 
 
 def check_entries(config: RunConfig) -> None:
@@ -88,11 +89,18 @@ def check_announced(config: RunConfig) -> None:
 def announced_spec(config: RunConfig) -> DataSpec | None:
     """What the data set announces of its examples, if it does so for the options that it has here."""
     name, schema = config.data.name, DATASETS.schema(config.data.name)
-    given = {option for option, value in DATASETS.check(config.data).items() if value != schema[option].default}
+    options = DATASETS.check(config.data)
+    given = {option for option, value in options.items() if value != schema[option].default}
     announced: Any = DATASETS[name]
-    if len(announced.SPECS) != 1 or given - _ANNOUNCED_WITH:
+    if len(announced.SPECS) != 1 or given - _CHANGE_NOTHING - _CHANGE_IMAGES:
         return None
-    return dataclasses.replace(announced.SPECS[0], name=name)
+    spec: DataSpec = dataclasses.replace(announced.SPECS[0], name=name)
+    if not given & _CHANGE_IMAGES:
+        return spec
+    channels, *sides = spec.input_shape
+    channels, sides = 3 if options.get("rgb") else channels, [options.get("resize") or side for side in sides]
+    moments = {key: (3 * getattr(spec, key))[:channels] for key in ("pixel_mean", "pixel_std")}
+    return dataclasses.replace(spec, input_shape=(channels, *sides), **moments)
 
 
 def batch_notes(config: TrainerConfig, data: Data) -> list[str]:

@@ -21,7 +21,7 @@ class LiveMemory(TorchDispatchMode):
     """Within this, the bytes of all live tensors are counted, those that share memory once.
 
     `peak` is the most at any time, `activations` the most of what autograd keeps for the backward pass and what
-    `count(kept=True)` adds to it. A number that is read off a tensor is 0.
+    `count(kept=True)` adds to it.
     """
 
     def __init__(self) -> None:
@@ -55,8 +55,6 @@ class LiveMemory(TorchDispatchMode):
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if function is torch.ops.aten._local_scalar_dense.default:
-            return 0
         output = function(*args, **(kwargs or {}))
         if function is torch.ops.aten.mkldnn_rnn_layer.default:
             output = (*output[:3], _lstm_workspace(args[0], hidden=args[10]))

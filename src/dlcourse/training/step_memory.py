@@ -42,19 +42,29 @@ class StepMemory:
         return self.weights + self.averages + self.gradients + self.optimizer_state + self.activations + self.temporary
 
 
-def step_memory(config: RunConfig, spec: DataSpec, batch_size: int) -> StepMemory:
+def meta_model(config: RunConfig, spec: DataSpec) -> nn.Module:
+    """The model of a run on torch's meta device, which has shapes and no memory, frozen as the config says.
+
+    Raises ConfigError if it does not take such data.
+    """
+    with torch.device("meta"), misfits_told(config, spec):
+        model = unfitted_model(config, spec)
+        model.to(memory_format=torch.channels_last)  # as Device.place does
+        if config.freeze:
+            freeze(model, config.freeze)
+    return model
+
+
+def step_memory(model: nn.Module, config: RunConfig, spec: DataSpec, batch_size: int) -> StepMemory:
     """What a step on so many examples takes once the optimizer has its state, with torch's kernels for a processor.
 
-    The model, the task and the optimizer are those of a run, and the step is theirs. Not counted are the data set, what a
-    kernel takes for its own use (but for an LSTM's, which is large), and the program itself. Raises ConfigError if they do
-    not go together.
+    `model` is a `meta_model`, and of no use afterwards. The task and the optimizer are those of a run, and the step is
+    theirs. Not counted are the data set, what a kernel takes for its own use (but for an LSTM's, which is large), and the
+    program itself. Raises ConfigError if model, task and batch size do not go together.
     """
     device = _processor(config)
     with _without_memory(), misfits_told(config, spec):
-        model = unfitted_model(config, spec)
-        if config.freeze:
-            freeze(model, config.freeze)
-        _lay_channels_last(model)
+        _move_to_fake(model)
         task = TASKS.build(config.task, model=model, spec=spec, device=device)
         optimizers: list[Optimizer] = []
 
@@ -63,8 +73,8 @@ def step_memory(config: RunConfig, spec: DataSpec, batch_size: int) -> StepMemor
             return ScheduledOptimizer(optimizers[-1], lambda update: 1.0, device, clip_norm=config.trainer.clip_norm)
 
         task.start(make)
-        task.model.train()
-        model.train()
+        for module in (model, task.model):
+            module.train()
         with LiveMemory() as memory:
             weights = memory.count(_tensors(model))
             averages = memory.count(_tensors(task.model))
@@ -98,14 +108,22 @@ def _processor(config: RunConfig) -> Device:
 
 @contextmanager
 def _without_memory() -> Iterator[None]:
-    """Within this, all tensors are torch's fake ones, which know their shapes and that they are on a processor."""
+    """Within this, all tensors are torch's fake ones, which know their shapes and that they are on a processor.
+
+    A number that is read off one is 0.
+    """
     from torch._subclasses.fake_tensor import FakeTensorMode  # takes a second
 
     class OneMode(FakeTensorMode):  # type: ignore[no-untyped-call]
-        """A mode that a copy of its tensors shares: a running average begins as a copy of the weights."""
+        """A mode that copies of its tensors share, as a running average of weights is one, and in which numbers are 0."""
 
         def __deepcopy__(self, memo: object) -> "OneMode":
             return self
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func is torch.ops.aten._local_scalar_dense.default:
+                return 0
+            return super().__torch_dispatch__(func, types, args, kwargs)
 
     with warnings.catch_warnings(), OneMode():
         warnings.filterwarnings(
@@ -114,13 +132,17 @@ def _without_memory() -> Iterator[None]:
         yield
 
 
-def _lay_channels_last(model: nn.Module) -> None:
-    """Lay kernels out as `Device.place` does, which cannot move fake ones."""
+def _move_to_fake(model: nn.Module) -> None:
+    """Put fake tensors into a model in place of its own, laid out in memory as those are."""
+    moved: dict[int, Tensor] = {}
     for module in model.modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            if parameter.ndim == 4:
-                laid = parameter.detach().to(memory_format=torch.channels_last)
-                setattr(module, name, nn.Parameter(laid, requires_grad=parameter.requires_grad))
+        tensors = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        for name, tensor in tensors:
+            if id(tensor) not in moved:
+                fake = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
+                is_parameter = isinstance(tensor, nn.Parameter)
+                moved[id(tensor)] = nn.Parameter(fake, tensor.requires_grad) if is_parameter else fake
+            setattr(module, name, moved[id(tensor)])
 
 
 def _tensors(module: nn.Module) -> list[Tensor]:
