@@ -151,6 +151,8 @@ def test_formulas_say_how_the_number_comes_about() -> None:
     assert costs_of(lambda: nn.BatchNorm2d(3), 3, 6, 6)[""].formula == "2 x 3"
     lstm = costs_of(lambda: nn.LSTM(F, H, batch_first=True), T, F)[""]
     assert lstm.formula == "4 x (6 x 5 + 6 x 6 + 2 x 6)"
+    gru = costs_of(lambda: nn.GRU(F, H, batch_first=True), T, F)[""]
+    assert gru.formula == "3 x (6 x 5 + 6 x 6 + 2 x 6)"
     assert costs_of(lambda: nn.ReLU(), F)[""].formula == ""
 
 
