@@ -166,6 +166,14 @@ def test_a_command_on_a_run_is_understood_up_to_the_run(command: str, lab: Lab) 
     assert "does not exist" in lab.capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", commands("summary"))
+def test_a_command_to_summarize_is_understood(command: str, lab: Lab) -> None:
+    words = shlex.split(command)
+    is_run = any(word.startswith("outputs") for word in words)
+    assert main.main(["summary", *words]) == (2 if is_run else 0)
+    assert is_run == ("does not exist" in lab.capsys.readouterr().err)
+
+
 def test_named_entries_exist() -> None:
     for group, name in re.findall(r"\b(model|data|optimizer|experiment|features|trainer)=([a-z]\w*)", EVERYTHING):
         known = name in (*ADDED, "cnm", "adamm", "wide", "small_net") or (conf_dir() / group / f"{name}.yaml").is_file()

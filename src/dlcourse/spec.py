@@ -115,6 +115,17 @@ class DataSpec:
         return (pixels - mean) / std
 
 
+def described(spec: DataSpec) -> str:
+    """The shape of an example and the number of targets, in words: `1x28x28   10 classes`."""
+    if spec.is_tokens:
+        shape = f"{counted(spec.input_shape[0], 'token')} of {len(spec.vocabulary):,}"
+    elif len(spec.input_shape) > 1:
+        shape = "x".join(map(str, spec.input_shape))
+    else:
+        shape = counted(spec.num_features, "feature")
+    return f"{shape}   {spec.target_kind.described(spec)}"
+
+
 class Batch(NamedTuple):
     """Inputs `(B, *input_shape)`, int64 tokens or float32 numbers, and targets.
 

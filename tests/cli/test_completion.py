@@ -15,7 +15,7 @@ from dlcourse.config.paths import conf_dir
 from dlcourse.models.layers import Activation
 from stand_in import CommandLine, command_line
 
-VERBS = ["train", "resume", "sample", "list", "count"]
+VERBS = ["train", "resume", "sample", "summary", "list"]
 
 
 @pytest.fixture
@@ -48,6 +48,9 @@ def test_what_is_proposed(train, monkeypatch, capsys):
         "dlcourse train resume=": ["resume=auto"],
         "dlcourse train run.n": ["run.name="],
         "dlcourse train hydra": [],
+        "dlcourse su": ["summary"],
+        "dlcourse summary model=c": ["model=cnn"],
+        "dlcourse summary model=cnn model.ch": ["model.channels="],
         "dlcourse list optim": ["optimizer"],
         "dlcourse train data=( optimi": [],
     }

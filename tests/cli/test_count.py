@@ -3,8 +3,8 @@
 import pytest
 
 from dlcourse.cli.count import count_built
+from dlcourse.cli.gpt_sizes import SIZES
 from dlcourse.cli.main import main
-from dlcourse.models.gpt_sizes import SIZES
 
 PUBLISHED = {
     "gpt": 116_534_784,
@@ -18,6 +18,10 @@ PUBLISHED = {
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_formula_gives_the_published_number(name) -> None:
     assert SIZES[name].parameters == PUBLISHED[name]
+
+
+def test_gpt3_is_published_in_billions() -> None:
+    assert round(SIZES["gpt3"].parameters / 1e9) == 175
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -66,8 +70,9 @@ def test_what_is_not_known_is_told_in_one_line(capsys, word, message) -> None:
     assert capsys.readouterr().err == f"dlcourse: error: {message}\n"
 
 
-def test_help_names_the_verb(capsys) -> None:
+def test_its_own_help_names_it_and_the_help_page_names_what_has_taken_it_in(capsys) -> None:
     assert main(["--help"]) == 0
-    assert "dlcourse count" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "dlcourse summary" in out and "dlcourse count" not in out
     assert main(["count", "--help"]) == 0
     assert "gpt2-xl" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Tab completion: verbs, the words of `list`, and behind `train` the groups, their entries, options and values.
+"""Tab completion: verbs, the words of `list`, behind `train` and `summary` groups, entries, options and values.
 
 A shell's completion script, which Hydra prints, calls `dlcourse -sc query=SHELL` with the line so far in the environment
 variable COMP_LINE. Bash expands what it is told once more, so that a proposal with a `$(...)` in it, such as the name of a
@@ -45,7 +45,7 @@ def _proposals(before: list[str], word: str, verbs: list[str]) -> Iterator[str]:
     elif before[0] == "list":
         for group in GROUPS:
             yield from (group, *config_files.entries(group, [conf_dir()]))
-    elif before[0] == "train":
+    elif before[0] in ("train", "summary"):
         own_folder = [value for flag, value in pairwise(before) if flag in ("--config-dir", "-cd")]
         own_folder += [flag.partition("=")[2] for flag in before if flag.startswith("--config-dir=")]
         yield from _of_train(before[1:], word, config_files.folders(own_folder[0] if own_folder else None))

@@ -26,6 +26,8 @@ class Verb:
     module: str
     takes: tuple[str, ...]
     does: tuple[str, ...]
+    is_listed: bool = True
+    """Whether the help page has it; one that another verb has taken in works as before."""
 
 
 VERBS: dict[str, Verb] = {
@@ -39,8 +41,13 @@ VERBS: dict[str, Verb] = {
     "sample": Verb("sample", ("RUN",), ("images or text from a generative model",)),
     "runs": Verb("runs", ("[FOLDER]",), ("all runs below a folder, as a table",)),
     "tensorboard": Verb("tensorboard", ("[RUN ...]",), ("show runs in the browser",)),
-    "count": Verb("count", ("[NAME]",), ("count the parameters of GPT-1, GPT-2, ...",)),
+    "summary": Verb(
+        module="summary",
+        takes=("[GROUP=NAME ...]", "[OPTION=VALUE ...]"),
+        does=("layers, parameters, FLOPs and memory", "of a model, before it is trained"),
+    ),
     "list": Verb("list_entries", ("[GROUP | NAME]",), ("the models, data sets, ... and their options",)),
+    "count": Verb("count", ("[NAME]",), ("count the parameters of GPT-1, GPT-2, ...",), is_listed=False),
 }
 """The verbs, in the order of the help page."""
 
@@ -53,11 +60,12 @@ def _listed(name: str, verb: Verb) -> str:
 HELP = f"""\
 dlcourse: a command-line lab bench for learning deep learning
 
-{"".join(_listed(name, verb) for name, verb in VERBS.items())}
+{"".join(_listed(name, verb) for name, verb in VERBS.items() if verb.is_listed)}
 Examples:
   dlcourse train                    a small network on digits
   dlcourse train model=cnn data=mnist trainer.epochs=3
   dlcourse train -m model=mlp,cnn optimizer.lr=0.1,0.01
+  dlcourse summary model=cnn data=mnist
   dlcourse list optimizers
 
 Flags:
@@ -148,7 +156,7 @@ def _dispatch(words: list[str]) -> int:
     if first in _COMPLETION_FLAGS:
         from dlcourse.cli import completion
 
-        return completion.main(rest, list(VERBS))
+        return completion.main(rest, [name for name, verb in VERBS.items() if verb.is_listed])
     if first not in VERBS:
         raise ConfigError(f"unknown command '{first}'{_meant(first)}")
     module = importlib.import_module(f"dlcourse.cli.{VERBS[first].module}")

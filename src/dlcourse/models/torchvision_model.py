@@ -4,6 +4,7 @@ B is the batch size, C channels, H and W the height and width of an image, F the
 torchvision is imported only when one of its networks is built.
 """
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,9 @@ def _network(arch: str, side: int, *, normalized_again: bool = False) -> Any:
         options = {"aux_logits": False, "init_weights": True, "transform_input": normalized_again}
     elif arch.startswith("vit_"):
         options = {"image_size": side}
-    return get_model(arch, weights=None, **options)
+    with torch.device("cpu") if arch.startswith("regnet_") else nullcontext():  # reads its widths off tensors
+        network = get_model(arch, weights=None, **options)
+    return network.to(torch.get_default_device())
 
 
 def _untrained(arch: str, spec: DataSpec) -> Any:

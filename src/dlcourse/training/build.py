@@ -1,5 +1,6 @@
 """From a checked config to what a run is made of: the data, the model and the task, tried before anything is written."""
 
+import contextlib
 import copy
 import dataclasses
 import itertools
@@ -45,8 +46,9 @@ from dlcourse.training.transfer import freeze, start_from
 MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)
 """What torch and NumPy raise for shapes that do not fit and sizes that no memory holds."""
 
-_ANNOUNCED_WITH = {"root", "download", "verify", "subset", "val_fraction", "label_noise", "stratify", "augment"}
+_CHANGE_NOTHING = {"root", "download", "verify", "subset", "val_fraction", "label_noise", "stratify", "augment"}
 """Options of data sets that change nothing of what they announce."""
+_CHANGE_IMAGES = {"resize", "rgb"}
 
 
 def check_entries(config: RunConfig) -> None:
@@ -73,18 +75,32 @@ def check_announced(config: RunConfig) -> None:
 
     Only with the options that it announces this for. Raises ConfigError.
     """
-    name, schema = config.data.name, DATASETS.schema(config.data.name)
-    given = {option for option, value in DATASETS.check(config.data).items() if value != schema[option].default}
-    announced: Any = DATASETS[name]
-    if len(announced.SPECS) != 1 or given - _ANNOUNCED_WITH:
+    spec = announced_spec(config)
+    if spec is None:
         return
-    spec = dataclasses.replace(announced.SPECS[0], name=name)
     try:
         require_fit(spec, config.model, config.task, config.features)
     except MisfitError as error:
         raise advised(error, spec) from None
     except MISFITS:
         return  # the true data will tell
+
+
+def announced_spec(config: RunConfig) -> DataSpec | None:
+    """What the data set announces of its examples, if it does so for the options that it has here."""
+    name, schema = config.data.name, DATASETS.schema(config.data.name)
+    options = DATASETS.check(config.data)
+    given = {option for option, value in options.items() if value != schema[option].default}
+    announced: Any = DATASETS[name]
+    if len(announced.SPECS) != 1 or given - _CHANGE_NOTHING - _CHANGE_IMAGES:
+        return None
+    spec: DataSpec = dataclasses.replace(announced.SPECS[0], name=name)
+    if not given & _CHANGE_IMAGES:
+        return spec
+    channels, *sides = spec.input_shape
+    channels, sides = 3 if options.get("rgb") else channels, [options.get("resize") or side for side in sides]
+    moments = {key: (3 * getattr(spec, key))[:channels] for key in ("pixel_mean", "pixel_std")}
+    return dataclasses.replace(spec, input_shape=(channels, *sides), **moments)
 
 
 def batch_notes(config: TrainerConfig, data: Data) -> list[str]:
@@ -138,7 +154,7 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console, 
             is_recorded=config.trainer.compile and device.has_graphs,
         )
 
-    try:
+    with misfits_told(config, data.spec):
         model = _build_model(config, data, device)
         if is_new:
             console.say("start", *_start(model, config))
@@ -148,17 +164,24 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console, 
         task.start(make_scheduled)
         evaluate(task, _FirstBatch(data.val), config.trainer.eval_batch_size)
         _try_training_mode(model, data, min(2, batch_size(config.trainer, data)), device)
+    return task
+
+
+@contextlib.contextmanager
+def misfits_told(config: RunConfig, spec: DataSpec) -> Iterator[None]:
+    """Within this, a model or a task that does not take the data raises ConfigError, for want of memory ResourceError."""
+    try:
+        yield
     except MisfitError as error:
-        raise advised(error, data.spec) from None
+        raise advised(error, spec) from None
     except MISFITS as error:
         if "more than 1 value per channel" in str(error):
             raise ConfigError("batch norm needs two examples or more in a batch; write trainer.batch_size=2") from error
         misfit = (
             f"model '{config.model.name}' with task '{config.task.name}' cannot take data '{config.data.name}' "
-            f"(examples of shape {data.spec.input_shape})"
+            f"(examples of shape {spec.input_shape})"
         )
         raise _told(error, misfit, f"model '{config.model.name}'", "a smaller model") from error
-    return task
 
 
 def _start(model: nn.Module, config: RunConfig) -> Iterator[str]:
@@ -212,13 +235,21 @@ def _told(error: Exception, misfit: str, what: str, less: str) -> UserError:
 
 
 def _build_model(config: RunConfig, data: Data, device: Device) -> nn.Module:
-    """The model, behind its feature map if there is one."""
-    features = FEATURES.build(config.features, spec=data.spec)
+    """The model, behind its feature map if there is one, which is fitted to the training set."""
+    model = unfitted_model(config, data.spec)
+    if config.features.name != "none":
+        features: Any = model.get_submodule("features")
+        features.fit(torch.cat([batch.inputs for batch in data.train.batches(len(data.train))]).cpu())
+    return device.place(model)
+
+
+def unfitted_model(config: RunConfig, spec: DataSpec) -> nn.Module:
+    """The model for such data, behind a feature map, if there is one, that has not seen the data yet."""
+    features = FEATURES.build(config.features, spec=spec)
     if features is None:
-        return device.place(MODELS.build(config.model, spec=data.spec))
-    features.fit(torch.cat([batch.inputs for batch in data.train.batches(len(data.train))]).cpu())
-    model = MODELS.build(config.model, spec=features.spec(data.spec))
-    return device.place(nn.Sequential(OrderedDict(features=features, model=model)))
+        return MODELS.build(config.model, spec=spec)
+    model = MODELS.build(config.model, spec=features.spec(spec))
+    return nn.Sequential(OrderedDict(features=features, model=model))
 
 
 class _FirstBatch:

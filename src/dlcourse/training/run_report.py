@@ -18,7 +18,7 @@ from dlcourse.runs.folder import CONFIG, OVERRIDES, RunFolder
 from dlcourse.runs.logger import Logger
 from dlcourse.runs.result import REPORT
 from dlcourse.runs.tensorboard import Board, Option
-from dlcourse.spec import Data
+from dlcourse.spec import Data, described
 from dlcourse.tasks.task import Task
 from dlcourse.terminal import escaped
 from dlcourse.text_table import counted
@@ -98,15 +98,7 @@ def headline(config: RunConfig, device: Device) -> str:
 
 def describe_data(data: Data) -> str:
     """Sizes of the splits, shape of an example and number of targets, in words."""
-    spec = data.spec
-    sizes = f"{len(data.train):,} train / {len(data.val):,} val / {len(data.test):,} test"
-    if spec.is_tokens:
-        shape = f"{counted(spec.input_shape[0], 'token')} of {len(spec.vocabulary):,}"
-    elif len(spec.input_shape) > 1:
-        shape = "x".join(map(str, spec.input_shape))
-    else:
-        shape = counted(spec.num_features, "feature")
-    return f"{sizes}   {shape}   {spec.target_kind.described(spec)}"
+    return f"{len(data.train):,} train / {len(data.val):,} val / {len(data.test):,} test   {described(data.spec)}"
 
 
 def write_beginning(folder: RunFolder, setup: Setup, *, is_new: bool) -> None:

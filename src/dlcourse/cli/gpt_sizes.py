@@ -1,4 +1,4 @@
-"""How large language models are: the sizes of GPT-1 and GPT-2, and of some for a notebook, counted by formula.
+"""How large language models are: the sizes of GPT-1, GPT-2 and GPT-3, and of some for a notebook, counted by formula.
 
 D is the width, V the size of the vocabulary, T the context, L the number of layers.
 """
@@ -47,5 +47,6 @@ SIZES: dict[str, Size] = {
     "gpt2-medium": Size(24, 16, 1024, 50_257, 1024, "GPT-2 medium"),
     "gpt2-large": Size(36, 20, 1280, 50_257, 1024, "GPT-2 large"),
     "gpt2-xl": Size(48, 25, 1600, 50_257, 1024, "GPT-2 XL"),
+    "gpt3": Size(96, 96, 12_288, 50_257, 2048, "GPT-3 (Brown 2020), with dense attention in every layer"),
 }
 """By name; `nano` and `tiny` follow nanoGPT, with GPT-2's biases."""
