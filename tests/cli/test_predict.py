@@ -16,12 +16,17 @@ from PIL import Image
 from dlcourse.cli import predict
 from dlcourse.cli.main import main
 from dlcourse.config.run_config import FolderConfig
+from dlcourse.data.drawings import DrawingReader
+from dlcourse.runs import named_file
 from dlcourse.tasks import answers
 from dlcourse.training import predicting, session
 from dlcourse.training.opened import open_run
 from lab import Lab, composed
+from strokes import draw, lit
 
-assert callable(predict.main) and callable(predicting.answer) and callable(answers.rank)
+assert (
+    callable(predict.main) and callable(named_file.check_new) and callable(predicting.answer) and callable(answers.rank)
+)
 
 SMALL = ("trainer.epochs=1", "device=cpu", "report=light")
 
@@ -185,6 +190,78 @@ def test_a_picture_that_claims_to_be_gigantic_is_not_decoded(lab: Lab, shapes: P
     header[29:33] = zlib.crc32(bytes(header[12:29])).to_bytes(4, "big")
     Path("bomb.png").write_bytes(header)
     assert "bomb.png cannot be read as an image (Image size (3600000000 pixels)" in refused(lab, shapes, "bomb.png")
+
+
+@pytest.fixture(scope="module")
+def glyphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of gray images, light on dark, `(1, 28, 28)`."""
+    folder = tmp_path_factory.mktemp("glyphs") / "run"
+    return trained(folder, "data=glyphs", "data.train_size=3000", "data.test_size=40", "model=cnn")
+
+
+def drawings(folder: str, seed: int) -> list[str]:
+    """Files of the ten digits drawn by hand, every third a photograph lit from one side."""
+    return [
+        save(f"{folder}/{digit}.jpg", lit(draw(digit, seed)), quality=60)
+        if digit % 3 == 1
+        else save(f"{folder}/{digit}.png", draw(digit, seed))
+        for digit in range(10)
+    ]
+
+
+def test_digits_drawn_by_hand_are_prepared_for_a_model_that_knows_printed_ones(lab: Lab, glyphs: Path) -> None:
+    files = drawings("hand", 1)
+    found = asked_json(lab, glyphs, "hand")
+    right = [each["class"] == Path(each["file"]).stem for each in found]
+    unprepared = asked_json(lab, glyphs, "hand", "--as-is")
+    assert sum(right) >= 8 and [each["file"] for each in found] == sorted(files)
+    assert sum(each["class"] == Path(each["file"]).stem for each in unprepared) <= 3
+
+
+@pytest.mark.slow
+def test_at_least_nine_of_ten_digits_drawn_by_hand_are_read_after_an_epoch_of_mnist(lab: Lab, real_data: Path) -> None:
+    words = ("data=mnist", f"data.root={real_data}", "data.subset=20000", "model=cnn")
+    run = trained(lab.folder / "run", *words)
+    for seed in (1, 2, 3):
+        drawings(f"hand{seed}", seed)
+        found = asked_json(lab, run, f"hand{seed}")
+        assert sum(each["class"] == Path(each["file"]).stem for each in found) >= 9
+
+
+def test_the_preview_has_each_picture_beside_what_the_model_saw(
+    lab: Lab, glyphs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(
+        "dlcourse.plots.to_image", lambda picture: drawn.append(picture) or np.zeros((4, 4, 3), np.uint8)
+    )
+    files = drawings("hand", 1)
+    assert "saved  seen.png" in asked(lab, glyphs, *files, *files, "--preview", "seen.png")
+    (grid,) = drawn
+    assert grid.title == "What the model saw: the first 12 of 20" and len(grid.captions) == len(grid.images) == 24
+    assert grid.captions[:2:2] == ["0.png"] and grid.captions[1].endswith(" %")
+    original, saw = torch.as_tensor(grid.images[0]), torch.as_tensor(grid.images[1])
+    assert original.median() > 0.9 and saw.median() == 0
+    assert saw[:, ::8, ::8].equal(DrawingReader(3, 28)(Path(files[0])))
+    assert "saved" not in asked(lab, glyphs, files[0], "--preview", "more.png", "--csv")
+    asked(lab, glyphs, *files, "--picture", "said.png")
+    assert drawn[-1].captions[3].splitlines()[1] == "3.png" and len(drawn[-1].images) == 10
+
+
+def test_a_picture_is_never_written_over_a_file(lab: Lab, glyphs: Path) -> None:
+    file = save("a.png", draw(4, 1))
+    before = Path(file).read_bytes()
+    for words, told in (
+        (["--preview", "a.png"], "--preview a.png exists already; name a file that does not"),
+        (["--picture", "a.png"], "--picture a.png exists already; name a file that does not"),
+        (["--preview", "a.jpg"], "--preview a.jpg must end in .png"),
+        (["--preview", "nix/a.png"], "--preview nix/a.png: the folder nix does not exist; make it first"),
+        (["--preview", "b.png", "--picture", "b.png"], "--preview and --picture name one file; give each its own"),
+    ):
+        assert f"dlcourse: error: {told}" in refused(lab, glyphs, file, *words)
+    assert Path(file).read_bytes() == before and not Path("b.png").exists()
+    asked(lab, glyphs, file, "--preview", "c.png", "--picture", "d.png")
+    assert Path("c.png").read_bytes()[:4] == Path("d.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_a_model_that_only_generates_says_so(lab: Lab) -> None:

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcourse.config.options import suggestion
-from dlcourse.config.paths import path_to_read
+from dlcourse.config.paths import path_to_read, user_path
 from dlcourse.error_line import flag_error
 from dlcourse.errors import ConfigError
 from dlcourse.runs.find import find_run, required_run
+from dlcourse.runs.named_file import check_new, write_named
 from dlcourse.runs.reopen import read_config, read_spec
 from dlcourse.terminal import escaped, print_help
 from dlcourse.text_table import aligned
 
 if TYPE_CHECKING:
+    from dlcourse.plots import Picture
     from dlcourse.spec import DataSpec
     from dlcourse.tasks.answers import Answer
     from dlcourse.training.predicting import Prediction
@@ -28,11 +30,15 @@ dlcourse predict RUN FILE ...      what a finished run says to new pictures; RUN
                                    FILE is a picture (PNG, JPEG, BMP, GIF, WebP) or a folder of pictures
   --top N                          how many answers, the most probable first (default 3)
   --json, --csv                    for programs, nothing else
+  --preview FILE.png               each picture beside what the model saw of it
+  --picture FILE.png               the pictures with the answers under them
+  --as-is                          only resize: do not look for strokes as MNIST's makers did
 
 For example:
-  dlcourse predict outputs/mnist-cnn seven.jpg
+  dlcourse predict outputs/mnist-cnn seven.jpg --preview seen.png
 """
 
+_DRAWN = ("--preview", "--picture")
 _BAR = 10
 _MOST = 1000
 
@@ -46,6 +52,9 @@ class Request:
     top: int
     form: str
     """`people`, `json` or `csv`."""
+    as_is: bool
+    drawn: dict[str, Path]
+    """The files for pictures, by the option that names them."""
 
 
 def main(words: list[str]) -> int:
@@ -67,8 +76,13 @@ def main(words: list[str]) -> int:
     from dlcourse.training import predicting
     from dlcourse.training.opened import open_run
 
-    found = predicting.predict_pictures(open_run(folder), paths)
+    run = open_run(folder)
+    found = predicting.predict_pictures(run, paths, as_is=request.as_is)
     _show(found, request)
+    if "--preview" in request.drawn:
+        _save(predicting.preview(run, found, as_is=request.as_is), "--preview", request)
+    if "--picture" in request.drawn:
+        _save(predicting.picture(run, found), "--picture", request)
     return 0
 
 
@@ -78,7 +92,9 @@ def _request(words: list[str]) -> Request:
     parser.error = flag_error("predict")  # type: ignore[assignment, method-assign]
     parser.add_argument("words", nargs="*")
     parser.add_argument("--top", default="3")
-    for flag in ("--json", "--csv"):
+    for flag in _DRAWN:
+        parser.add_argument(flag)
+    for flag in ("--json", "--csv", "--as-is"):
         parser.add_argument(flag, action="store_true")
     flags = list(parser._option_string_actions)
     for word in words:
@@ -89,7 +105,19 @@ def _request(words: list[str]) -> Request:
         raise ConfigError("--json and --csv are two forms of one answer; write one of them")
     run = required_run(given.words[0] if given.words else None, "predict", ["FILE"])
     form = "json" if given.json else "csv" if given.csv else "people"
-    return Request(run, tuple(given.words[1:]), _top(given.top), form)
+    drawn = {flag: _new_picture(getattr(given, flag[2:]), flag) for flag in _DRAWN if getattr(given, flag[2:])}
+    if len(set(drawn.values())) < len(drawn):
+        raise ConfigError(f"{' and '.join(_DRAWN)} name one file; give each its own")
+    return Request(run, tuple(given.words[1:]), _top(given.top), form, given.as_is, drawn)
+
+
+def _new_picture(text: str, flag: str) -> Path:
+    path = user_path(text, flag)
+    if path.suffix.lower() != ".png":
+        raise ConfigError(f"{flag} {text} must end in .png")
+    path_to_read(text, flag)
+    check_new(path, flag)
+    return path
 
 
 def _top(text: str) -> int:
@@ -120,6 +148,16 @@ def _show(found: Sequence["Prediction"], request: Request) -> None:
     else:
         rows = [[escaped(each.subject, one_line=True), *_cells(each.answer, request.top)] for each in found]
         print("\n".join(aligned(rows, left=_left(rows))))
+
+
+def _save(picture: "Picture", flag: str, request: Request) -> None:
+    """Draw the picture into the file that the option names."""
+    from dlcourse.plots import to_image, to_png
+
+    path = request.drawn[flag]
+    write_named(path, flag, to_png(to_image(picture)))
+    if request.form == "people":
+        print(f"saved  {escaped(str(path), one_line=True)}")
 
 
 def _plain(prediction: "Prediction", top: int) -> dict[str, Any]:
