@@ -21,11 +21,9 @@ HINTS: dict[str, dict[str, str]] = {
         "resume": "continue restart restore",
         "sample": "generate samples draw create dream chat write",
         "list": "show ls models datasets entries describe info available search zoo",
+        "predict": "prediction predictions inference infer classify recognize recognise transform apply",
         "evaluate": "eval evaluation test score validate validation",
         "every training ends with the test set; its numbers are in report.txt in the run folder": "report",
-        "no command predicts new data; a training predicts its test set, and dlcourse sample RUN makes images or text": (
-            "predict prediction inference infer classify transform"
-        ),
         "write dlcourse train -m optimizer.lr=0.1,0.01 to try several values": (
             "sweep tune tuning grid gridsearch hyperopt optimize hpo multirun -m"
         ),
