@@ -36,6 +36,7 @@ _VARIABLE = (
     (re.compile(r"\b(threads?|best)\b"), ""),
     (re.compile(r"\d[\d.,]*(e-?\d+)?"), "#"),
     (re.compile(r"-#"), "#"),
+    (re.compile(r"##+"), "#"),
     (re.compile(r"(# (ms|s|min)\b ?)+"), "# s "),
     (re.compile(r"[ \t]+"), " "),
     (re.compile(r"-+"), "-"),

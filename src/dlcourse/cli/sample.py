@@ -10,6 +10,7 @@ from dlcourse.config.paths import user_path
 from dlcourse.error_line import flag_error
 from dlcourse.errors import ConfigError
 from dlcourse.runs.find import find_run, required_run
+from dlcourse.runs.named_file import check_new
 from dlcourse.runs.reopen import read_config
 from dlcourse.terminal import print_help
 
@@ -60,7 +61,7 @@ def main(words: list[str]) -> int:
     from dlcourse.training.opened import open_run
 
     if target is not None:
-        sampling.check_out(target)
+        check_new(target, "--out")
     run = open_run(folder)
     report = sampling.sample(run, SampleRequest(**options), seed)
     written = sampling.write(report, folder, run.config, target)

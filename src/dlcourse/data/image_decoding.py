@@ -15,6 +15,7 @@ from torch import Tensor
 from dlcourse.errors import DataError, first_line
 
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF")  # of its many others, Pillow hands PostScript to a program
+_LEAVE_OUT = "remove it, or write data.unreadable=skip"
 _REDUCING_GAP = 2.0  # a JPEG may be decoded at this multiple of the size that is needed
 
 
@@ -31,24 +32,38 @@ class Decoder:
     rgb: bool
 
     def __call__(self, path: Path) -> Tensor:
-        with _opened(path) as file:
-            file.draft(None, (round(_REDUCING_GAP * self.size),) * 2)
-            image = _opaque(ImageOps.exif_transpose(file)).convert("RGB" if self.rgb else "L")
-            box = _middle(image.size) if self.resize == "crop" else None
-            resized = image.resize((self.size,) * 2, Image.Resampling.BILINEAR, box, _REDUCING_GAP)
-            pixels = torch.from_numpy(np.array(resized))  # (size, size, 3) or (size, size)
-        return pixels.permute(2, 0, 1).contiguous() if self.rgb else pixels.unsqueeze(0)
+        with opened(path, _LEAVE_OUT) as file:
+            return shrunk(file, (self.size, self.size), self.resize, rgb=self.rgb)
+
+
+def shrunk(file: Image.Image, size: tuple[int, int], resize: Literal["crop", "squash"], *, rgb: bool) -> Tensor:
+    """An image that is not decoded yet as uint8 `(3, height, width)`, or `(1, height, width)` if not `rgb`."""
+    height, width = size
+    file.draft(None, (round(_REDUCING_GAP * max(size)),) * 2)
+    image = upright(file).convert("RGB" if rgb else "L")
+    box = _middle(image.size, width / height) if resize == "crop" else None
+    resized = image.resize((width, height), Image.Resampling.BILINEAR, box, _REDUCING_GAP)
+    pixels = torch.from_numpy(np.array(resized))  # (height, width, 3) or (height, width)
+    return pixels.permute(2, 0, 1).contiguous() if rgb else pixels.unsqueeze(0)
+
+
+def upright(file: Image.Image) -> Image.Image:
+    """The picture as it is meant to be seen: turned as its camera noted, on white, with 8 bits per channel."""
+    return _opaque(ImageOps.exif_transpose(file))
 
 
 def read_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels, from the file's header alone; raises DataError."""
-    with _opened(path) as file:
+    with opened(path, _LEAVE_OUT) as file:
         return file.size
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """The file as an image that is not decoded yet; whatever is wrong with it, also later, becomes a DataError."""
+def opened(path: Path, remedy: str) -> Iterator[Image.Image]:
+    """The file as an image that is not decoded yet; whatever is wrong with it, also later, becomes a DataError.
+
+    `remedy` is what to do about a file that cannot be read.
+    """
     try:
         if not path.is_file():
             raise DataError(f"{path} is not a regular file; remove it")
@@ -59,9 +74,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except DataError:
         raise
     except Exception as error:  # what Pillow raises for damaged files goes from OSError to SyntaxError
-        raise DataError(
-            f"{path} cannot be read as an image ({_reason(error)}); remove it, or write data.unreadable=skip"
-        ) from None
+        raise DataError(f"{path} cannot be read as an image ({_reason(error)}); {remedy}") from None
 
 
 def _reason(error: Exception) -> str:
@@ -80,9 +93,8 @@ def _opaque(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), colored)
 
 
-def _middle(size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The largest square in the middle: left, top, right, bottom."""
-    width, height = size
-    side = min(size)
-    left, top = (width - side) / 2, (height - side) / 2
-    return left, top, left + side, top + side
+def _middle(size: tuple[int, int], aspect: float) -> tuple[float, float, float, float]:
+    """The largest part in the middle whose width is `aspect` times its height: left, top, right, bottom."""
+    width, height = min(size[0], size[1] * aspect), min(size[1], size[0] / aspect)
+    left, top = (size[0] - width) / 2, (size[1] - height) / 2
+    return left, top, left + width, top + height

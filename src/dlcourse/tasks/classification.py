@@ -23,6 +23,7 @@ from dlcourse.metrics.report import Report
 from dlcourse.models.linear import SoftmaxRegression
 from dlcourse.plots import ConfusionMatrix, DecisionBoundary, ImageGrid, Picture, WeightImages
 from dlcourse.spec import Batch, DataSpec, Split
+from dlcourse.tasks.answers import Answer, rank
 from dlcourse.tasks.task import PredictionTask, Scalars, output_shape
 from dlcourse.text_table import aligned
 
@@ -90,6 +91,12 @@ class Classification(PredictionTask):
             self._add_details(report, counts)
             self._add_pictures(report, counts, probabilities, targets, split, batch_size)
         return report
+
+    def answer(self, inputs: Tensor) -> list[Answer]:
+        """The classes of each input with their probabilities."""
+        with self.device.autocast():
+            logits = self.model(inputs)
+        return rank(self._probabilities(logits.float()), self.spec.class_names)
 
     def _cross_entropy(self, logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
         if not self.is_binary:

@@ -13,6 +13,7 @@ from dlcourse.metrics.report import Report
 from dlcourse.plots import Captioned, to_image, to_png
 from dlcourse.rng import seed_everything
 from dlcourse.runs.folder import RunFolder, output_errors
+from dlcourse.runs.named_file import write_named
 from dlcourse.tasks.generative_task import Generative, SampleRequest
 from dlcourse.training.opened import OpenedRun
 
@@ -31,14 +32,6 @@ def sample(run: OpenedRun, request: SampleRequest, seed: int) -> Report:
         return task.sample(request)
 
 
-def check_out(out: Path) -> None:
-    """Raise ConfigError if the file that `--out` names cannot be made, as far as that shows before there is anything."""
-    if not out.parent.is_dir():
-        raise ConfigError(f"--out {out}: the folder {out.parent} does not exist; make it first, or name another")
-    if out.exists():
-        raise _taken(out)
-
-
 def write(report: Report, folder: Path, config: RunConfig, out: Path | None) -> list[Path]:
     """Write the pictures, and the texts if a file is named, never over a file that is there; returns the files.
 
@@ -53,16 +46,8 @@ def write(report: Report, folder: Path, config: RunConfig, out: Path | None) -> 
         raise ConfigError(f"--out {out} names one file, and there is more than one; leave it out")
     contents = [to_png(to_image(Captioned(picture, caption))) for picture in report.pictures.values()]
     content = contents[0] if contents else f"{texts}\n".encode()
-    with output_errors(out):
-        try:
-            write_new(out, content)
-        except FileExistsError:
-            raise _taken(out) from None
+    write_named(out, "--out", content)
     return [out]
-
-
-def _taken(out: Path) -> ConfigError:
-    return ConfigError(f"--out {out} exists already; name a file that does not")
 
 
 def _write_numbered(report: Report, folder: Path, caption: str) -> list[Path]:

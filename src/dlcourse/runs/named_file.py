@@ -1,0 +1,28 @@
+"""A file that a user names for a result: made once, never over one that is there."""
+
+from pathlib import Path
+
+from dlcourse.errors import ConfigError
+from dlcourse.files import write_new
+from dlcourse.runs.folder import output_errors
+
+
+def check_new(path: Path, option: str) -> None:
+    """Raise ConfigError if the file that an option names cannot be made, as far as that shows before there is anything."""
+    if not path.parent.is_dir():
+        raise ConfigError(f"{option} {path}: the folder {path.parent} does not exist; make it first, or name another")
+    if path.exists():
+        raise _taken(path, option)
+
+
+def write_named(path: Path, option: str, content: bytes) -> None:
+    """Write the file; raises ConfigError if it is there by now, OutputError if the system refuses."""
+    with output_errors(path):
+        try:
+            write_new(path, content)
+        except FileExistsError:
+            raise _taken(path, option) from None
+
+
+def _taken(path: Path, option: str) -> ConfigError:
+    return ConfigError(f"{option} {path} exists already; name a file that does not")

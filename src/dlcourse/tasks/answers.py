@@ -1,0 +1,42 @@
+"""What a trained model answers for new inputs, and the tasks that can say it.
+
+N is a number of inputs, K of classes or tokens.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the model says to one input; what its kind does not say is empty.
+
+    `ranked` are classes or next tokens with their probabilities, the most probable first; `values` are numbers by name,
+    in the units of the targets; `text` is an output sequence, `image` a reconstruction `(channels, height, width)` in
+    [0, 1].
+    """
+
+    ranked: tuple[tuple[str, float], ...] = ()
+    values: dict[str, float] = field(default_factory=dict)
+    text: str = ""
+    image: Tensor | None = None
+
+
+@runtime_checkable
+class Answering(Protocol):
+    """A task whose trained model answers new inputs."""
+
+    def answer(self, inputs: Tensor) -> list[Answer]:
+        """An answer for each of the inputs, which are as the data set gives them, on the task's device."""
+
+
+def rank(probabilities: Tensor, names: Sequence[str]) -> list[Answer]:
+    """An answer for each row of probabilities `(N, K)` of the K names."""
+    values, places = probabilities.cpu().sort(dim=1, descending=True, stable=True)
+    return [
+        Answer(tuple((names[place], value) for place, value in zip(*row, strict=True)))
+        for row in zip(places.tolist(), values.tolist(), strict=True)
+    ]
