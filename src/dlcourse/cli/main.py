@@ -37,7 +37,7 @@ VERBS: dict[str, Verb] = {
         does=("train a model, measure it on held-out data;", "the options are in dlcourse list"),
     ),
     "resume": Verb("resume", ("RUN",), ("continue a run that was stopped or cut short",)),
-    "evaluate": Verb("evaluate", ("RUN ...",), ("measure finished runs again, also on other data",)),
+    "evaluate": Verb("evaluate", ("RUN ...",), ("measure finished runs again",)),
     "predict": Verb("predict", ("RUN FILE ...",), ("what a finished run says to new pictures",)),
     "sample": Verb("sample", ("RUN",), ("images or text from a generative model",)),
     "runs": Verb("runs", ("[FOLDER]",), ("all runs below a folder, as a table",)),
