@@ -73,30 +73,31 @@ def measured(config: RunConfig, spec: DataSpec) -> tuple[int, dict[str, int]]:
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "tolerance"),
     [
-        "model=mlp data=mnist trainer.batch_size=256",
-        "model=mlp data=mnist trainer.batch_size=16 optimizer=adadelta trainer.clip_norm=1",
-        "model=cnn data=mnist trainer.batch_size=64",
-        "model=resnet data=cifar10 trainer.batch_size=16",
-        "model=lstm data=mnist trainer.batch_size=128",
-        "model=lstm data=mnist model.hidden=100 model.layers=2 model.bidirectional=true",
-        "model=lstm data=tinyshakespeare trainer.batch_size=32",
-        "model=gru data=mnist trainer.batch_size=64",
-        "model=transformer data=tinyshakespeare",
-        "model=transformer data=tinyshakespeare model.dropout=0.1",
-        "model=transformer data=reverse",
-        "model=vae data=mnist trainer.batch_size=256",
-        "model=autoencoder data=mnist model.arch=conv",
-        "model=gan data=mnist",
-        "model=diffusion data=mnist trainer.batch_size=16",
+        ("model=mlp data=mnist trainer.batch_size=256", 0.01),
+        ("model=mlp data=mnist trainer.batch_size=16 optimizer=adadelta trainer.clip_norm=1", 0.01),
+        ("model=cnn data=mnist trainer.batch_size=64", 0.1),
+        ("model=resnet data=cifar10 trainer.batch_size=16", 0.1),
+        ("model=lstm data=mnist trainer.batch_size=128", 0.1),
+        ("model=lstm data=mnist model.hidden=100 model.layers=2 model.bidirectional=true", 0.1),
+        ("model=lstm data=tinyshakespeare trainer.batch_size=32", 0.1),
+        ("model=gru data=mnist trainer.batch_size=64", 0.01),
+        ("model=transformer data=tinyshakespeare", 0.01),
+        ("model=transformer data=tinyshakespeare model.dropout=0.1", 0.01),
+        ("model=transformer data=reverse", 0.01),
+        ("model=vae data=mnist trainer.batch_size=256", 0.01),
+        ("model=autoencoder data=mnist model.arch=conv", 0.1),
+        ("model=gan data=mnist", 0.1),
+        ("model=diffusion data=mnist trainer.batch_size=16", 0.02),
     ],
 )
-def test_a_step_takes_what_real_ones_take_to_ten_percent(words: str) -> None:
+def test_a_step_takes_what_real_ones_take(words: str, tolerance: float) -> None:
+    """Within 10 % if kernels of convolutions and LSTMs take memory for their own use, within 1 % if not."""
     config, spec = config_and_spec(*words.split())
     memory = predicted(config, spec)
     peak, parts = measured(config, spec)
-    assert memory.total == pytest.approx(peak, rel=0.1)
+    assert memory.total == pytest.approx(peak, rel=tolerance)
     assert memory.gradients == pytest.approx(parts["gradients"], rel=0.001)
     assert memory.optimizer_state == pytest.approx(parts["optimizer_state"], rel=0.001)
 
@@ -145,6 +146,7 @@ def test_frozen_parameters_have_neither_gradients_nor_a_state() -> None:
     parameters = 4 * (784 * 256 + 256)
     assert whole.weights == frozen.weights
     assert whole.gradients - frozen.gradients == parameters
+    assert frozen.activations > 64 * 4 * 784  # the batch is there, though no gradient needs it
     assert whole.optimizer_state - frozen.optimizer_state == pytest.approx(2 * parameters, abs=16)
 
 

@@ -70,7 +70,7 @@ def step_memory(model: nn.Module, config: RunConfig, spec: DataSpec, batch_size:
 
         def make(module: nn.Module, *, every: int = 1) -> ScheduledOptimizer:
             optimizers.append(OPTIMIZERS.build(config.optimizer)(module))
-            return ScheduledOptimizer(optimizers[-1], lambda update: 1.0, device, clip_norm=config.trainer.clip_norm)
+            return ScheduledOptimizer(optimizers[-1], lambda update: 1.0, device)
 
         task.start(make)
         for module in (model, task.model):
