@@ -36,7 +36,7 @@ VERBS: dict[str, Verb] = {
     ),
     "resume": Verb("resume", ("RUN",), ("continue a run that was stopped or cut short",)),
     "evaluate": Verb("evaluate", ("RUN ...",), ("measure finished runs again, also on other data",)),
-    "predict": Verb("predict", ("RUN FILE ...",), ("what a finished run says to new pictures",)),
+    "predict": Verb("predict", ("RUN FILE ...",), ("what a finished run says to new data",)),
     "sample": Verb("sample", ("RUN",), ("images or text from a generative model",)),
     "count": Verb("count", ("[NAME]",), ("count the parameters of GPT-1, GPT-2, ...",)),
     "list": Verb("list_entries", ("[GROUP | NAME]",), ("the models, data sets, ... and their options",)),
