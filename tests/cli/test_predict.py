@@ -260,7 +260,8 @@ def test_a_picture_is_never_written_over_a_file(lab: Lab, glyphs: Path) -> None:
     ):
         assert f"dlcourse: error: {told}" in refused(lab, glyphs, file, *words)
     assert Path(file).read_bytes() == before and not Path("b.png").exists()
-    asked(lab, glyphs, file, "--preview", "c.png", "--picture", "d.png")
+    printed = asked(lab, glyphs, file, "--preview", "c.png", "--picture", "d.png")
+    assert [line.split()[0] for line in printed.splitlines()] == ["a.png", "saved", "saved"]
     assert Path("c.png").read_bytes()[:4] == Path("d.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -299,6 +300,7 @@ def test_rows_of_a_table_are_predicted_in_the_units_of_the_target(features: str,
     assert lab.err == "", "the target may be there"
     Path("new.csv").write_bytes("color;size;größe\nred;30;1\n".encode("cp1252"))
     assert asked_json(lab, run, "new.csv", "--encoding=cp1252", "--separator=;")[0] == found[0]
+    assert "'.' is a folder; expected a CSV file" in refused(lab, run, ".")
     assert "--separator='xx' must be one character" in refused(lab, run, "new.csv", "--separator=xx")
     assert "--preview has no meaning for this run, which reads tables; write rows.csv" in refused(
         lab, run, "new.csv", "--preview", "a.png"

@@ -131,6 +131,17 @@ def test_the_box_is_that_of_the_data_set(name: str, box: int, tmp_path: Path) ->
     assert np.ptp(np.flatnonzero(image[0].any(1))) + 1 == box
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (2, 2), (3, 3), (5000, 2), (4, 300)])
+def test_pictures_of_odd_shapes(size: tuple[int, int], tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+    try:
+        image = seen(pixels, tmp_path)
+    except DataError as error:
+        assert "has no strokes" in str(error)
+    else:
+        assert image.shape == (28, 28) and np.isfinite(image).all() and image.max() == 1
+
+
 def test_a_single_pixel_of_ink_can_be_fitted() -> None:
     ink = np.zeros((9, 9))
     ink[4, 4] = 1

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -96,12 +97,14 @@ def main(words: list[str]) -> int:
     from dlcourse.training.opened import open_run
 
     run = open_run(folder)
-    prediction_forms.show(_predictions(run, kind, paths, request), request.form, request.top)
+    found = _predictions(run, kind, paths, request)
+    prediction_forms.show(found, request.form, request.top)
+    _draw(run, found, request)
     return 0
 
 
 def _predictions(run: "OpenedRun", kind: Kind, paths: list[Path], request: Request) -> list["Prediction"]:
-    """What the run says; the pictures that are asked for are drawn on the way."""
+    """What the run says; raises UserError."""
     from dlcourse.training import predicting
 
     if kind == "text":
@@ -111,12 +114,17 @@ def _predictions(run: "OpenedRun", kind: Kind, paths: list[Path], request: Reque
         for note in notes:
             print(f"note: {note}", file=sys.stderr)
         return found
-    found = predicting.predict_pictures(run, paths, as_is=request.as_is)
+    return predicting.predict_pictures(run, paths, as_is=request.as_is)
+
+
+def _draw(run: "OpenedRun", found: Sequence["Prediction"], request: Request) -> None:
+    """Draw the pictures that are asked for."""
+    from dlcourse.training import predicting
+
     if "--preview" in request.drawn:
         _save(predicting.preview(run, found, as_is=request.as_is), "--preview", request)
     if "--picture" in request.drawn:
         _save(predicting.picture(run, found), "--picture", request)
-    return found
 
 
 def _request(words: list[str]) -> Request:
@@ -198,9 +206,11 @@ def _check(request: Request, kind: Kind) -> None:
 
 def _existing(text: str, kind: Kind) -> Path:
     path = path_to_read(text, "")
+    expected = "a picture, or a folder of pictures" if kind == "pictures" else "a CSV file"
     if not path.exists():
-        expected = "a picture, or a folder of pictures" if kind == "pictures" else "a CSV file"
         raise ConfigError(f"'{text}' does not exist; expected {expected}")
+    if kind == "tables" and path.is_dir():
+        raise ConfigError(f"'{text}' is a folder; expected {expected}")
     return path
 
 
