@@ -65,7 +65,7 @@ class DrawingReader:
             file.draft("L", (_WORKED_ON, _WORKED_ON))
             picture = upright(file).convert("L")
             scale = min(1.0, _WORKED_ON / max(picture.size))
-            picture = picture.resize(tuple(max(1, round(extent * scale)) for extent in picture.size))
+            picture = picture.resize([max(1, round(extent * scale)) for extent in picture.size])
             gray = np.asarray(picture, np.float64) / 255
         if not is_ready or is_dark_on_light(gray):
             ink = find_ink(gray)
