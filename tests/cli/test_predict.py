@@ -13,14 +13,16 @@ import pytest
 import torch
 from PIL import Image
 
-from dlcourse.cli import predict
+from dlcourse.cli import predict, prediction_forms
 from dlcourse.cli.main import main
 from dlcourse.config.run_config import FolderConfig
 from dlcourse.data.drawings import DrawingReader
 from dlcourse.runs import named_file
 from dlcourse.tasks import answers
+from dlcourse.tasks.answers import Answer
 from dlcourse.training import predicting, session
 from dlcourse.training.opened import open_run
+from dlcourse.training.predicting import Prediction
 from lab import Lab, composed
 from strokes import draw, lit
 
@@ -140,6 +142,18 @@ def test_people_get_a_line_for_each_file_and_programs_json_or_csv(lab: Lab, shap
     assert header == ["file", "class_1", "probability_1", "class_2", "probability_2"]
     for row, each in zip(rows, found, strict=True):
         assert row == [each["file"], *(str(value) for pair in each["top"] for value in pair.values())]
+
+
+def test_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    first = Prediction("a.png", Answer((("cat", 0.75), ("lion", 0.2496), ("dog", 0.0004))))
+    second = Prediction("long.png", Answer((("lion", 0.96), ("dog", 0.04), ("cat", 0.0))))
+    prediction_forms.show([first, second], "people", 2)
+    assert capsys.readouterr().out.splitlines() == [
+        "a.png     cat   75.0 %  ########    lion  25.0 %",
+        "long.png  lion  96.0 %  ##########  dog    4.0 %",
+    ]
+    prediction_forms.show([Prediction("a\nb", Answer(text="x y"), is_text=True)], "people", 3)
+    assert capsys.readouterr().out == "a\\nb  -> x y\n"
 
 
 def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(
