@@ -67,12 +67,12 @@ def tokenizer_of(spec: "DataSpec") -> Tokenizer:
     return _BytePairs(spec.tokenizer)
 
 
-def encode_prompt(prompt: str, tokenizer: Tokenizer) -> list[int]:
-    """The tokens of what was given as `--prompt`; raises ConfigError for symbols that are not in the vocabulary."""
+def encode_prompt(prompt: str, tokenizer: Tokenizer, option: str = "--prompt") -> list[int]:
+    """The tokens of what was given for an option; raises ConfigError for symbols that are not in the vocabulary."""
     try:
         return tokenizer.encode(prompt)
     except ConfigError as error:
-        raise ConfigError(f"--prompt: {error}") from None
+        raise ConfigError(f"{option}: {error}") from None
 
 
 def learn_byte_pairs(text: str, vocab_size: int) -> tuple[str, tuple[str, ...]]:

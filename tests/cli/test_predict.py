@@ -13,14 +13,16 @@ import pytest
 import torch
 from PIL import Image
 
-from dlcourse.cli import predict
+from dlcourse.cli import predict, prediction_forms
 from dlcourse.cli.main import main
 from dlcourse.config.run_config import FolderConfig
 from dlcourse.data.drawings import DrawingReader
 from dlcourse.runs import named_file
 from dlcourse.tasks import answers
+from dlcourse.tasks.answers import Answer
 from dlcourse.training import predicting, session
 from dlcourse.training.opened import open_run
+from dlcourse.training.predicting import Prediction
 from lab import Lab, composed
 from strokes import draw, lit
 
@@ -142,6 +144,18 @@ def test_people_get_a_line_for_each_file_and_programs_json_or_csv(lab: Lab, shap
         assert row == [each["file"], *(str(value) for pair in each["top"] for value in pair.values())]
 
 
+def test_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    first = Prediction("a.png", Answer((("cat", 0.75), ("lion", 0.2496), ("dog", 0.0004))))
+    second = Prediction("long.png", Answer((("lion", 0.96), ("dog", 0.04), ("cat", 0.0))))
+    prediction_forms.show([first, second], "people", 2)
+    assert capsys.readouterr().out.splitlines() == [
+        "a.png     cat   75.0 %  ########    lion  25.0 %",
+        "long.png  lion  96.0 %  ##########  dog    4.0 %",
+    ]
+    prediction_forms.show([Prediction("a\nb", Answer(text="x y"), is_text=True)], "people", 3)
+    assert capsys.readouterr().out == "a\\nb  -> x y\n"
+
+
 def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(
     lab: Lab, shapes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,11 +274,139 @@ def test_a_picture_is_never_written_over_a_file(lab: Lab, glyphs: Path) -> None:
     ):
         assert f"dlcourse: error: {told}" in refused(lab, glyphs, file, *words)
     assert Path(file).read_bytes() == before and not Path("b.png").exists()
-    asked(lab, glyphs, file, "--preview", "c.png", "--picture", "d.png")
+    printed = asked(lab, glyphs, file, "--preview", "c.png", "--picture", "d.png")
+    assert [line.split()[0] for line in printed.splitlines()] == ["a.png", "saved", "saved"]
     assert Path("c.png").read_bytes()[:4] == Path("d.png").read_bytes()[:4] == b"\x89PNG"
 
 
+HOUSES = "size,color,price\n" + "".join(
+    f"{size},{color},{1000 * size + (500 if color == 'red' else 0)}\n"
+    for size in range(20, 60)
+    for color in ("red", "blue")
+)
+
+
+@pytest.mark.parametrize("features", ["standard", "none"])
+def test_rows_of_a_table_are_predicted_in_the_units_of_the_target(features: str, lab: Lab) -> None:
+    Path("houses.csv").write_text(HOUSES)
+    words = ("data=csv", "data.file=houses.csv", "data.target=price", "model=linreg", f"features={features}")
+    run = trained(lab.folder / "run", *words)
+    Path("new.csv").write_text("note,color,size\nmine,red,30\nhers,blue,70\n")
+    found = asked_json(lab, run, "new.csv")
+    assert lab.err == "note: new.csv: not read: note\n"
+    opened = open_run(run)
+    assert opened.spec.feature_names == ("size", "color=blue", "color=red")
+    inputs = torch.tensor([[30, 0, 1], [70, 1, 0]], dtype=torch.float64 if features == "standard" else torch.float32)
+    with torch.no_grad():
+        expected = opened.task._scale.in_units(opened.task.model(inputs))[:, 0].tolist()  # type: ignore[attr-defined]
+    assert found == [
+        {"file": "new.csv", "row": row, "values": {"price": price}} for row, price in zip((2, 3), expected, strict=True)
+    ]
+    assert asked(lab, run, "new.csv").splitlines()[1].split() == [
+        "new.csv,",
+        "row",
+        "3",
+        "price",
+        f"{expected[1]:,.6g}",
+    ]
+    assert asked(lab, run, "new.csv", "--csv").startswith(f"file,row,price\nnew.csv,2,{expected[0]}\n")
+    asked(lab, run, "houses.csv", "--json")
+    assert lab.err == "", "the target may be there"
+    Path("new.csv").write_bytes("color;size;größe\nred;30;1\n".encode("cp1252"))
+    assert asked_json(lab, run, "new.csv", "--encoding=cp1252", "--separator=;")[0] == found[0]
+    assert "'.' is a folder; expected a CSV file" in refused(lab, run, ".")
+    assert "--separator='xx' must be one character" in refused(lab, run, "new.csv", "--separator=xx")
+    assert "--preview has no meaning for this run, which reads tables; write rows.csv" in refused(
+        lab, run, "new.csv", "--preview", "a.png"
+    )
+
+
+def test_rows_are_classified(lab: Lab) -> None:
+    run = trained(lab.folder / "run", "data=iris", "model=softmax")
+    names = open_run(run).spec.feature_names
+    Path("new.csv").write_text(",".join(names) + "\n5.1,3.5,1.4,0.2\n")
+    (found,) = asked_json(lab, run, "new.csv")
+    with torch.no_grad():
+        expected = open_run(run).task.model(torch.tensor([[5.1, 3.5, 1.4, 0.2]])).softmax(1)
+    assert found["probability"] == pytest.approx(float(expected.max()))
+    assert found["row"] == 2 and found["class"] in ("setosa", "versicolor", "virginica")
+
+
+def test_text_is_classified(lab: Lab) -> None:
+    run = trained(lab.folder / "run", "data=word_order", "model=gru")
+    opened = open_run(run)
+    found = asked_json(lab, run, "--text", "dog bites man", "--text=man bites dog")
+    tokens = [[opened.spec.vocabulary.index(word) for word in each["text"].split()] for each in found]
+    with torch.no_grad():
+        expected = [opened.task.model(torch.tensor([row])).softmax(1).max().item() for row in tokens]
+    assert [each["probability"] for each in found] == expected
+    assert "--text 'dog bites' has 2 tokens, and this run reads 3" in refused(lab, run, "--text", "dog bites")
+    assert "--text: the training data have no 'bytes' (symbol 2)" in refused(lab, run, "--text", "dog bytes man")
+    assert "'a.txt': this run reads text; write --text" in refused(lab, run, "a.txt")
+    assert "--text is missing; write dlcourse predict" in refused(lab, run)
+    assert "--as-is has no meaning for this run, which reads text" in refused(lab, run, "--text", "a", "--as-is")
+
+
+def test_the_next_token_of_a_text_is_ranked(lab: Lab) -> None:
+    Path("words.txt").write_text("to be or not to be, that is the question " * 40)
+    run = trained(lab.folder / "run", "data=text", "data.file=words.txt", "model=gru", "data.context=16")
+    (found,) = asked_json(lab, run, "--text", "that is the question to be")
+    opened = open_run(run)
+    tokens = torch.tensor([[opened.spec.vocabulary.index(symbol) for symbol in "that is the question to be"[-16:]]])
+    with torch.no_grad():
+        expected = opened.task.model(tokens)[0, -1].softmax(0)
+    assert [each["probability"] for each in found["top"]] == expected.topk(3).values.tolist()
+    assert found["class"] == opened.spec.vocabulary[int(expected.argmax())]
+    table = asked(lab, run, "--text", "to", "--top", 99)
+    assert "' '" in table and table.count("\n") == 1
+    assert "--text: the training data have no 'X' (character 1), 'é' (character 3)" in refused(
+        lab, run, "--text", "X é"
+    )
+    assert "--text is empty" in refused(lab, run, "--text", "")
+
+
+def test_a_sequence_is_translated(lab: Lab) -> None:
+    run = trained(lab.folder / "run", "data=reverse", "data.size=200", "model=transformer")
+    symbols = open_run(run).spec.vocabulary[3:6]
+    text = " ".join(symbols)
+    (found,) = asked_json(lab, run, "--text", text)
+    lab.capsys.readouterr()
+    assert main(["sample", str(run), "--prompt", text]) == 0
+    assert lab.capsys.readouterr().out == f"{text} -> {found['output']}\n"
+    assert asked(lab, run, "--text", text).split() == [*symbols, "->", *found["output"].split()]
+    assert "--text has" in refused(lab, run, "--text", " ".join(symbols * 40))
+    assert "--text: <pad>, <start>, <end> are added by the program" in refused(lab, run, "--text", "<pad>")
+
+
+@pytest.mark.parametrize("model", ["autoencoder", "vae"])
+def test_an_autoencoder_says_how_far_off_its_reconstruction_is(
+    model: str, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(
+        "dlcourse.plots.to_image", lambda picture: drawn.append(picture) or np.zeros((4, 4, 3), np.uint8)
+    )
+    run = trained(lab.folder / "run", "data=digits", "data.subset=200", f"model={model}")
+    pixels = np.zeros((8, 8), np.uint8)
+    pixels[2:6, 3:5] = 200
+    (found,) = asked_json(lab, run, save("a.png", pixels), "--picture", "b.png")
+    seen = torch.from_numpy(pixels).float()[None, None] / 255
+    task: Any = open_run(run).task
+    with torch.no_grad():
+        output = task.model.decode(task.model.represent(seen))
+        output = output.sigmoid() if model == "vae" else output
+    assert found["values"]["mse"] == pytest.approx(float((output - seen).square().mean()), rel=1e-5)
+    (grid,) = drawn
+    assert grid.captions[1] == "reconstruction" and grid.captions[0].startswith("mse ")
+    assert torch.as_tensor(grid.images[1])[0, ::28, ::28].allclose(output[0, 0], atol=1e-5)
+
+
+def test_sequences_of_numbers_are_not_read(lab: Lab) -> None:
+    run = trained(lab.folder / "run", "data=parity", "data.size=100", "model=rnn")
+    assert "this run reads examples of shape (16, 1) of data 'parity'; predict has" in refused(lab, run, "a.csv")
+
+
 def test_a_model_that_only_generates_says_so(lab: Lab) -> None:
-    gan = trained(lab.folder / "gan", "data=glyphs", "data.train_size=60", "data.test_size=40", "model=gan")
-    save("a.png", noise(28, 28))
+    gan = trained(lab.folder / "gan", "data=digits", "data.subset=100", "model=gan")
+    save("a.png", noise(8, 8))
     assert "this run's model 'gan' generates and does not predict; write dlcourse sample" in refused(lab, gan, "a.png")

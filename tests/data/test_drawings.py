@@ -106,6 +106,7 @@ def test_specks_and_what_lies_at_the_border_are_no_strokes(tmp_path: Path) -> No
     dirty = pixels.copy()
     dirty[10:14, 10:14] = 60
     dirty[:, -12:] = 20
+    dirty[285:293, :150] = 20
     assert np.abs(seen(dirty, tmp_path) - seen(pixels, tmp_path)).mean() < 0.02
 
 
@@ -116,10 +117,12 @@ def test_paper_with_nothing_on_it_is_named(tmp_path: Path) -> None:
 
 
 def test_vignettes_do_not_turn_light_into_dark() -> None:
-    gray = draw(7, 3) / 255
+    gray = draw(7, 3, width=6) / 255
     y, x = np.indices(gray.shape) / np.array(gray.shape)[:, None, None] - 0.5
-    assert is_dark_on_light(gray * (1 - x * x - y * y))
-    assert not is_dark_on_light((1 - gray) * (1 - x * x - y * y))
+    bright_corners = 0.3 + 1.4 * (x * x + y * y)
+    assert is_dark_on_light(gray * (1.3 - bright_corners))
+    assert is_dark_on_light(gray * bright_corners)
+    assert not is_dark_on_light((1 - gray) * 0.5 + 0.5 * (1.3 - bright_corners))
 
 
 @pytest.mark.parametrize(("name", "box"), [("mnist", 20), ("digits", 28), ("emnist", 24), ("glyphs", 20)])
@@ -129,6 +132,17 @@ def test_the_box_is_that_of_the_data_set(name: str, box: int, tmp_path: Path) ->
     image = reader(tmp_path / "a.png").numpy()
     assert image.shape == (3, 28, 28) and (image[0] == image[2]).all()
     assert np.ptp(np.flatnonzero(image[0].any(1))) + 1 == box
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (2, 2), (3, 3), (5000, 2), (4, 300)])
+def test_pictures_of_odd_shapes(size: tuple[int, int], tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+    try:
+        image = seen(pixels, tmp_path)
+    except DataError as error:
+        assert "has no strokes" in str(error)
+    else:
+        assert image.shape == (28, 28) and np.isfinite(image).all() and image.max() == 1
 
 
 def test_a_single_pixel_of_ink_can_be_fitted() -> None:

@@ -49,6 +49,11 @@ def test_a_thumbnail_stands_in_the_middle_of_white(tmp_path: Path) -> None:
     assert seen[:, :, :5].min() == 1 and seen[:, :, 15:].min() == 1
 
 
+def test_a_thumbnail_of_a_line(tmp_path: Path) -> None:
+    Image.new("L", (1, 3000)).save(tmp_path / "line.png")
+    assert thumbnail(tmp_path / "line.png", 20).min() == 0
+
+
 def test_the_files_of_a_folder(tmp_path: Path) -> None:
     for name in ("b.PNG", "a.jpeg", ".hidden.png", "notes.txt"):
         (tmp_path / name).touch()

@@ -38,7 +38,7 @@ VERBS: dict[str, Verb] = {
     ),
     "resume": Verb("resume", ("RUN",), ("continue a run that was stopped or cut short",)),
     "evaluate": Verb("evaluate", ("RUN ...",), ("measure finished runs again",)),
-    "predict": Verb("predict", ("RUN FILE ...",), ("what a finished run says to new pictures",)),
+    "predict": Verb("predict", ("RUN FILE ...",), ("what a finished run says to new data",)),
     "sample": Verb("sample", ("RUN",), ("images or text from a generative model",)),
     "runs": Verb("runs", ("[FOLDER]",), ("all runs below a folder, as a table",)),
     "tensorboard": Verb("tensorboard", ("[RUN ...]",), ("show runs in the browser",)),

@@ -66,10 +66,7 @@ class CsvFile(TableSource, ClassSource):
         return tables
 
     def _separator(self) -> str:
-        separator = {"tab": "\t", "\\t": "\t"}.get(self.separator, self.separator)
-        if len(separator) != 1 or separator in '"\r\n ':
-            raise ConfigError(f"data.separator='{self.separator}' must be one character such as , or ; or the word tab")
-        return separator
+        return separator_of(self.separator, "data.separator")
 
     def _take_target(self, columns: dict[str, Column]) -> Column:
         """The target column, removed from the others."""
@@ -140,6 +137,14 @@ class CsvFile(TableSource, ClassSource):
                 + (", or data.kind=value" if numbers is not None else "")
             )
         return torch.from_numpy(classes), class_names
+
+
+def separator_of(text: str, option: str) -> str:
+    """The character that separates cells, from what was written for an option; raises ConfigError."""
+    separator = {"tab": "\t", "\\t": "\t"}.get(text, text)
+    if len(separator) != 1 or separator in '"\r\n ':
+        raise ConfigError(f"{option}='{text}' must be one character such as , or ; or the word tab")
+    return separator
 
 
 def _drop_word(*names: str) -> str:

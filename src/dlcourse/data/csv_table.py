@@ -77,10 +77,16 @@ class Column:
         )
 
 
-def read_columns(path: Path, separator: str, encoding: str = "utf-8") -> dict[str, Column]:
-    """The columns of a CSV file by name, in order; raises DataError for a file that is no rectangular table."""
+def read_columns(path: Path, separator: str, encoding: str = "utf-8", prefix: str = "data.") -> dict[str, Column]:
+    """The columns of a CSV file by name, in order; raises DataError for a file that is no rectangular table.
+
+    `prefix` is what stands before the options `separator` and `encoding` where they are typed.
+    """
     reader = csv.reader(
-        io.StringIO(_read_text(path, encoding), newline=""), delimiter=separator, skipinitialspace=True, strict=True
+        io.StringIO(_read_text(path, encoding, prefix), newline=""),
+        delimiter=separator,
+        skipinitialspace=True,
+        strict=True,
     )
     rows: list[int] = []
     cells: list[list[str]] = []
@@ -96,7 +102,7 @@ def read_columns(path: Path, separator: str, encoding: str = "utf-8") -> dict[st
     if not cells:
         raise DataError(f"{path} is empty; it needs a header with the names of the columns, and rows")
     header, *body = cells
-    _check_header(path, header, separator)
+    _check_header(path, header, separator, prefix)
     if not body:
         raise DataError(f"{path} has a header but no rows below it")
     for number, row in zip(rows[1:], body, strict=True):
@@ -110,17 +116,17 @@ def read_columns(path: Path, separator: str, encoding: str = "utf-8") -> dict[st
     }
 
 
-def _read_text(path: Path, encoding: str) -> str:
+def _read_text(path: Path, encoding: str, prefix: str) -> str:
     try:
         if path.exists() and not path.is_file():
             raise DataError(f"data.file={path} is not a file; write data.file=FILE for a CSV file")
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}; write data.file=FILE for a CSV file") from None
-    return decode(content, encoding, str(path), "CSV")
+    return decode(content, encoding, str(path), "CSV", prefix)
 
 
-def _check_header(path: Path, header: Sequence[str], separator: str) -> None:
+def _check_header(path: Path, header: Sequence[str], separator: str, prefix: str) -> None:
     if all(parse_number(name) is not None for name in header):
         raise DataError(
             f"{path} has no header: row 1 is all numbers ({shorten(separator.join(header))}); "
@@ -130,7 +136,7 @@ def _check_header(path: Path, header: Sequence[str], separator: str) -> None:
         other = next((mark for mark in ",;\t|" if mark in header[0]), None)
         if other is not None:
             word = "tab" if other == "\t" else f"'{other}'"
-            raise DataError(f"{path}, row 1: one column '{shorten(header[0])}'; write \"data.separator={word}\"")
+            raise DataError(f"{path}, row 1: one column '{shorten(header[0])}'; write \"{prefix}separator={word}\"")
     for name in header:
         if header.count(name) > 1:
             raise DataError(f"{path}, row 1: two columns are called '{name}'; rename one")

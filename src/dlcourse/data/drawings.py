@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from dlcourse.data.image_decoding import upright
@@ -64,8 +64,8 @@ class DrawingReader:
             is_ready = file.size == (self.side, self.side)
             file.draft("L", (_WORKED_ON, _WORKED_ON))
             picture = upright(file).convert("L")
-            if max(picture.size) > _WORKED_ON:
-                picture = ImageOps.contain(picture, (_WORKED_ON, _WORKED_ON))
+            scale = min(1.0, _WORKED_ON / max(picture.size))
+            picture = picture.resize([max(1, round(extent * scale)) for extent in picture.size])
             gray = np.asarray(picture, np.float64) / 255
         if not is_ready or is_dark_on_light(gray):
             ink = find_ink(gray)
@@ -123,7 +123,7 @@ def _paper(light: Gray) -> Gray:
     padding = min(window, min(light.shape) - 1)
     larger = np.pad(light, padding, mode="reflect", reflect_type="odd").clip(max=light.max())
     closed: Gray = ndimage.grey_closing(larger, size=(window, window))
-    return closed[padding:-padding, padding:-padding]
+    return closed[padding : padding + light.shape[0], padding : padding + light.shape[1]]
 
 
 def _without_specks(strokes: NDArray[np.bool_], ink: Gray) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from dlcourse.data.image_decoding import opened, shrunk, upright
@@ -62,8 +62,11 @@ def thumbnail(path: Path, side: int) -> Tensor:
     """The picture as it is, `(3, side, side)` in [0, 1], in the middle of a white square."""
     with open_picture(path) as file:
         file.draft(None, (side, side))
-        picture = ImageOps.contain(upright(file).convert("RGB"), (side, side))
-    square = ImageOps.pad(picture, (side, side), color="white")
+        picture = upright(file).convert("RGB")
+        scale = side / max(picture.size)
+        width, height = (max(1, round(extent * scale)) for extent in picture.size)
+        square = Image.new("RGB", (side, side), "white")
+        square.paste(picture.resize((width, height)), ((side - width) // 2, (side - height) // 2))
     return torch.from_numpy(np.array(square)).permute(2, 0, 1).float() / WHITE
 
 

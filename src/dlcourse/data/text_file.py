@@ -19,12 +19,13 @@ _NO_TEXT = ("undefined", "idna", "punycode", "unicode_escape", "raw-unicode-esca
 """Encodings of Python that are for other things than files, or may give halves of characters."""
 
 
-def decode(content: bytes, encoding: str, place: str, wanted: str) -> str:
+def decode(content: bytes, encoding: str, place: str, wanted: str, prefix: str = "data.") -> str:
     """The text, without a byte order mark; `place` names the file, `wanted` what to save instead of a binary one.
 
-    Raises DataError, and ConfigError for an encoding that is none.
+    `prefix` is what stands before the option `encoding` where it is typed. Raises DataError, and ConfigError for an
+    encoding that is none.
     """
-    name = _known(encoding)
+    name = _known(encoding, prefix)
     for start, kind in _BINARY.items():
         if content.startswith(start):
             zipped = (inside for part, inside in _ZIPPED.items() if kind == "a ZIP archive" and part in content)
@@ -35,11 +36,11 @@ def decode(content: bytes, encoding: str, place: str, wanted: str) -> str:
         row = content.count(b"\n", 0, error.start) + 1
         raise DataError(
             f"{place} is not {name.upper()}: byte 0x{content[error.start]:02x} at position {error.start:,}, in row {row:,}; "
-            f"save it as UTF-8, or say what it is: data.encoding=NAME, such as {ENCODINGS}"
+            f"save it as UTF-8, or say what it is: {prefix}encoding=NAME, such as {ENCODINGS}"
         ) from None
 
 
-def _known(encoding: str) -> str:
+def _known(encoding: str, prefix: str) -> str:
     """The encoding as Python calls it; raises ConfigError."""
     try:
         name = codecs.lookup(encoding).name
@@ -47,5 +48,5 @@ def _known(encoding: str) -> str:
     except (LookupError, ValueError):
         name = _NO_TEXT[0]
     if name in _NO_TEXT:
-        raise ConfigError(f"data.encoding='{encoding}' is no encoding of text; expected one such as {ENCODINGS}")
+        raise ConfigError(f"{prefix}encoding='{encoding}' is no encoding of text; expected one such as {ENCODINGS}")
     return name

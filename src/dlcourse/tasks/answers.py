@@ -33,6 +33,13 @@ class Answering(Protocol):
         """An answer for each of the inputs, which are as the data set gives them, on the task's device."""
 
 
+def reconstructions(inputs: Tensor, outputs: Tensor) -> list[Answer]:
+    """An answer for each reconstruction `(N, ...)`: its mean squared error, and itself if it is an image."""
+    errors = (outputs - inputs).square().flatten(1).mean(1).tolist()
+    images = outputs.cpu().clamp(0, 1) if outputs.ndim == 4 else [None] * len(outputs)
+    return [Answer(values={"mse": error}, image=image) for error, image in zip(errors, images, strict=True)]
+
+
 def rank(probabilities: Tensor, names: Sequence[str]) -> list[Answer]:
     """An answer for each row of probabilities `(N, K)` of the K names."""
     values, places = probabilities.cpu().sort(dim=1, descending=True, stable=True)

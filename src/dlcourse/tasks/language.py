@@ -15,6 +15,7 @@ from dlcourse.metrics.ngrams import NGrams
 from dlcourse.metrics.report import Report
 from dlcourse.plots import LossByPosition
 from dlcourse.spec import Batch, Data, DataSpec, Split
+from dlcourse.tasks.answers import Answer, rank
 from dlcourse.tasks.generative_task import SampleRequest
 from dlcourse.tasks.task import LossTask, Scalars, output_shape
 from dlcourse.tokens import encode_prompt, tokenizer_of
@@ -69,6 +70,12 @@ class Language(LossTask):
         if full:
             self._tell(report, split, by_position)
         return report
+
+    def answer(self, inputs: Tensor) -> list[Answer]:
+        """The tokens that may come after each text `(B, T)`, with their probabilities."""
+        with self.device.autocast():
+            logits = self.model(inputs[:, -self.spec.num_features :])[:, -1]  # (B, V)
+        return rank(logits.float().softmax(1), self.spec.vocabulary)
 
     def sample(self, request: SampleRequest) -> Report:
         """Texts that continue the prompt, or else from the start of a line."""

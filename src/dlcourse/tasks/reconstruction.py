@@ -4,7 +4,7 @@ N is a number of examples, B a batch size, D the numbers of one example.
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from dlcourse.device import Device
@@ -12,6 +12,7 @@ from dlcourse.errors import ConfigError
 from dlcourse.metrics.report import Report
 from dlcourse.models.autoencoder import Autoencoder
 from dlcourse.spec import Batch, Data, DataSpec, Split
+from dlcourse.tasks.answers import Answer, reconstructions
 from dlcourse.tasks.latent_codes import PAIRS, View, code_picture, pair_picture
 from dlcourse.tasks.task import LossTask, Scalars
 
@@ -40,6 +41,13 @@ class Reconstruction(LossTask):
     def losses(self, batch: Batch) -> Scalars:
         seen = self._view(batch.inputs)
         return {"loss": functional.mse_loss(self.model(seen).float(), seen)}
+
+    def answer(self, inputs: Tensor) -> list[Answer]:
+        """The squared error of each input's reconstruction, and of images the reconstruction."""
+        seen = self._view(inputs)
+        with self.device.autocast():
+            outputs = self.model(seen).float()
+        return reconstructions(seen, outputs)
 
     def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
         error, count = 0.0, 0

@@ -18,6 +18,7 @@ from dlcourse.models.linear import LinearRegression
 from dlcourse.models.target_scale import TargetScale
 from dlcourse.plots import FittedCurve, Forecast, PredictedVsTrue
 from dlcourse.spec import Batch, Data, DataSpec, Split
+from dlcourse.tasks.answers import Answer
 from dlcourse.tasks.task import PredictionTask, Scalars, output_shape
 
 _LOSSES: dict[str, tuple[Callable[..., Tensor], int]] = {
@@ -94,6 +95,15 @@ class Regression(PredictionTask):
             self._add_words(report)
             self._draw(report, self.inputs(split, batch_size), predicted, targets, batch_size)
         return report
+
+    def answer(self, inputs: Tensor) -> list[Answer]:
+        """The numbers that are predicted for each input, in their own units."""
+        with self.device.autocast():
+            outputs = self.model(inputs)
+        names = [f"value_{place}" for place in range(1, self.spec.num_outputs + 1)]
+        names = names if len(names) > 1 else ["value"]
+        rows = self._scale.in_units(outputs.float().cpu()).tolist()  # (B, O)
+        return [Answer(values=dict(zip(names, row, strict=True))) for row in rows]
 
     def _add_words(self, report: Report) -> None:
         labels = (("MSE", "mse"), ("RMSE", "rmse"), ("MAE", "mae"), ("R^2", "r2"))

@@ -17,6 +17,7 @@ from dlcourse.metrics.report import Report
 from dlcourse.models.attention import CrossAttention, record_attention
 from dlcourse.plots import AccuracyByLength, AttentionMap
 from dlcourse.spec import Batch, DataSpec, Split
+from dlcourse.tasks.answers import Answer
 from dlcourse.tasks.generative_task import SampleRequest
 from dlcourse.tasks.task import LossTask, Scalars, output_shape
 from dlcourse.tokens import END, PAD, SPECIAL, START, encode_prompt, tokenizer_of
@@ -80,17 +81,25 @@ class SequenceToSequence(LossTask):
         example = self.spec.vocabulary[len(SPECIAL) :][:3]
         if request.prompt is None or not request.prompt.split():
             raise ConfigError(f"--prompt is missing: the input sequence, such as --prompt '{' '.join(example)}'")
-        words = request.prompt.split()
-        if set(words) & set(SPECIAL):
-            raise ConfigError(f"--prompt: {', '.join(SPECIAL)} are added by the program; write the input without")
-        tokens = encode_prompt(request.prompt, tokenizer_of(self.spec))
-        longest = self.spec.input_shape[0]
-        if len(tokens) > longest:
-            raise ConfigError(f"--prompt has {len(tokens)} tokens, and the model reads at most {longest}; use fewer")
-        inputs = self.spec.zeros(1, self.device.torch_device)  # zeros are PAD
-        inputs[0, : len(tokens)] = torch.tensor(tokens, device=inputs.device)
+        inputs = self.encode(request.prompt, "--prompt")
         outputs = self.greedy(inputs)
         return Report({}, texts={"sample": self._arrow(inputs[0], outputs[0])})
+
+    def encode(self, text: str, option: str) -> Tensor:
+        """The input sequence `(1, T)` that was given for an option, tokens with blanks between; raises ConfigError."""
+        if set(text.split()) & set(SPECIAL):
+            raise ConfigError(f"{option}: {', '.join(SPECIAL)} are added by the program; write the input without")
+        tokens = encode_prompt(text, tokenizer_of(self.spec), option)
+        longest = self.spec.input_shape[0]
+        if len(tokens) > longest:
+            raise ConfigError(f"{option} has {len(tokens)} tokens, and the model reads at most {longest}; use fewer")
+        inputs = self.spec.zeros(1, self.device.torch_device)  # zeros are PAD
+        inputs[0, : len(tokens)] = torch.tensor(tokens, device=inputs.device)
+        return inputs
+
+    def answer(self, inputs: Tensor) -> list[Answer]:
+        """The output for each input sequence `(B, T)`, decoded greedily."""
+        return [Answer(text=self._text(output)) for output in self.greedy(inputs)]
 
     def greedy(self, inputs: Tensor) -> Tensor:
         """The likeliest token at each step, given those before it, `(B, T)`; PAD behind END."""

@@ -18,6 +18,7 @@ from dlcourse.models.autoencoder import VAE
 from dlcourse.plots import ImageSheet, KLPerDimension, SampledPoints
 from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.state_dict import State
+from dlcourse.tasks.answers import Answer, reconstructions
 from dlcourse.tasks.generative_task import SampleRequest
 from dlcourse.tasks.latent_codes import PAIRS, View, code_picture, pair_picture
 from dlcourse.tasks.task import LossTask, Scalars
@@ -120,6 +121,13 @@ class Variational(LossTask):
         variance = self.model.variance
         squared = (outputs - seen).square().sum(-1)
         return 0.5 * (squared / variance + size * torch.log(2 * math.pi * variance))
+
+    def answer(self, inputs: Tensor) -> list[Answer]:
+        """The squared error of each input's reconstruction from the mean of its code, and of images the reconstruction."""
+        seen = self._view(inputs)
+        mean = self.model.represent(seen)
+        outputs = self.model.decode(mean).float()
+        return reconstructions(seen, outputs.sigmoid() if self.is_bernoulli else outputs)
 
     def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
         total, divergences = 0.0, torch.zeros(self.model.latent, dtype=torch.float64)
