@@ -44,7 +44,11 @@ def same(value: Any, other: Any) -> bool:
     return value == other or (isinstance(value, float) and math.isnan(value) and other is None)
 
 
-@pytest.mark.parametrize("name", NAMES)
+FEW = ("mlp", "frozen", "polynomial", "language", "vae", "gan", "images", "csv")
+"""Of the families those that differ most in what is read back; scripts/test -m slow has all."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in FEW else pytest.mark.slow) for name in NAMES])
 def test_a_run_of_each_family_gives_its_own_figures(
     name: str, lab: Lab, warm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

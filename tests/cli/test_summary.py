@@ -90,7 +90,13 @@ def test_a_running_average_has_a_line(summary) -> None:
     assert "\naverage " not in summary("model=diffusion", "data=moons", "task.ema=0")
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if size.layers > 12 and name != "gpt3" else ())
+        for name, size in SIZES.items()
+    ],
+)
 def test_sizes_of_gpt_have_the_parameters_of_the_formula(facts, name: str) -> None:
     found = facts(name, "trainer.batch_size=1")
     size = SIZES[name]

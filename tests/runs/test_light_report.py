@@ -208,6 +208,7 @@ def test_what_is_asked_for_outlives_the_end_of_a_second_pass(
     assert timeless(light) == timeless(pair / "full")
 
 
+@pytest.mark.slow
 def test_a_second_pass_that_is_killed_anywhere_is_resumed_to_the_same_end() -> None:
     with tempfile.TemporaryDirectory(prefix="dlcourse-light-") as folder:
         ended = subprocess.run(

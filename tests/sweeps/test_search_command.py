@@ -35,6 +35,7 @@ def test_trials_are_ranked_and_their_list_is_written_down(sweeps: Sweeps) -> Non
     assert "4 trials (tpe)   4 are done\n" in sweeps.out and "\nrun    " not in sweeps.out
 
 
+@pytest.mark.slow
 def test_a_search_is_continued_by_its_command_and_by_resume(sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = sweeps.sweep(*SEARCH, RATE, "resume=auto")
     whole = whole.rename("whole")
@@ -51,6 +52,7 @@ def test_a_search_is_continued_by_its_command_and_by_resume(sweeps: Sweeps, monk
     assert sweeps.sweep(*SEARCH, RATE, "hydra.sweeper.seed=1", "resume=auto") != folder
 
 
+@pytest.mark.slow
 def test_each_trial_with_several_seeds_is_one_row(sweeps: Sweeps) -> None:
     folder = sweeps.sweep("hydra/sweeper=search", "hydra.sweeper.trials=2", RATE, "hydra.sweeper.seeds=2")
     content = json.loads((folder / "summary.json").read_text())
@@ -58,6 +60,7 @@ def test_each_trial_with_several_seeds_is_one_row(sweeps: Sweeps) -> None:
     assert [run["seed"] for row in content["ranked"] for run in row["runs"]] == ["0", "1"] * 2
 
 
+@pytest.mark.slow
 def test_a_search_by_another_number_is_ranked_by_it(sweeps: Sweeps) -> None:
     folder = sweeps.sweep(*SEARCH, RATE, "hydra.sweeper.metric=val/loss")
     assert "ranked by val/loss (lower is better)" in sweeps.out
@@ -65,6 +68,7 @@ def test_a_search_by_another_number_is_ranked_by_it(sweeps: Sweeps) -> None:
     assert losses == sorted(losses)
 
 
+@pytest.mark.slow
 def test_entries_may_be_chosen_by_a_pattern(sweeps: Sweeps) -> None:
     folder = sweeps.sweep("hydra/sweeper=search", "hydra.sweeper.trials=3", "optimizer=glob(ad*)", "optimizer.lr=0.01")
     plan = read_plan(folder)
@@ -126,6 +130,7 @@ def test_the_command_line_has_the_last_word_over_an_experiments_ranges() -> None
     assert words_of_experiment(ranges, given) == ["optimizer.lr=interval(0,1)"]
 
 
+@pytest.mark.slow
 def test_a_range_for_a_whole_number_gives_whole_numbers(sweeps: Sweeps) -> None:
     folder = sweeps.sweep(*SEARCH, "trainer.batch_size=interval(4.5,20)", "trainer.checkpoint.keep=interval(1,3)")
     assert {float(row["trainer.batch_size"]).is_integer() for row in rows(folder)} == {True}

@@ -1,6 +1,9 @@
 """The memory of a training step: predicted without any, against what torch allocates in real steps on a CPU."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -216,3 +219,23 @@ def test_a_model_that_does_not_take_the_data_is_refused_as_training_does() -> No
     config, spec = config_and_spec("data=moons", "model=mlp")
     with pytest.raises(ConfigError, match=r"model 'cnn' needs images"):
         meta_model(dataclasses.replace(config, model=Choice("cnn")), spec)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_process_that_is_forked_afterwards_can_train() -> None:
+    """In a fresh process, as torch decides at its first backward pass."""
+    code = """
+import os, sys, torch
+from dlcourse.cli.main import main
+main(["summary", "model=softmax", "data=digits"])
+if (child := os.fork()) == 0:
+    try:
+        torch.ones((), requires_grad=True).backward()
+    except RuntimeError:
+        os._exit(1)
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert (
+        subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, check=False).returncode == 0
+    )
