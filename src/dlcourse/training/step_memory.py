@@ -63,8 +63,8 @@ def step_memory(model: nn.Module, config: RunConfig, spec: DataSpec, batch_size:
     program itself. Raises ConfigError if model, task and batch size do not go together.
     """
     device = _processor(config)
-    # Torch starts its threads at the first backward pass of a process. Of a fake device it starts some, with which no process
-    # that is forked afterwards can train; of real numbers on a processor none.
+    # Torch starts its threads at the first backward pass of a process. For a fake device it starts some, with which no
+    # process that is forked afterwards can train; for real numbers on a processor none.
     torch.ones((), requires_grad=True).backward()
     with _without_memory(), misfits_told(config, spec):
         _move_to_fake(model)
