@@ -41,10 +41,10 @@ def main(words: list[str]) -> int:
         return 0
     names, port = _parse(words)
     folders = [_folder(name) for name in names] or [_folder(FolderConfig.root)]
-    count = sum(1 for folder in folders for _ in runs_below(folder))
+    runs = {run.resolve() for folder in folders for run, _ in runs_below(folder)}
     with Stop(), _one_folder(folders) as folder:
         address = serve(folder, port)
-        Console().show("board", f"{address}   {counted(count, 'run')} in {' '.join(map(str, folders))}")
+        Console().show("board", f"{address}   {counted(len(runs), 'run')} in {' '.join(map(str, folders))}")
         Console().say("", "Ctrl-C ends it")
         while True:
             time.sleep(_AN_HOUR)  # a signal ends it
@@ -84,7 +84,7 @@ def _one_folder(folders: Sequence[Path]) -> Iterator[Path]:
     A link is called by the path of its folder from the nearest folder above all of them; a single run by the last two parts.
     """
     paths = _outermost([folder.resolve() for folder in folders])
-    is_run = next(runs_below(paths[0]))[0] == paths[0]
+    is_run = any(run == paths[0] for run, _ in runs_below(paths[0]))
     if len(paths) == 1 and not is_run:
         yield paths[0]
         return
