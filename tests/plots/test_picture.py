@@ -17,16 +17,21 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dlcourse.plots.attention import AccuracyByLength, AttentionMap
+from dlcourse.plots.calibration import ReliabilityDiagram
 from dlcourse.plots.classes import ConfusionMatrix
 from dlcourse.plots.curves import FittedCurve, LearningCurve, PredictedVsTrue
 from dlcourse.plots.diffusion import PointStrip
+from dlcourse.plots.filters import ActivationMaps, FirstFilters
 from dlcourse.plots.images import ImageGrid, WeightImages
 from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
 from dlcourse.plots.picture import Captioned, Picture, save_png, to_image
+from dlcourse.plots.ranking import RankedClass, RankingCurves
 from dlcourse.plots.samples import SampledPoints
 from dlcourse.plots.sequences import Forecast
 from pictures import CONFUSION, GRID_X, GRID_Y, boundary, codes_picture
+
+_HALF = np.array([0.0, 0.5, 1.0])
 
 PICTURES = {
     "confusion": CONFUSION,
@@ -45,6 +50,15 @@ PICTURES = {
     "codes": LatentScatter(np.eye(2), [0, 1], ["cat", "dog"]),
     "sheet": ImageSheet(np.full((2, 3, 1, 4, 4), 0.5), "Reconstructions", ["original", "reconstruction"]),
     "kl": KLPerDimension([2.0, 0.0], [True, False]),
+    "ranking": RankingCurves([RankedClass("malignant", (_HALF, _HALF), (_HALF, 1 - _HALF), 0.5, 0.5)]),
+    "rankings": RankingCurves(
+        [RankedClass(f"class {n}", (_HALF, _HALF**n), (_HALF, 1 - _HALF), 0.5, 0.5) for n in range(3)],
+        RankedClass("mean of the classes", (_HALF, _HALF), (_HALF, 1 - _HALF), 0.5, 0.5),
+    ),
+    "reliability": ReliabilityDiagram([3, 0, 5], [0.2, 0, 0.9], [0.3, 0, 1], 0.05),
+    "gray filters": FirstFilters(np.linspace(-1, 2, 75).reshape(3, 1, 5, 5)),
+    "color filters": FirstFilters(np.linspace(-1, 2, 225).reshape(3, 3, 5, 5)),
+    "grad-cam": ActivationMaps(np.full((2, 1, 4, 4), 0.5), np.ones((2, 4, 4)), np.zeros((2, 4, 4)), "ab", "cd"),
     "weights": WeightImages(np.linspace(-1, 2, 32).reshape(2, 1, 4, 4), ["0", "1"]),
 }
 

@@ -46,3 +46,14 @@ def test_modes_are_marked_in_both_panels():
     for axes in SampledPoints(np.eye(2), np.eye(2), centers).draw().axes:
         assert axes.collections[0].get_offsets().tolist() == [list(center) for center in centers]
         assert axes.get_xlim()[1] > 2
+
+
+def test_without_real_points_a_few_far_away_do_not_squash_the_others():
+    random = np.random.default_rng(0)
+    made = np.concatenate([random.normal(size=(500, 2)), [[1e6, 0.0], [0.0, -1e6]]])
+    (axes,) = SampledPoints(np.empty((0, 2)), made).draw().axes
+    assert axes.get_title(loc="left") == "502 generated points, 2 outside the frame"
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert -6 < left < -2 and 2 < right < 6 and -6 < bottom < -2 and 2 < top < 6
+    (axes,) = SampledPoints(np.empty((0, 2)), np.array([[0.0, 0.0], [1.0, 5.0], [2.0, 1.0]])).draw().axes
+    assert axes.get_title(loc="left") == "3 generated points"

@@ -25,7 +25,7 @@ from dlcourse.runs.resume import find_same
 from hooks import after_step
 from lab import Lab, composed, report
 from sweep_lab import Sweeps
-from torture.same import differences
+from torture.same import TIMES_OF_REPORT, differences
 from torture.warm import TINY
 
 TESTS = Path(__file__).parents[1]
@@ -97,7 +97,7 @@ def hashes(run: Path) -> dict[str, str]:
 
 
 def timeless(run: Path) -> dict[str, Any]:
-    return {name: value for name, value in report(run).items() if name not in ("seconds", "samples_per_second")}
+    return {name: value for name, value in report(run).items() if name not in TIMES_OF_REPORT}
 
 
 def test_a_light_run_leaves_no_picture_and_all_else(pair: Path) -> None:

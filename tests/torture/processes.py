@@ -18,7 +18,7 @@ from dlcourse.cli import main
 from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.resume import epochs_done
-from torture.same import differences
+from torture.same import TIMES_OF_REPORT, differences
 
 TRAINING = (
     "train",
@@ -224,7 +224,7 @@ def difference(run: Path, reference: Path) -> str:
 
 
 def _timeless(report: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in report.items() if key not in ("seconds", "samples_per_second")}
+    return {key: value for key, value in report.items() if key not in TIMES_OF_REPORT}
 
 
 def _streams(folder: Path) -> Path:

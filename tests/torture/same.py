@@ -17,7 +17,7 @@ _OF_THE_PROCESS = ("run.json", "report.txt", "environment.json", "error.txt")
 """Files with times in them, or of the machine."""
 
 _REPORT = "report.json"
-_TIMES_OF_REPORT = ("seconds", "samples_per_second")
+TIMES_OF_REPORT = ("date", "seconds", "train_seconds", "samples_per_second")
 
 
 def differences(run: Path, other: Path) -> list[str]:
@@ -48,7 +48,7 @@ def contents(run: Path) -> dict[str, Any]:
     found["status"] = resume.read_status(run)
     found[METRICS] = [_timeless_record(json.loads(line)) for line in found[METRICS].splitlines()]
     found[CONFIG] = _placeless_config(read_yaml(run / CONFIG))
-    found[_REPORT] = _without_times(json.loads(found[_REPORT]), _TIMES_OF_REPORT)
+    found[_REPORT] = _without_times(json.loads(found[_REPORT]), TIMES_OF_REPORT)
     return found
 
 

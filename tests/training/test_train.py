@@ -38,6 +38,7 @@ def test_a_run_leaves_everything_a_reader_needs(lab: Lab) -> None:
         *("config.yaml", "overrides.yaml", "environment.json", "model.txt", "run.json", "metrics.jsonl"),
         *("report.json", "report.txt", "spec.json", "weights.safetensors", "checkpoints", ".lock"),
         *("confusion_matrix.csv", "confusion_matrix.png", "mistakes.png", "learning_curve.png"),
+        *("roc_pr.png", "calibration.png"),
     }
     assert json.loads((run / "run.json").read_text())["status"] == "done"
     words = ["model=mlp", "data=digits", "trainer.epochs=2", "model.hidden=[16]"]
@@ -51,8 +52,9 @@ def test_a_run_leaves_everything_a_reader_needs(lab: Lab) -> None:
     csv = np.loadtxt(run / "confusion_matrix.csv", delimiter=",", skiprows=1, usecols=range(1, 11), dtype=int)
     assert (csv == counts).all()
     low, high = found["accuracy_interval"]
+    text = (run / "report.txt").read_text()
     assert low < found["test"]["accuracy"] < high
-    assert f"accuracy {100 * found['test']['accuracy']:.2f} %" in (run / "report.txt").read_text()
+    assert re.search(rf"^accuracy +{100 * found['test']['accuracy']:.2f} %   95 % interval ", text, re.MULTILINE)
 
 
 def test_the_console_tells_the_run_from_first_to_last_line(lab: Lab) -> None:
@@ -80,8 +82,8 @@ def test_all_numbers_of_a_report_are_of_the_epoch_that_is_kept(lab: Lab, weights
         assert {f"{split}/{name}": value for name, value in found[split].items()}.items() <= logged.items()
     train, val = (f"{100 * found[split]['accuracy']:.2f} %" for split in ("train", "val"))
     text = (run / "report.txt").read_text()
-    assert re.search(rf"^train  loss .*   accuracy {train}   \(while training in epoch {kept}\)$", text, re.MULTILINE)
-    assert re.search(rf"^val    loss .*   accuracy {val}   .*\({weights} epoch {kept}\)$", text, re.MULTILINE)
+    assert re.search(rf"^accuracy +{train} +{val} +\d", text, re.MULTILINE)
+    assert f"training: while training in epoch {kept}; validation and test: {weights} epoch {kept}\n" in text
     assert re.search(rf"^ +{kept} .* {train} / +{val} ", lab.out, re.MULTILINE)
 
 
@@ -232,7 +234,8 @@ def test_pictures_say_model_data_and_set_and_the_curves_mark_the_epoch_that_is_k
         (measured,) = (record for record in records if "val/loss" in record and record["epoch"] == kept)
         assert selected["epoch"] == kept and selected["selected/loss"] == measured["val/loss"]
         assert {record["picture"] for record in records if "picture" in record} == {
-            *("test/confusion_matrix", "test/decision_boundary", "learning_curve")
+            *("test/confusion_matrix", "test/decision_boundary", "learning_curve"),
+            *("test/roc_pr", "test/calibration"),
         }
 
 

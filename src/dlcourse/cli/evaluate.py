@@ -136,12 +136,13 @@ def _evaluate(folder: Path, config: RunConfig, request: Request) -> dict[str, An
 def _keep(place: Path, model: str, report: "Report", result: dict[str, Any]) -> list[str]:
     """Write the report into its folder; returns the names of the files."""
     from dlcourse.runs.logger import Logger
+    from dlcourse.training.report_text import findings
 
     with RunFolder(place).locked() as folder:
         with Logger(folder, subject=f"{model} on {result['data']}") as logger:
             logger.report("test", 0, 0, report)
         folder.write_json("evaluation.json", result)
-        lines = [str(result["command"]), "", f"test   {report.headline}", *report.highlights, "", *report.lines]
+        lines = [str(result["command"]), "", *findings(report)]
         folder.write_text("report.txt", escaped("\n".join(lines)).rstrip() + "\n")
     return [
         "report.txt",

@@ -5,13 +5,16 @@ one axis; images are `(n, channels, height, width)`. matplotlib is imported at t
 """
 
 from dlcourse.plots.attention import AccuracyByLength, AttentionMap
+from dlcourse.plots.calibration import ReliabilityDiagram
 from dlcourse.plots.classes import ConfusionMatrix, DecisionBoundary
 from dlcourse.plots.curves import FittedCurve, LearningCurve, PredictedVsTrue
 from dlcourse.plots.diffusion import PointStrip
+from dlcourse.plots.filters import ActivationMaps, FirstFilters
 from dlcourse.plots.images import ImageGrid, WeightImages
 from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
 from dlcourse.plots.picture import Captioned, Picture, save_png, to_image, to_png
+from dlcourse.plots.ranking import RankedClass, RankingCurves
 from dlcourse.plots.samples import SampledPoints
 from dlcourse.plots.search import OptionImportances, SearchHistory
 from dlcourse.plots.sequences import Forecast
@@ -19,10 +22,12 @@ from dlcourse.plots.sweep import OptionSlices, ParallelOptions, SweepCurves
 
 __all__ = [
     "AccuracyByLength",
+    "ActivationMaps",
     "AttentionMap",
     "Captioned",
     "ConfusionMatrix",
     "DecisionBoundary",
+    "FirstFilters",
     "FittedCurve",
     "Forecast",
     "ImageGrid",
@@ -37,6 +42,9 @@ __all__ = [
     "Picture",
     "PointStrip",
     "PredictedVsTrue",
+    "RankedClass",
+    "RankingCurves",
+    "ReliabilityDiagram",
     "SampledPoints",
     "SearchHistory",
     "SweepCurves",

@@ -30,7 +30,7 @@ class ImageGrid:
         images, title = finite_images(images, self.title)
         images = images.transpose(0, 2, 3, 1)  # (n, C, H, W) -> (n, H, W, C)
         pixels = images[..., 0] if images.shape[-1] == 1 else images
-        figure, _ = _tiles(pixels, self.captions, self.columns, title, cmap="gray", vmin=0, vmax=1)
+        figure, _ = tiles(pixels, self.captions, self.columns, title, cmap="gray", vmin=0, vmax=1)
         return figure
 
 
@@ -47,14 +47,14 @@ class WeightImages:
         weights = np.asarray(self.weights).mean(axis=1)  # (K, C, H, W) -> (K, H, W)
         limit = float(np.abs(weights).max()) or 1.0
         title = "Weight of each pixel for each class"
-        figure, axes = _tiles(weights, self.names, 5, title, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        figure, axes = tiles(weights, self.names, 5, title, cmap="RdBu_r", vmin=-limit, vmax=limit)
         figure.set_figwidth(figure.get_figwidth() + 1.1)
         bar = figure.colorbar(axes.images[0], ax=axes, shrink=0.8, aspect=30, label="weight")
         bar.outline.set_visible(False)
         return figure
 
 
-def _tiles(
+def tiles(
     pixels: NDArray[Any], captions: Sequence[str], columns: int, title: str, **coloring: Any
 ) -> tuple["Figure", "Axes"]:
     """Images `(n, H, W)` or `(n, H, W, 3)` side by side in one axes: much quicker than an axes for each."""

@@ -28,7 +28,7 @@ class SampledPoints:
 
     @house_style()
     def draw(self) -> "Figure":
-        """Real points and modes decide what is shown; points far from all of them are marked at the frame."""
+        """Real points and modes decide what is shown, or most of the generated ones; points far away are marked at the frame."""
         real, generated = np.asarray(self.real), np.asarray(self.generated)
         centers = np.asarray(self.centers, dtype=float).reshape(-1, 2)
         for points in (real, generated):
@@ -68,8 +68,13 @@ def _title(points: NDArray[Any], name: str, outside: int) -> str:
 
 
 def _limits(known: NDArray[Any], generated: NDArray[Any]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """What is shown of x1 and x2: all of the known points, and generated ones up to a quarter of their extent away."""
+    """What is shown of x1 and x2: all of the known points, and generated ones up to a quarter of their extent away.
+
+    If none is known, 98 % of the generated ones in each direction stand for them.
+    """
     generated = finite_points(generated)
+    if len(known) == 0 and len(generated):
+        known = np.quantile(generated, (0.01, 0.99), axis=0)
     if len(known) == 0:
         return padded(generated[:, 0]), padded(generated[:, 1])
     reach = 0.25 * float(np.ptp(known, axis=0).max())

@@ -12,24 +12,22 @@ from torch.nn import functional
 from dlcourse.config.options import Count, Fraction
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError, MisfitError
-from dlcourse.metrics.predictions import (
-    class_scores,
-    confident_mistakes,
-    confusion_counts,
-    most_confused,
-    wilson_interval,
-)
+from dlcourse.metrics.predictions import confident_mistakes
 from dlcourse.metrics.report import Report
+from dlcourse.models.convolutions import first_filters, grad_cam, heat
 from dlcourse.models.linear import SoftmaxRegression
-from dlcourse.plots import ConfusionMatrix, DecisionBoundary, ImageGrid, Picture, WeightImages
-from dlcourse.spec import Batch, DataSpec, Split
+from dlcourse.plots import ActivationMaps, DecisionBoundary, FirstFilters, Picture, WeightImages
+from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks.answers import Answer, rank
+from dlcourse.tasks.baselines import majority, targets_of
+from dlcourse.tasks.class_pictures import confusion_picture, mistakes_picture, ranking_picture, reliability_picture
+from dlcourse.tasks.class_report import ClassOutcome, describe
+from dlcourse.tasks.coefficients import Coefficients
 from dlcourse.tasks.task import PredictionTask, Scalars, output_shape
-from dlcourse.text_table import aligned
 
 _NUM_MISTAKES = 25
+_NUM_EXPLAINED = 6
 _GRID = 200
-_SHOWN_CLASSES = 10
 
 
 class Classification(PredictionTask):
@@ -37,6 +35,7 @@ class Classification(PredictionTask):
 
     main_metric = "accuracy"
     measured_in_training: ClassVar[bool] = True
+    _train_counts: Tensor | None = None
 
     def __init__(
         self,
@@ -66,6 +65,10 @@ class Classification(PredictionTask):
         self.monitor = monitor
         self.mode = "max" if monitor == "accuracy" else "min"
 
+    def prepare(self, data: Data) -> list[str]:
+        self._train_counts = torch.bincount(targets_of(data.train), minlength=self.spec.num_outputs)
+        return []
+
     def losses(self, batch: Batch) -> Scalars:
         logits = self.model(batch.inputs)  # (B, K), or (B, 1) if binary
         loss = self._cross_entropy(logits, batch.targets, self.label_smoothing)
@@ -77,19 +80,19 @@ class Classification(PredictionTask):
     def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
         logits, targets = self.outputs(split, batch_size)
         probabilities = self._probabilities(logits)  # (N, K)
-        counts = confusion_counts(targets, probabilities.argmax(1), self.spec.num_outputs)
-        correct, total = int(counts.trace()), len(targets)
         scalars = {
             "loss": float(self._cross_entropy(logits, targets, 0.0)),
-            "accuracy": correct / total,
+            "accuracy": int((probabilities.argmax(1) == targets).sum()) / len(targets),
         }
         if self.top_k < self.spec.num_outputs:
             best = probabilities.topk(self.top_k).indices  # (N, top_k)
             scalars[f"top{self.top_k}"] = (best == targets[:, None]).any(1).float().mean().item()
         report = Report(scalars)
         if full:
-            self._add_details(report, counts)
-            self._add_pictures(report, counts, probabilities, targets, split, batch_size)
+            outcome = ClassOutcome(probabilities, targets, self.spec.class_names)
+            describe(report, outcome, self.top_k)
+            self._add_comparisons(report, targets)
+            self._add_pictures(report, outcome, split, batch_size)
         return report
 
     def answer(self, inputs: Tensor) -> list[Answer]:
@@ -110,68 +113,59 @@ class Classification(PredictionTask):
         second = logits[:, 0].sigmoid()
         return torch.stack([1 - second, second], dim=1)
 
-    def _add_details(self, report: Report, counts: Tensor) -> None:
+    def _add_comparisons(self, report: Report, targets: Tensor) -> None:
+        """What is reached without a model, if the training set is known, and what a linear model has come to."""
         names = self.spec.class_names
-        per_class = class_scores(counts)
-        low, high = wilson_interval(int(counts.trace()), int(counts.sum()))
-        support = counts.sum(1).tolist()
-        seen = [index for index, count in enumerate(support) if count]
-        macro = {name: sum(values[index] for index in seen) / len(seen) for name, values in per_class.items()}
-        report.details = {
-            "accuracy_interval": [low, high],
-            "macro": macro,
-            "classes": {
-                name: {score: values[index] if support[index] else None for score, values in per_class.items()}
-                | {"support": support[index]}
-                for index, name in enumerate(names)
-            },
-            "confusion_matrix": counts.tolist(),
-        }
-        report.tables = {
-            "confusion_matrix": [["true \\ predicted", *names]]
-            + [[name, *row] for name, row in zip(names, counts.tolist(), strict=True)]
-        }
-        report.headline = self._headline(report.scalars, low, high)
-        confused = most_confused(counts)
-        if confused:
-            pairs = ", ".join(f"{names[true]} -> {names[guess]} ({count})" for true, guess, count in confused)
-            report.highlights.append(f"most confused: {pairs}")
-        if len(seen) < len(names):
-            unseen = [f"'{name}'" for name, count in zip(names, support, strict=True) if not count]
-            shown = ", ".join(unseen[:_SHOWN_CLASSES]) + (", ..." if len(unseen) > _SHOWN_CLASSES else "")
-            report.highlights.append(f"left out of the averages, as they have no examples here: {shown}")
-        report.lines = _score_lines(names, support, per_class, macro)
+        if self._train_counts is not None:
+            report.compare(majority(self._train_counts, targets, names))
+        coefficients = Coefficients.of(self.model, self.spec)
+        if coefficients is not None:
+            what = f"the log-odds of '{names[1]}'" if self.is_binary else "each class's logit"
+            coefficients.add_to(report, names[1:] if self.is_binary else names, what)
 
-    def _headline(self, scalars: dict[str, float], low: float, high: float) -> str:
-        parts = [f"accuracy {100 * scalars['accuracy']:.2f} % ({100 * low:.2f} to {100 * high:.2f})"]
-        if f"top{self.top_k}" in scalars:
-            parts.append(f"top-{self.top_k} {100 * scalars[f'top{self.top_k}']:.2f} %")
-        return "   ".join([*parts, f"loss {scalars['loss']:.4g}"])
-
-    def _add_pictures(
-        self, report: Report, counts: Tensor, probabilities: Tensor, targets: Tensor, split: Split, batch_size: int
-    ) -> None:
-        names = self.spec.class_names
-        report.pictures["confusion_matrix"] = ConfusionMatrix(counts.numpy(), names)
-        mistakes = confident_mistakes(probabilities, targets, _NUM_MISTAKES)
-        images = split.pictures(mistakes)
-        if images is not None and len(mistakes):
-            confidence, guesses = probabilities[mistakes].max(1)
-            captions = [
-                f"{names[true]} as {names[guess]}\n{100 * share:.0f} %"
-                for true, guess, share in zip(
-                    targets[mistakes].tolist(), guesses.tolist(), confidence.tolist(), strict=True
-                )
-            ]
-            report.pictures["mistakes"] = ImageGrid(
-                images.numpy(), captions, "Most confident mistakes (true as predicted)"
-            )
+    def _add_pictures(self, report: Report, outcome: ClassOutcome, split: Split, batch_size: int) -> None:
+        report.pictures["confusion_matrix"] = confusion_picture(outcome)
+        mistakes = confident_mistakes(outcome.probabilities, outcome.targets, _NUM_MISTAKES)
+        images = split.pictures(mistakes) if len(mistakes) else None
+        if images is not None:
+            report.pictures["mistakes"] = mistakes_picture(outcome, mistakes, images)
         if isinstance(self.model, SoftmaxRegression) and self.spec.is_image:
             weights = self.model.linear.weight.detach().cpu().reshape(-1, *self.spec.input_shape)
-            report.pictures["weights"] = WeightImages(weights.numpy(), names)
+            report.pictures["weights"] = WeightImages(weights.numpy(), self.spec.class_names)
         if self.spec.input_shape == (2,):
             points = self.inputs(split, batch_size)
-            report.pictures["decision_boundary"] = self._decision_boundary(points, targets, batch_size)
+            report.pictures["decision_boundary"] = self._decision_boundary(points, outcome.targets, batch_size)
+        ranking = ranking_picture(outcome)
+        if ranking is not None:
+            report.pictures["roc_pr"] = ranking
+        report.pictures["calibration"] = reliability_picture(outcome)
+        filters = first_filters(self.model) if self.spec.is_image else None
+        if filters is not None:
+            report.pictures["filters"] = FirstFilters(filters.numpy())
+        if images is not None and self.spec.is_image:
+            few = slice(_NUM_EXPLAINED)
+            self._explain_mistakes(report, outcome, mistakes[few], images[few])
+
+    def _explain_mistakes(self, report: Report, outcome: ClassOutcome, mistakes: Tensor, images: Tensor) -> None:
+        """Add where these mistakes `(n,)` speak for the class predicted and for the true one, if the model has maps."""
+        inputs = self.spec.from_pixels(images) if self.spec.pixel_mean else images
+        inputs = inputs.to(self.device.torch_device)
+        classes = (outcome.predicted[mistakes], outcome.targets[mistakes])
+        heats = []
+        for wanted in classes:
+            maps = grad_cam(self.model, inputs, lambda logits, wanted=wanted: self._logit_of(logits, wanted))
+            if maps is None:
+                return
+            heats.append(heat(maps, *self.spec.input_shape[1:]).cpu().numpy())
+        names = ([self.spec.class_names[index] for index in indices.tolist()] for indices in classes)
+        report.pictures["grad_cam"] = ActivationMaps(images.numpy(), *heats, *names)
+
+    def _logit_of(self, logits: Tensor, classes: Tensor) -> Tensor:
+        """The logit `(B,)` of a class `(B,)` for each example; one logit speaks against the first of two classes."""
+        classes = classes.to(logits.device)
+        if self.is_binary:
+            return logits[:, 0] * (2 * classes - 1)
+        return logits.gather(1, classes[:, None])[:, 0]
 
     def _decision_boundary(self, points: Tensor, targets: Tensor, batch_size: int) -> Picture:
         margin = 0.1 * (points.amax(0) - points.amin(0))
@@ -189,13 +183,3 @@ class Classification(PredictionTask):
             class_names=self.spec.class_names,
             feature_names=self.spec.feature_labels,
         )
-
-
-def _score_lines(
-    names: tuple[str, ...], support: list[int], per_class: dict[str, list[float]], macro: dict[str, float]
-) -> list[str]:
-    rows = [["class", "precision", "recall", "F1", "support"]]
-    for name, *scores, count in zip(names, *per_class.values(), support, strict=True):
-        rows.append([name, *(f"{score:.4f}" if count else "-" for score in scores), str(count)])
-    average = [f"{macro[score]:.4f}" for score in ("precision", "recall", "f1")]
-    return aligned([*rows, ["macro average", *average, str(sum(support))]])

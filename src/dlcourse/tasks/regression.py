@@ -19,6 +19,8 @@ from dlcourse.models.target_scale import TargetScale
 from dlcourse.plots import FittedCurve, Forecast, PredictedVsTrue
 from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks.answers import Answer
+from dlcourse.tasks.baselines import mean_value, targets_of
+from dlcourse.tasks.coefficients import Coefficients
 from dlcourse.tasks.task import PredictionTask, Scalars, output_shape
 
 _LOSSES: dict[str, tuple[Callable[..., Tensor], int]] = {
@@ -27,7 +29,6 @@ _LOSSES: dict[str, tuple[Callable[..., Tensor], int]] = {
     "huber": (functional.huber_loss, 2),
 }
 """Each with the power of the targets' unit that it is measured in."""
-_MEASURED_AT_ONCE = 1000
 _GRID = 200
 _MAX_TERMS = 10
 _SHOWN_SERIES = 4
@@ -47,6 +48,7 @@ class Regression(PredictionTask):
     main_metric = "r2"
     monitor = "mse"
     mode = "min"
+    _train_mean: Tensor | None = None
 
     def __init__(
         self,
@@ -73,7 +75,9 @@ class Regression(PredictionTask):
         self._scale = TargetScale(model, spec.num_outputs, device.torch_device, standardize=standardize)
 
     def prepare(self, data: Data) -> list[str]:
-        self._scale.fit(torch.cat([batch.targets for batch in data.train.batches(_MEASURED_AT_ONCE)]))
+        targets = targets_of(data.train)
+        self._scale.fit(targets.to(self.device.torch_device))
+        self._train_mean = targets.double().mean(0)
         return []
 
     def losses(self, batch: Batch) -> Scalars:
@@ -92,7 +96,7 @@ class Regression(PredictionTask):
         predicted = self._scale.in_units(outputs)
         report = Report({"loss": float(loss), **regression_scores(predicted, targets)})
         if full:
-            self._add_words(report)
+            self._add_words(report, targets)
             self._draw(report, self.inputs(split, batch_size), predicted, targets, batch_size)
         return report
 
@@ -100,19 +104,26 @@ class Regression(PredictionTask):
         """The numbers that are predicted for each input, in their own units."""
         with self.device.autocast():
             outputs = self.model(inputs)
-        names = [f"value_{place}" for place in range(1, self.spec.num_outputs + 1)]
-        names = names if len(names) > 1 else ["value"]
+        names = _output_names(self.spec.num_outputs)
         rows = self._scale.in_units(outputs.float().cpu()).tolist()  # (B, O)
         return [Answer(values=dict(zip(names, row, strict=True))) for row in rows]
 
-    def _add_words(self, report: Report) -> None:
+    def _add_words(self, report: Report, targets: Tensor) -> None:
         labels = (("MSE", "mse"), ("RMSE", "rmse"), ("MAE", "mae"), ("R^2", "r2"))
         report.headline = "   ".join(f"{label} {report.scalars[name]:.4g}" for label, name in labels)
         if self.spec.num_outputs > 1:
             report.headline += f" (of all {self.spec.num_outputs} outputs, weighted by their variance)"
+            report.facts.append(("outputs", f"{self.spec.num_outputs}; all numbers are of all of them, R^2 weighted by variance"))
         if isinstance(self.model, LinearRegression) and self.spec.num_features <= _MAX_TERMS:
             mean, std = float(self._scale.mean[0]), float(self._scale.std[0])
             report.highlights.append(self.model.formula(self.spec.feature_labels, mean=mean, std=std))
+        if self._train_mean is not None:
+            report.compare(mean_value(self._train_mean, targets))
+        coefficients = Coefficients.of(self.model, self.spec)
+        if coefficients is not None:
+            outputs = _output_names(self.spec.num_outputs)
+            what = "the predicted value" if len(outputs) == 1 else "each predicted value"
+            coefficients.in_units(self._scale.mean, self._scale.std).add_to(report, outputs, what)
 
     def _draw(self, report: Report, inputs: Tensor, predicted: Tensor, targets: Tensor, batch_size: int) -> None:
         """Add the pictures; of several numbers for each example, the first is compared with the true one."""
@@ -131,3 +142,7 @@ class Regression(PredictionTask):
         curve = self._scale.in_units(self.predict(grid, batch_size))
         points = (inputs[:, 0].numpy(), targets[:, 0].numpy())
         return FittedCurve(*points, grid[:, 0].numpy(), curve[:, 0].numpy(), names=(self.spec.feature_labels[0], "y"))
+
+
+def _output_names(count: int) -> list[str]:
+    return ["value"] if count == 1 else [f"value_{place}" for place in range(1, count + 1)]

@@ -11,6 +11,7 @@ from dlcourse.errors import ConfigError
 from dlcourse.metrics.report import Report
 from dlcourse.rng import seed_everything
 from dlcourse.spec import Batch, Data, DataSpec, Split
+from dlcourse.tasks.baselines import targets_of
 from dlcourse.training.build import build_data
 from dlcourse.training.evaluate import evaluate
 from dlcourse.training.opened import OpenedRun
@@ -85,6 +86,11 @@ class _Renormalized:
 
     def to(self, device: torch.device) -> "_Renormalized":
         return replace(self, split=self.split.to(device))
+
+    @property
+    def targets(self) -> Tensor:
+        """The classes, which the images are not read for."""
+        return targets_of(self.split)
 
     def pictures(self, indices: Tensor) -> Tensor | None:
         return self.split.pictures(indices)

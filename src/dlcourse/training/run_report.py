@@ -2,13 +2,13 @@
 
 import json
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 from dlcourse import __version__
 from dlcourse.config.run_config import RunConfig, option_values
-from dlcourse.console import Console, format_metric, format_seconds
+from dlcourse.console import Console
 from dlcourse.device import Device, environment
 from dlcourse.metrics.report import Report
 from dlcourse.models.summary import count_parameters, summarize, table
@@ -22,6 +22,8 @@ from dlcourse.spec import Data, described
 from dlcourse.tasks.task import Task
 from dlcourse.terminal import escaped
 from dlcourse.text_table import counted
+from dlcourse.training import report_text
+from dlcourse.training.evaluate import batch_size
 from dlcourse.training.history import History
 from dlcourse.training.trainer import SELECTED
 
@@ -153,13 +155,18 @@ def results(task: Task) -> list[str]:
 
 def write_report(folder: RunFolder, setup: Setup, history: History, test: Report, seconds: float) -> None:
     """report.json for programs, report.txt for people: the numbers of all splits are of the epoch whose weights are kept."""
-    data = setup.data
+    data, config, ended = setup.data, setup.config, datetime.now().astimezone()
+    size = batch_size(config.trainer, data)
+    train = history.numbers("train", history.kept_epoch)
     folder.write_json(
         REPORT,
         {
-            "run": setup.config.name,
-            "tags": list(setup.config.run.tags),
+            "run": config.name,
+            "tags": list(config.run.tags),
             "command": setup.command,
+            "date": ended.isoformat(timespec="minutes"),
+            **report_text.facts_of_run(config, size),
+            "device": str(setup.device),
             "data": {
                 "name": data.spec.name,
                 "train": len(data.train),
@@ -167,7 +174,7 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
                 "test": len(data.test),
                 "notes": list(data.notes),
             },
-            "model": {"name": setup.config.model.name, "parameters": setup.parameters},
+            "model": {"name": config.model.name, "parameters": setup.parameters},
             "monitor": f"val/{setup.task.monitor}",
             "mode": setup.task.mode,
             "epochs": history.epochs[-1],
@@ -175,26 +182,28 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
             "best_epoch": history.best_epoch,
             "kept_epoch": history.kept_epoch,
             "seconds": round(seconds, 2),
+            "train_seconds": round(history.train_seconds, 2),
             "samples_per_second": round(history.samples_per_second, 1),
-            "train": history.numbers("train", history.kept_epoch),
+            "train": train,
             "val": history.kept,
             "test": test.scalars,
             **test.details,
         },
     )
     lines = [
+        f"Report: {setup.subject}",
+        "",
         setup.command,
         "",
-        f"data   {data.spec.name}   {describe_data(data)}",
-        *(f"note   {note}" for note in data.notes),
-        f"model  {setup.config.model.name}   {setup.parameters:,} parameters",
-        f"ran    {counted(history.epochs[-1], 'epoch')}, {history.steps:,} steps, {format_seconds(history.train_seconds)}",
-        f"train  {_listed(history.numbers('train', history.kept_epoch))}   (while training in epoch {history.kept_epoch})",
-        f"val    {_listed(history.kept)}   ({_kept(setup, history)})",
-        f"test   {test.headline}",
-        *(f"       {line}" for line in test.highlights),
+        *report_text.settings(config, setup.device, size, history, ended),
+        f"model      {config.model.name}   {setup.parameters:,} parameters",
+        f"data       {data.spec.name}   {describe_data(data)}",
+        *(f"note       {note}" for note in data.notes),
         "",
-        *test.lines,
+        *report_text.scores(setup.task.main_metric, train, history.kept, test.scalars, data),
+        f"training: while training in epoch {history.kept_epoch}; validation and test: {_kept(setup, history)}",
+        "",
+        *report_text.findings(test),
     ]
     folder.write_text("report.txt", escaped("\n".join(lines)).rstrip() + "\n")
 
@@ -239,7 +248,3 @@ def say_end(console: Console, folder: RunFolder, setup: Setup, history: History,
 
 def _kept(setup: Setup, history: History) -> str:
     return f"{setup.config.trainer.weights} epoch {history.kept_epoch}"
-
-
-def _listed(numbers: Mapping[str, float]) -> str:
-    return "   ".join(f"{name} {format_metric(name, value)}" for name, value in numbers.items())

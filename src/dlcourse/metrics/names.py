@@ -1,0 +1,38 @@
+"""What numbers of an evaluation are called where people read them: `top-3 accuracy` for `top3`."""
+
+import re
+
+NAMES = {
+    "accuracy_tokens": "token accuracy",
+    "mse": "mean squared error",
+    "rmse": "root mean squared error",
+    "mae": "mean absolute error",
+    "r2": "R^2",
+    "bits_per_character": "bits per character",
+    "reconstruction": "reconstruction loss",
+    "kl": "KL divergence",
+    "active_units": "active code dimensions",
+    "explained": "explained variance",
+    "loss_generator": "generator loss",
+    "loss_discriminator": "discriminator loss",
+    "d_real": "discriminator, real examples",
+    "d_fake": "discriminator, generated ones",
+    "penalty": "gradient penalty",
+    "frechet": "Frechet distance",
+    "frechet_real": "Frechet distance, real ones",
+    "energy_distance": "energy distance",
+    "modes": "modes found",
+    "good": "share of good samples",
+    "classes": "classes found",
+    "recognized": "share of recognized samples",
+    "f1": "F1",
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "ece": "expected calibration error",
+}
+
+
+def metric_name(key: str) -> str:
+    """The number of this key in words; a key that is a word already stays."""
+    top = re.fullmatch(r"top(\d+)", key)
+    return f"top-{top[1]} accuracy" if top else NAMES.get(key, key.replace("_", " "))
