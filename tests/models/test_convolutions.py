@@ -75,9 +75,10 @@ def test_models_with_convolutions_have_maps_and_nothing_is_left_behind(build, si
     model = build().eval()
     for parameter in list(model.parameters())[::2]:
         parameter.requires_grad_(False)  # as if frozen
-    state, before = torch.random.get_rng_state(), {key: value.clone() for key, value in model.state_dict().items()}
+    images, before = torch.randn(2, 3, 32, 32), {key: value.clone() for key, value in model.state_dict().items()}
+    state = torch.random.get_rng_state()
     with torch.no_grad():
-        maps = grad_cam(model, torch.randn(2, 3, 32, 32), logit(0))
+        maps = grad_cam(model, images, logit(0))
     assert maps is not None and maps.ndim == 3 and (maps >= 0).all() and not maps.requires_grad
     if side > 1:
         assert maps.shape == (2, side, side)

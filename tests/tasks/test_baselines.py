@@ -30,7 +30,11 @@ def test_the_most_frequent_class_of_training_is_measured_on_the_test() -> None:
     task.prepare(Data(CLASSES, train, test, test))
     found = evaluate(task, test, 8, full=True)
     dummy = DummyClassifier(strategy="most_frequent").fit(train.inputs, train.targets)
-    assert found.details["baseline"]["scalars"] == {"accuracy": dummy.score(test.inputs, test.targets)} == {"accuracy": 0.25}
+    assert (
+        found.details["baseline"]["scalars"]
+        == {"accuracy": dummy.score(test.inputs, test.targets)}
+        == {"accuracy": 0.25}
+    )
     assert ("majority baseline", "accuracy 25.00 %   (always 'c', 50.0 % of the training set)") in found.facts
 
 

@@ -1,4 +1,4 @@
-"""What a classification's report says of ranking and calibration is scikit-learn's; averages leave out what has no support."""
+"""What a report says of ranking and calibration is scikit-learn's; averages leave out classes without support."""
 
 import numpy as np
 import pytest

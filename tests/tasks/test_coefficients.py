@@ -76,7 +76,10 @@ def test_each_class_has_its_column() -> None:
     heading = next(line for line in report.lines if line.startswith("coefficients"))
     assert heading == "coefficients: change of each class's logit with one standard deviation more of a feature"
     row = report.lines[report.lines.index(heading) + 2].split()
-    assert row == ["age", *(f"{weights[0]:.4g}" for weights in report.details["coefficients"]["per_standard_deviation"])]
+    assert row == [
+        "age",
+        *(f"{weights[0]:.4g}" for weights in report.details["coefficients"]["per_standard_deviation"]),
+    ]
 
 
 def test_of_many_features_the_largest_are_shown_and_all_are_in_the_table() -> None:

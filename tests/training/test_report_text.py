@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.training.report_text import scores
 from dlcourse.spec import Data, DataSpec
+from dlcourse.training.report_text import scores
 from lab import Lab, report
 
 SMALL = ("data=digits", "data.subset=200", "model=mlp", "model.hidden=[8]", "trainer.epochs=2", "report=light")
@@ -27,7 +27,11 @@ def test_it_says_when_and_how_a_run_was_done(lab: Lab) -> None:
     assert rows["version"] == f"dlcourse {found['version']}" and rows["seed"] == "3" == str(found["seed"])
     assert rows["device"].startswith("cpu, ") and rows["device"] == found["device"]
     assert rows["optimizer"] == "adam, learning rate 0.001, cosine schedule"
-    assert (found["optimizer"]["name"], found["optimizer"]["lr"], found["scheduler"]["name"]) == ("adam", 0.001, "cosine")
+    assert (found["optimizer"]["name"], found["optimizer"]["lr"], found["scheduler"]["name"]) == (
+        "adam",
+        0.001,
+        "cosine",
+    )
     assert rows["batch"] == f"{found['batch_size']} examples, gradients of 2 batches in a step"
     assert rows["training"].startswith(f"2 epochs, {found['steps']} steps, ") and found["train_seconds"] > 0
 
@@ -50,12 +54,20 @@ def test_numbers_have_names_and_training_is_beside_the_test(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("data=diabetes", "model=linreg"), ["R^2  ", "mean baseline", "coefficients: change of the predicted value", "bmi "]),
-        (("data=breast_cancer", "model=logreg"), ["area under ROC", "coefficients: change of the log-odds of 'benign'"]),
+        (
+            ("data=diabetes", "model=linreg"),
+            ["R^2  ", "mean baseline", "coefficients: change of the predicted value", "bmi "],
+        ),
+        (
+            ("data=breast_cancer", "model=logreg"),
+            ["area under ROC", "coefficients: change of the log-odds of 'benign'"],
+        ),
         (("data=iris", "model=softmax"), ["coefficients: change of each class's logit", "petal length (cm)"]),
     ],
 )
-def test_a_linear_model_on_a_table_tells_its_coefficients(lab: Lab, words: tuple[str, ...], expected: list[str]) -> None:
+def test_a_linear_model_on_a_table_tells_its_coefficients(
+    lab: Lab, words: tuple[str, ...], expected: list[str]
+) -> None:
     run = lab.train(*words, "trainer.epochs=1", "report=light")
     for part in expected:
         assert part in text(run), text(run)
@@ -71,7 +83,16 @@ def test_an_evaluation_has_what_the_run_has_measured(lab: Lab) -> None:
     run = lab.train(*SMALL)
     assert main(["evaluate", str(run), "--json"]) == 0
     again, found = json.loads(lab.capsys.readouterr().out), report(run)
-    for name in ("test", "accuracy_interval", "roc_auc", "average_precision", "ece", "ranking", "calibration", "baseline"):
+    for name in (
+        "test",
+        "accuracy_interval",
+        "roc_auc",
+        "average_precision",
+        "ece",
+        "ranking",
+        "calibration",
+        "baseline",
+    ):
         assert again[name] == found[name], name
 
 

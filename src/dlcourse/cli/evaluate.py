@@ -142,7 +142,7 @@ def _keep(place: Path, model: str, report: "Report", result: dict[str, Any]) -> 
         with Logger(folder, subject=f"{model} on {result['data']}") as logger:
             logger.report("test", 0, 0, report)
         folder.write_json("evaluation.json", result)
-        lines = [str(result["command"]), "", *findings(report)]
+        lines = [str(result["command"]), "", f"test   {report.headline}", "", *findings(report)]
         folder.write_text("report.txt", escaped("\n".join(lines)).rstrip() + "\n")
     return [
         "report.txt",

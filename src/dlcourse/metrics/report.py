@@ -40,6 +40,8 @@ class Report:
 
     def compare(self, baseline: Baseline) -> None:
         """Add a baseline to the facts and the details."""
-        numbers = "   ".join(f"{metric_name(name)} {format_metric(name, value)}" for name, value in baseline.scalars.items())
+        numbers = "   ".join(
+            f"{metric_name(name)} {format_metric(name, value)}" for name, value in baseline.scalars.items()
+        )
         self.facts.append((baseline.name, f"{numbers}   ({baseline.answer})"))
         self.details["baseline"] = asdict(baseline)

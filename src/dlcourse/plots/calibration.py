@@ -40,9 +40,7 @@ class ReliabilityDiagram:
         upper.plot((0, 1), (0, 1), color="0.2", linewidth=1.5, linestyle="--", label="calibrated: equal to confidence")
         upper.plot(confidence, accuracy, "o", color=COLORS[0], markersize=5, label="accuracy at mean confidence")
         upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="accuracy")
-        upper.set_title(
-            f"Reliability diagram: expected calibration error {100 * self.error:.2f} %"
-        )
+        upper.set_title(f"Reliability diagram: expected calibration error {100 * self.error:.2f} %")
         upper.legend(loc="upper left")
         lower.bar(middles, counts / max(counts.sum(), 1), width, color="0.6", edgecolor="white")
         lower.set(xlabel="confidence: probability of the predicted class", ylabel="share of examples", ylim=(0, None))

@@ -44,9 +44,7 @@ class RankingCurves:
         is_few = len(self.classes) <= _MOST_NAMED
         colors = class_colors(len(self.classes)) if is_few else ["0.75"] * len(self.classes)
         width = 1.2 if self.mean else 2.0
-        lines = [
-            _draw(left, right, curve, color, width) for curve, color in zip(self.classes, colors, strict=True)
-        ]
+        lines = [_draw(left, right, curve, color, width) for curve, color in zip(self.classes, colors, strict=True)]
         named = [*self.classes] if is_few else []
         shown = lines if is_few else []
         if self.mean is not None:
@@ -60,9 +58,7 @@ class RankingCurves:
         for axes in (left, right):
             axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
             axes.grid()
-        labels = [
-            f"{shorten(curve.name)}: {curve.roc_auc:.4f}, {curve.average_precision:.4f}" for curve in named
-        ]
+        labels = [f"{shorten(curve.name)}: {curve.roc_auc:.4f}, {curve.average_precision:.4f}" for curve in named]
         legend = figure.legend(shown, labels, loc="outside right upper", title="area under ROC,\naverage precision")
         legend.set_alignment("left")
         return figure

@@ -28,7 +28,7 @@ class SampledPoints:
 
     @house_style()
     def draw(self) -> "Figure":
-        """Real points and modes decide what is shown, or most of the generated ones; points far away are marked at the frame."""
+        """Real points and modes decide what is shown, or else most points; those far away are marked at the frame."""
         real, generated = np.asarray(self.real), np.asarray(self.generated)
         centers = np.asarray(self.centers, dtype=float).reshape(-1, 2)
         for points in (real, generated):
@@ -70,11 +70,12 @@ def _title(points: NDArray[Any], name: str, outside: int) -> str:
 def _limits(known: NDArray[Any], generated: NDArray[Any]) -> tuple[tuple[float, float], tuple[float, float]]:
     """What is shown of x1 and x2: all of the known points, and generated ones up to a quarter of their extent away.
 
-    If none is known, 98 % of the generated ones in each direction stand for them.
+    If none is known, 98 % of the generated ones in each direction and a margin stand for them.
     """
     generated = finite_points(generated)
     if len(known) == 0 and len(generated):
-        known = np.quantile(generated, (0.01, 0.99), axis=0)
+        low, high = np.quantile(generated, (0.01, 0.99), axis=0)
+        known = np.stack([low - 0.25 * (high - low), high + 0.25 * (high - low)])
     if len(known) == 0:
         return padded(generated[:, 0]), padded(generated[:, 1])
     reach = 0.25 * float(np.ptp(known, axis=0).max())

@@ -19,9 +19,7 @@ def mistakes_picture(outcome: ClassOutcome, mistakes: Tensor, images: Tensor) ->
     """The images `(n, channels, height, width)` of these mistakes `(n,)`, with what they are and were taken for."""
     confidence, guesses = outcome.probabilities[mistakes].max(1)
     named = zip(outcome.targets[mistakes].tolist(), guesses.tolist(), confidence.tolist(), strict=True)
-    captions = [
-        f"{outcome.names[true]} as {outcome.names[guess]}\n{100 * share:.0f} %" for true, guess, share in named
-    ]
+    captions = [f"{outcome.names[true]} as {outcome.names[guess]}\n{100 * share:.0f} %" for true, guess, share in named]
     return ImageGrid(images.numpy(), captions, "Most confident mistakes (true as predicted)")
 
 
@@ -34,7 +32,10 @@ def ranking_picture(outcome: ClassOutcome) -> RankingCurves | None:
     if len(outcome.names) == 2:
         return RankingCurves(classes)
     roc, precision_recall = mean_roc(rankings), mean_precision_recall(rankings)
-    areas = [sum(values) / len(rankings) for values in zip(*((each.roc_auc, each.average_precision) for each in rankings), strict=True)]
+    areas = [
+        sum(values) / len(rankings)
+        for values in zip(*((each.roc_auc, each.average_precision) for each in rankings), strict=True)
+    ]
     return RankingCurves(classes, RankedClass("mean of the classes", roc, precision_recall, *areas))
 
 

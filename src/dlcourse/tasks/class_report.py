@@ -19,7 +19,7 @@ _SHOWN_CLASSES = 10
 
 @dataclass(frozen=True, eq=False)
 class ClassOutcome:
-    """What a model answered to N examples: the probabilities `(N, K)` of classes of these names, and the true ones `(N,)`."""
+    """What a model answered to N examples: probabilities `(N, K)` of classes of these names, and the true classes `(N,)`."""
 
     probabilities: Tensor
     targets: Tensor

@@ -79,7 +79,7 @@ class Coefficients:
         return [*rows, [output, "intercept", float(self.intercepts[number]), ""]]
 
     def _lines(self, outputs: Sequence[str], what: str) -> list[str]:
-        """A table of the features that matter most, the largest coefficient per standard deviation first if there are many."""
+        """A table of the features; of many the largest coefficients, per standard deviation if that is known."""
         compared = self.weights if self.per_deviation is None else self.per_deviation
         order = list(range(len(self.features)))
         heading = f"coefficients: change of {what} with one more of a feature"
@@ -91,7 +91,9 @@ class Coefficients:
             if self.per_deviation is not None:
                 columns.append(("per standard deviation", self.per_deviation[0], None))
         else:
-            heading = heading.replace("one more", "one standard deviation more") if compared is not self.weights else heading
+            heading = (
+                heading.replace("one more", "one standard deviation more") if compared is not self.weights else heading
+            )
             shown = outputs[:_MOST_COLUMNS]
             plain = compared is self.weights
             columns = [(name, compared[at], self.intercepts[at] if plain else None) for at, name in enumerate(shown)]

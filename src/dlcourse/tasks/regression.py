@@ -113,7 +113,9 @@ class Regression(PredictionTask):
         report.headline = "   ".join(f"{label} {report.scalars[name]:.4g}" for label, name in labels)
         if self.spec.num_outputs > 1:
             report.headline += f" (of all {self.spec.num_outputs} outputs, weighted by their variance)"
-            report.facts.append(("outputs", f"{self.spec.num_outputs}; all numbers are of all of them, R^2 weighted by variance"))
+            report.facts.append(
+                ("outputs", f"{self.spec.num_outputs}; all numbers are of all of them, R^2 weighted by variance")
+            )
         if isinstance(self.model, LinearRegression) and self.spec.num_features <= _MAX_TERMS:
             mean, std = float(self._scale.mean[0]), float(self._scale.std[0])
             report.highlights.append(self.model.formula(self.spec.feature_labels, mean=mean, std=std))

@@ -32,7 +32,9 @@ def settings(config: RunConfig, device: Device, batch_size: int, history: Histor
     """A line for each thing that was chosen, and for the training itself."""
     accumulate = config.trainer.accumulate
     steps = f", gradients of {accumulate} batches in a step" if accumulate > 1 else ""
-    trained = f"{counted(history.epochs[-1], 'epoch')}, {history.steps:,} steps, {format_seconds(history.train_seconds)}"
+    trained = (
+        f"{counted(history.epochs[-1], 'epoch')}, {history.steps:,} steps, {format_seconds(history.train_seconds)}"
+    )
     rows = [
         ["date", f"{ended:%Y-%m-%d %H:%M}"],
         ["version", f"dlcourse {__version__}"],
@@ -70,4 +72,4 @@ def scores(
 def findings(test: Report) -> list[str]:
     """What is said of the test besides its numbers: sentences, then tables."""
     facts = [[name, sentence] for name, sentence in test.facts]
-    return [*(aligned(facts, left=(0, 1)) if facts else [test.headline]), *test.highlights, "", *test.lines]
+    return [*(aligned(facts, left=(0, 1)) if facts else []), *test.highlights, "", *test.lines]

@@ -203,6 +203,7 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
         *report_text.scores(setup.task.main_metric, train, history.kept, test.scalars, data),
         f"training: while training in epoch {history.kept_epoch}; validation and test: {_kept(setup, history)}",
         "",
+        *([] if test.facts else [test.headline]),
         *report_text.findings(test),
     ]
     folder.write_text("report.txt", escaped("\n".join(lines)).rstrip() + "\n")
