@@ -35,7 +35,9 @@ class ReliabilityDiagram:
         some = counts > 0
         confidence, accuracy = np.asarray(self.confidence)[some], np.asarray(self.accuracy)[some]
         figure = new_figure(6.4, 6.8)
-        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        figure.set_layout_engine("none")  # which takes as long as drawing, and here no text varies
+        places = {"left": 0.13, "right": 0.96, "bottom": 0.12, "top": 0.93, "hspace": 0.08}
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1), gridspec_kw=places)
         upper.bar(middles[some], accuracy, width, color=COLORS[0], alpha=0.35, edgecolor="white", label="accuracy")
         upper.plot((0, 1), (0, 1), color="0.2", linewidth=1.5, linestyle="--", label="calibrated: equal to confidence")
         upper.plot(confidence, accuracy, "o", color=COLORS[0], markersize=5, label="accuracy at mean confidence")

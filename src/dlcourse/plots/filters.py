@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from dlcourse.plots.images import ImageGrid, tiles
 from dlcourse.plots.picture import house_style
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 _MOST_FILTERS = 64
 _COLUMNS = 8
-_STRENGTH = 0.65
-"""The share of the heat's color where it is greatest; where there is none, the image is as it was."""
+_RED = (1.0, 0.2, 0.0)
+_STRENGTH = 0.75
+"""The share of red where the heat is greatest; where there is none, the image is as it was."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +76,7 @@ class ActivationMaps:
         return ImageGrid(shown.reshape(-1, *shown.shape[2:]), captions, title, columns).draw()
 
 
-def _under(images: np.ndarray, heat: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    """Images `(n, 3, H, W)` with the colors of the heat `(n, H, W)` over them, the stronger the hotter."""
-    from matplotlib import colormaps
-
-    colors = colormaps["turbo"](heat)[..., :3].transpose(0, 3, 1, 2)  # (n, H, W) -> (n, 3, H, W)
-    share = _STRENGTH * heat[:, None]
-    return (1 - share) * images + share * colors
+def _under(images: NDArray[Any], heat: NDArray[Any]) -> NDArray[Any]:
+    """Images `(n, 3, H, W)` with red over them, the stronger the hotter `(n, H, W)` they are."""
+    share = _STRENGTH * heat[:, None]  # (n, 1, H, W)
+    return (1 - share) * images + share * np.array(_RED)[:, None, None]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 _MOST_NAMED = 10
+_TICKS = (0, 0.25, 0.5, 0.75, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,7 @@ class RankingCurves:
     @house_style()
     def draw(self) -> "Figure":
         """Up to ten classes have a color and their areas in the legend; of more, all are gray."""
-        figure = new_figure(11.6, 4.9)
+        figure = new_figure(10.8, 4.5)
         left, right = figure.subplots(1, 2)
         left.plot((0, 1), (0, 1), color="0.5", linewidth=1, linestyle="--")
         is_few = len(self.classes) <= _MOST_NAMED
@@ -56,7 +57,7 @@ class RankingCurves:
         right.set(xlabel="recall", ylabel="precision")
         right.set_title("Precision and recall")
         for axes in (left, right):
-            axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+            axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xticks=_TICKS, yticks=_TICKS, aspect="equal")
             axes.grid()
         labels = [f"{shorten(curve.name)}: {curve.roc_auc:.4f}, {curve.average_precision:.4f}" for curve in named]
         legend = figure.legend(shown, labels, loc="outside right upper", title="area under ROC,\naverage precision")

@@ -11,7 +11,7 @@ from torch import Tensor
 from dlcourse.metrics.calibration import Calibration
 from dlcourse.metrics.predictions import class_scores, confusion_counts, most_confused, wilson_interval
 from dlcourse.metrics.ranking import Ranking, one_against_rest
-from dlcourse.metrics.report import Report
+from dlcourse.metrics.report import Baseline, Report
 from dlcourse.text_table import aligned
 
 _SHOWN_CLASSES = 10
@@ -54,7 +54,7 @@ class ClassOutcome:
         return Calibration.of(self.probabilities.amax(1), self.predicted == self.targets)
 
 
-def describe(report: Report, outcome: ClassOutcome, top_k: int) -> None:
+def describe(report: Report, outcome: ClassOutcome, top_k: int, baseline: Baseline | None) -> None:
     """Add to a report all that is said of the outcome; its scalars are there already."""
     counts, names, support = outcome.counts, outcome.names, outcome.support
     low, high = wilson_interval(int(counts.trace()), int(counts.sum()))
@@ -75,6 +75,8 @@ def describe(report: Report, outcome: ClassOutcome, top_k: int) -> None:
     report.headline = _headline(report.scalars, low, high, top_k)
     accuracy = f"{100 * report.scalars['accuracy']:.2f} %"
     report.facts.append(("accuracy", f"{accuracy}   95 % interval {100 * low:.2f} to {100 * high:.2f} % (Wilson)"))
+    if baseline is not None:
+        report.compare(baseline)
     _add_ranking(report, outcome)
     report.highlights += _highlights(outcome)
     report.lines += _score_lines(outcome, per_class, averages)

@@ -3,6 +3,7 @@
 N is a number of examples, B a batch size, K the number of classes.
 """
 
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -90,8 +91,10 @@ class Classification(PredictionTask):
         report = Report(scalars)
         if full:
             outcome = ClassOutcome(probabilities, targets, self.spec.class_names)
-            describe(report, outcome, self.top_k)
-            self._add_comparisons(report, targets)
+            counts = self._train_counts
+            baseline = None if counts is None else majority(counts, targets, self.spec.class_names)
+            describe(report, outcome, self.top_k, baseline)
+            self._add_coefficients(report)
             self._add_pictures(report, outcome, split, batch_size)
         return report
 
@@ -113,12 +116,9 @@ class Classification(PredictionTask):
         second = logits[:, 0].sigmoid()
         return torch.stack([1 - second, second], dim=1)
 
-    def _add_comparisons(self, report: Report, targets: Tensor) -> None:
-        """What is reached without a model, if the training set is known, and what a linear model has come to."""
-        names = self.spec.class_names
-        if self._train_counts is not None:
-            report.compare(majority(self._train_counts, targets, names))
-        coefficients = Coefficients.of(self.model, self.spec)
+    def _add_coefficients(self, report: Report) -> None:
+        """What a linear model on a table has come to; nothing for any other."""
+        names, coefficients = self.spec.class_names, Coefficients.of(self.model, self.spec)
         if coefficients is not None:
             what = f"the log-odds of '{names[1]}'" if self.is_binary else "each class's logit"
             coefficients.add_to(report, names[1:] if self.is_binary else names, what)
@@ -151,14 +151,11 @@ class Classification(PredictionTask):
         inputs = self.spec.from_pixels(images) if self.spec.pixel_mean else images
         inputs = inputs.to(self.device.torch_device)
         classes = (outcome.predicted[mistakes], outcome.targets[mistakes])
-        heats = []
-        for wanted in classes:
-            maps = grad_cam(self.model, inputs, lambda logits, wanted=wanted: self._logit_of(logits, wanted))
-            if maps is None:
-                return
-            heats.append(heat(maps, *self.spec.input_shape[1:]).cpu().numpy())
-        names = ([self.spec.class_names[index] for index in indices.tolist()] for indices in classes)
-        report.pictures["grad_cam"] = ActivationMaps(images.numpy(), *heats, *names)
+        maps = [grad_cam(self.model, inputs, partial(self._logit_of, classes=wanted)) for wanted in classes]
+        found = [heat(each, *self.spec.input_shape[1:]).cpu().numpy() for each in maps if each is not None]
+        if len(found) == len(classes):
+            predicted, true = ([self.spec.class_names[index] for index in indices.tolist()] for indices in classes)
+            report.pictures["grad_cam"] = ActivationMaps(images.numpy(), found[0], found[1], predicted, true)
 
     def _logit_of(self, logits: Tensor, classes: Tensor) -> Tensor:
         """The logit `(B,)` of a class `(B,)` for each example; one logit speaks against the first of two classes."""

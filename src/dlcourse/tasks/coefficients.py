@@ -67,38 +67,49 @@ class Coefficients:
             "intercepts": self.intercepts.tolist(),
             "per_standard_deviation": None if self.per_deviation is None else self.per_deviation.tolist(),
         }
-        report.tables["coefficients"] = [["output", "feature", "coefficient", "per_standard_deviation"]] + [
-            row for number, name in enumerate(outputs) for row in self._rows(number, name)
-        ]
-        report.lines += ["", *self._lines(outputs, what)]
+        rows = [row for number, name in enumerate(outputs) for row in self._rows(number, name)]
+        report.tables["coefficients"] = [["output", "feature", "coefficient", "per_standard_deviation"], *rows]
+        report.lines += [*([""] if report.lines else []), *self._lines(outputs, what)]
 
     def _rows(self, number: int, output: str) -> list[list[object]]:
         weights = self.weights[number].tolist()
-        scaled = [""] * len(weights) if self.per_deviation is None else self.per_deviation[number].tolist()
+        scaled: list[object] = [""] * len(weights)
+        if self.per_deviation is not None:
+            scaled = self.per_deviation[number].tolist()
         rows: list[list[object]] = [[output, *row] for row in zip(self.features, weights, scaled, strict=True)]
         return [*rows, [output, "intercept", float(self.intercepts[number]), ""]]
 
     def _lines(self, outputs: Sequence[str], what: str) -> list[str]:
-        """A table of the features; of many the largest coefficients, per standard deviation if that is known."""
+        """A table of the features, with a column for each output; of many the largest, by standard deviations if known."""
         compared = self.weights if self.per_deviation is None else self.per_deviation
         order = list(range(len(self.features)))
-        heading = f"coefficients: change of {what} with one more of a feature"
+        which = ""
         if len(order) > _MOST_ROWS:
             order = compared.abs().amax(0).argsort(descending=True, stable=True)[:_MOST_ROWS].tolist()
-            heading += f"; the {_MOST_ROWS} largest of {len(self.features):,}"
-        if len(outputs) == 1:
-            columns = [("coefficient", self.weights[0], self.intercepts[0])]
-            if self.per_deviation is not None:
-                columns.append(("per standard deviation", self.per_deviation[0], None))
-        else:
-            heading = (
-                heading.replace("one more", "one standard deviation more") if compared is not self.weights else heading
-            )
-            shown = outputs[:_MOST_COLUMNS]
-            plain = compared is self.weights
-            columns = [(name, compared[at], self.intercepts[at] if plain else None) for at, name in enumerate(shown)]
-        rows = [["feature", *(name for name, _, _ in columns)]]
-        rows += [[self.features[at], *(f"{float(values[at]):.4g}" for _, values, _ in columns)] for at in order]
-        rows.append(["intercept", *("" if last is None else f"{float(last):.4g}" for _, _, last in columns)])
+            which = f"; the {_MOST_ROWS} largest of {len(self.features):,}"
+        step, columns = "one", self._columns(outputs)
+        if len(outputs) > 1 and self.per_deviation is not None:
+            step = "one standard deviation"
+        names = [*(self.features[index] for index in order), "intercept"]
+        places = [*order, -1]
+        rows = [[name, *(numbers[place] for _, numbers in columns)] for name, place in zip(names, places, strict=True)]
         rows = rows if any(rows[-1][1:]) else rows[:-1]
-        return [heading, *aligned(rows)]
+        head = ["feature", *(name for name, _ in columns)]
+        return [f"coefficients: change of {what} with {step} more of a feature{which}", *aligned([head, *rows])]
+
+    def _columns(self, outputs: Sequence[str]) -> list[tuple[str, list[str]]]:
+        """Names of columns, each with a number for each feature and, last, the intercept if it is in the same unit."""
+        intercepts, blanks = [f"{value:.4g}" for value in self.intercepts.tolist()], [""] * len(outputs)
+        if len(outputs) > 1:
+            shown, last = (self.weights, intercepts) if self.per_deviation is None else (self.per_deviation, blanks)
+            return [(name, [*_texts(row), end]) for name, row, end in zip(outputs, shown, last, strict=True)][
+                :_MOST_COLUMNS
+            ]
+        columns = [("coefficient", [*_texts(self.weights[0]), intercepts[0]])]
+        if self.per_deviation is not None:
+            columns.append(("per standard deviation", [*_texts(self.per_deviation[0]), ""]))
+        return columns
+
+
+def _texts(numbers: Tensor) -> list[str]:
+    return [f"{number:.4g}" for number in numbers.tolist()]

@@ -72,4 +72,5 @@ def scores(
 def findings(test: Report) -> list[str]:
     """What is said of the test besides its numbers: sentences, then tables."""
     facts = [[name, sentence] for name, sentence in test.facts]
-    return [*(aligned(facts, left=(0, 1)) if facts else []), *test.highlights, "", *test.lines]
+    sentences = [*(aligned(facts, left=(0, 1)) if facts else []), *test.highlights]
+    return [*sentences, "", *test.lines] if sentences else test.lines
