@@ -89,8 +89,8 @@ def test_of_many_features_the_largest_are_shown_and_all_are_in_the_table() -> No
         model.linear.weight[0] = torch.arange(200.0)
     report = Report({})
     Coefficients.of(model, spec).add_to(report, ["yes"], "the log-odds of 'yes'")
-    assert report.lines[1].endswith("; the 30 largest of 200") and report.lines[3].split() == ["x200", "199"]
-    assert len(report.lines) == 1 + 1 + 1 + 30 + 1 and len(report.tables["coefficients"]) == 202
+    assert report.lines[0].endswith("; the 30 largest of 200") and report.lines[2].split() == ["x200", "199"]
+    assert len(report.lines) == 1 + 1 + 30 + 1 and len(report.tables["coefficients"]) == 202
 
 
 def test_other_models_and_images_have_none() -> None:

@@ -1,6 +1,8 @@
-"""What numbers of an evaluation are called where people read them: `top-3 accuracy` for `top3`."""
+"""How numbers of an evaluation are called and written where people read them: `top-3 accuracy  98.20 %` for `top3`."""
 
 import re
+
+from dlcourse.console import format_metric
 
 NAMES = {
     "accuracy_tokens": "token accuracy",
@@ -9,6 +11,7 @@ NAMES = {
     "mae": "mean absolute error",
     "r2": "R^2",
     "bits_per_character": "bits per character",
+    "bits_per_dim": "bits per dimension",
     "reconstruction": "reconstruction loss",
     "kl": "KL divergence",
     "active_units": "active code dimensions",
@@ -30,9 +33,18 @@ NAMES = {
     "average_precision": "average precision",
     "ece": "expected calibration error",
 }
+_COUNTS = ("active_units", "modes", "classes")
+_SHARES = ("good", "recognized", "explained")
 
 
 def metric_name(key: str) -> str:
     """The number of this key in words; a key that is a word already stays."""
     top = re.fullmatch(r"top(\d+)", key)
     return f"top-{top[1]} accuracy" if top else NAMES.get(key, key.replace("_", " "))
+
+
+def metric_text(key: str, value: float) -> str:
+    """The number itself: a count as a whole number, a share as a percentage, the rest as on the console."""
+    if key in _COUNTS:
+        return f"{value:.0f}"
+    return f"{100 * value:.2f} %" if key in _SHARES else format_metric(key, value)

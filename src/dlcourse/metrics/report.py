@@ -3,8 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from dlcourse.console import format_metric
-from dlcourse.metrics.names import metric_name
+from dlcourse.metrics.names import metric_name, metric_text
 
 if TYPE_CHECKING:
     from dlcourse.plots import Picture
@@ -41,7 +40,7 @@ class Report:
     def compare(self, baseline: Baseline) -> None:
         """Add a baseline to the facts and the details."""
         numbers = "   ".join(
-            f"{metric_name(name)} {format_metric(name, value)}" for name, value in baseline.scalars.items()
+            f"{metric_name(name)} {metric_text(name, value)}" for name, value in baseline.scalars.items()
         )
         self.facts.append((baseline.name, f"{numbers}   ({baseline.answer})"))
         self.details["baseline"] = asdict(baseline)

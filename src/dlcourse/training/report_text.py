@@ -6,9 +6,9 @@ from typing import Any
 
 from dlcourse import __version__
 from dlcourse.config.run_config import RunConfig
-from dlcourse.console import format_metric, format_seconds
+from dlcourse.console import format_seconds
 from dlcourse.device import Device
-from dlcourse.metrics.names import metric_name
+from dlcourse.metrics.names import metric_name, metric_text
 from dlcourse.metrics.report import Report
 from dlcourse.spec import Data
 from dlcourse.text_table import aligned, counted
@@ -64,7 +64,7 @@ def scores(
     rows = [["", "training", "validation", "test"]]
     rows.append(["examples", *(f"{len(split):,}" for split in (data.train, data.val, data.test))])
     for name in dict.fromkeys([*first, *test, *val, *train]):
-        shown = (format_metric(name, numbers[name]) if name in numbers else "-" for numbers in (train, val, test))
+        shown = (metric_text(name, numbers[name]) if name in numbers else "-" for numbers in (train, val, test))
         rows.append([metric_name(name), *shown])
     return aligned(rows)
 
