@@ -121,7 +121,8 @@ def test_tensorboard_shows_what_metrics_jsonl_says(lab: Lab) -> None:
         shown = [(event.step, event.value) for event in events.Scalars(tag)]
         assert [step for step, _ in shown] == [step for step, _ in written]
         assert [value for _, value in shown] == pytest.approx([value for _, value in written], rel=1e-5)
-    assert {"test/confusion_matrix", "test/mistakes", "learning_curve"} == set(events.Tags()["images"])
+    pictures = {f"test/{name}" for name in ("confusion_matrix", "mistakes", "roc_pr", "calibration")}
+    assert pictures | {"learning_curve"} == set(events.Tags()["images"])
     assert {"command/text_summary", "config/text_summary"} <= set(events.Tags()["tensors"])
     assert "_hparams_/session_start_info" in events.summary_metadata
     assert len(list(run.rglob("events.*"))) == 1
@@ -225,6 +226,8 @@ def test_pictures_say_model_data_and_set_and_the_curves_mark_the_epoch_that_is_k
         assert captions == {
             "ConfusionMatrix": "logreg on moons, test set",
             "DecisionBoundary": "logreg on moons, test set",
+            "RankingCurves": "logreg on moons, test set",
+            "ReliabilityDiagram": "logreg on moons, test set",
             "LearningCurve": "logreg on moons",
         }
         with Image.open(run / "learning_curve.png") as png:

@@ -17,7 +17,7 @@ _MOST_FILTERS = 64
 _COLUMNS = 8
 _RED = (1.0, 0.2, 0.0)
 _STRENGTH = 0.75
-"""The share of red where the heat is greatest; where there is none, the image is as it was."""
+"""The share of red where the heat is greatest; where there is none, the image is in gray."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class FirstFilters:
 class ActivationMaps:
     """Images `(n, channels, H, W)` in [0, 1], and for each the heat `(n, H, W)` in [0, 1] for two classes, named.
 
-    Three tiles for each image: itself, then under the heat for the class predicted and for the true one.
+    Three tiles for each image: itself, then in gray under the heat for the class predicted and for the true one.
     """
 
     images: ArrayLike
@@ -64,8 +64,8 @@ class ActivationMaps:
     def draw(self) -> "Figure":
         images = np.asarray(self.images)
         colored = np.broadcast_to(images, (len(images), 3, *images.shape[2:]))
-        heats = (np.zeros_like(np.asarray(self.true_heat)), np.asarray(self.predicted_heat), np.asarray(self.true_heat))
-        shown = np.stack([_under(colored, heat) for heat in heats], axis=1)  # (n, 3, 3, H, W)
+        heats = (np.asarray(self.predicted_heat), np.asarray(self.true_heat))
+        shown = np.stack([colored, *(_under(images, heat) for heat in heats)], axis=1)  # (n, 3, 3, H, W)
         captions = [
             caption
             for predicted, true in zip(self.predicted, self.true, strict=True)
@@ -77,6 +77,7 @@ class ActivationMaps:
 
 
 def _under(images: NDArray[Any], heat: NDArray[Any]) -> NDArray[Any]:
-    """Images `(n, 3, H, W)` with red over them, the stronger the hotter `(n, H, W)` they are."""
-    share = _STRENGTH * heat[:, None]  # (n, 1, H, W)
-    return (1 - share) * images + share * np.array(_RED)[:, None, None]
+    """Images `(n, channels, H, W)` in gray, with red over them, the stronger the hotter `(n, H, W)` they are."""
+    gray = images.mean(axis=1, keepdims=True)  # (n, 1, H, W): no red but that of the heat
+    share = _STRENGTH * heat[:, None]
+    return (1 - share) * gray + share * np.array(_RED)[:, None, None]
