@@ -89,3 +89,9 @@ def test_learning_curve_marks_the_last_epoch_where_that_is_kept():
     figure = LearningCurve([1, 2, 3], {"val/loss": [0.3, 0.2, 0.4]}, kept_epoch=3, kept_as="last").draw()
     assert figure.get_suptitle() == "Learning curves, last epoch 3 kept"
     assert list(figure.axes[0].lines[-1].get_xdata()) == [3, 3]
+
+
+def test_a_learning_curve_calls_metrics_as_it_is_told():
+    series = {"val/loss": [2.0, 1.0], "val/r2": [0.1, 0.2]}
+    figure = LearningCurve([1, 2], series, labels={"r2": "R^2"}).draw()
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "R^2"]

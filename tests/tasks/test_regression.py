@@ -17,6 +17,7 @@ from dlcourse.config.registry import Choice
 from dlcourse.data.csv_file import CsvFile
 from dlcourse.data.split import TensorSplit
 from dlcourse.device import cpu
+from dlcourse.models.cnn import CNN
 from dlcourse.runs import resume, saver
 from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import RunFolder
@@ -180,3 +181,12 @@ def test_a_run_from_before_targets_were_standardized_goes_on_as_it_began(lab: La
     assert main(["resume", str(run), "trainer.epochs=4"]) == 0
     assert set(load_file(run / "weights.safetensors")) == {"linear.weight", "linear.bias"}
     assert report(run)["epochs"] == 4
+
+
+def test_a_cnn_shows_its_filters() -> None:
+    spec = DataSpec("angles", (1, 8, 8), 1, "value", pixel_mean=(0.0,), pixel_std=(1.0,))
+    model = CNN(spec, channels=(3,), head=())
+    split = TensorSplit(torch.randn(6, 1, 8, 8), torch.randn(6, 1))
+    task = TASKS.build(Choice("regression"), model=model, spec=spec, device=cpu())
+    weights = evaluate(task, split, 6, full=True).pictures["filters"].weights
+    assert np.array_equal(weights, model.blocks[0].weight.detach())

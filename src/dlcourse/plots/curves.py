@@ -1,7 +1,7 @@
 """Pictures of numbers against numbers: predicted against true, a fitted curve, and metrics over the epochs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,6 +92,8 @@ class LearningCurve:
     """The epoch whose weights are kept."""
     kept_as: str = ""
     """Why they are: `best` or `last`."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What metrics are called at their axes, if not as in `series`."""
 
     @house_style()
     def draw(self) -> "Figure":
@@ -128,7 +130,7 @@ class LearningCurve:
         margin = max(0.5, 0.03 * float(np.ptp(epochs)))
         axes.set_xlim(epochs.min() - margin, epochs.max() + margin)
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
-        axes.set(xlabel="epoch", ylabel=metric)
+        axes.set(xlabel="epoch", ylabel=self.labels.get(metric, metric))
         axes.grid()
         axes.legend()
 

@@ -14,9 +14,10 @@ from dlcourse.device import Device
 from dlcourse.errors import ConfigError, MisfitError
 from dlcourse.metrics.predictions import regression_scores
 from dlcourse.metrics.report import Report
+from dlcourse.models.convolutions import first_filters
 from dlcourse.models.linear import LinearRegression
 from dlcourse.models.target_scale import TargetScale
-from dlcourse.plots import FittedCurve, Forecast, PredictedVsTrue
+from dlcourse.plots import FirstFilters, FittedCurve, Forecast, PredictedVsTrue
 from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks.answers import Answer
 from dlcourse.tasks.baselines import mean_value, targets_of
@@ -131,6 +132,9 @@ class Regression(PredictionTask):
         """Add the pictures; of several numbers for each example, the first is compared with the true one."""
         quantity = "value" if self.spec.num_outputs == 1 else "first value"
         report.pictures["predicted_vs_true"] = PredictedVsTrue(targets[:, 0].numpy(), predicted[:, 0].numpy(), quantity)
+        filters = first_filters(self.model) if self.spec.is_image else None
+        if filters is not None:
+            report.pictures["filters"] = FirstFilters(filters.numpy())
         if self.spec.input_shape == (1,):
             report.pictures["fit"] = self._fitted_curve(inputs, targets, batch_size)
         elif len(self.spec.input_shape) == 2 and self.spec.input_shape[1] == 1:  # (N, T, 1)

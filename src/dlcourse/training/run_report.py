@@ -10,6 +10,7 @@ from dlcourse import __version__
 from dlcourse.config.run_config import RunConfig, option_values
 from dlcourse.console import Console
 from dlcourse.device import Device, environment
+from dlcourse.metrics.names import metric_name
 from dlcourse.metrics.report import Report
 from dlcourse.models.summary import count_parameters, summarize, table
 from dlcourse.plots import LearningCurve
@@ -139,7 +140,8 @@ def log_end(logger: Logger, setup: Setup, history: History, test: Report) -> Non
 def _learning_curve(history: History, setup: Setup) -> LearningCurve:
     names = ("loss", setup.task.main_metric)
     shown = {tag: values for tag, values in history.series.items() if tag.rpartition("/")[2] in names}
-    return LearningCurve(history.epochs, shown, history.kept_epoch, setup.config.trainer.weights)
+    labels = {name: metric_name(name) for name in names}
+    return LearningCurve(history.epochs, shown, history.kept_epoch, setup.config.trainer.weights, labels)
 
 
 def hyperparameters(setup: Setup) -> dict[str, Option]:
