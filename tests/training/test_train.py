@@ -37,7 +37,7 @@ def test_a_run_leaves_everything_a_reader_needs(lab: Lab) -> None:
     assert names == {
         *("config.yaml", "overrides.yaml", "environment.json", "model.txt", "run.json", "metrics.jsonl"),
         *("report.json", "report.txt", "spec.json", "weights.safetensors", "checkpoints", ".lock"),
-        *("confusion_matrix.csv", "confusion_matrix.png", "mistakes.png", "learning_curve.png"),
+        *("predictions.csv", "confusion_matrix.csv", "confusion_matrix.png", "mistakes.png", "learning_curve.png"),
     }
     assert json.loads((run / "run.json").read_text())["status"] == "done"
     words = ["model=mlp", "data=digits", "trainer.epochs=2", "model.hidden=[16]"]

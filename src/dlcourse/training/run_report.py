@@ -18,6 +18,7 @@ from dlcourse.runs.folder import CONFIG, OVERRIDES, RunFolder
 from dlcourse.runs.logger import Logger
 from dlcourse.runs.result import REPORT
 from dlcourse.runs.tensorboard import Board, Option
+from dlcourse.runs.test_looks import LEDGER, times
 from dlcourse.spec import Data, described
 from dlcourse.tasks.task import Task
 from dlcourse.terminal import escaped
@@ -151,8 +152,11 @@ def results(task: Task) -> list[str]:
     return [f"{SELECTED}/{name}" for name in dict.fromkeys((task.monitor, task.main_metric, "loss"))]
 
 
-def write_report(folder: RunFolder, setup: Setup, history: History, test: Report, seconds: float) -> None:
-    """report.json for programs, report.txt for people: the numbers of all splits are of the epoch whose weights are kept."""
+def write_report(folder: RunFolder, setup: Setup, history: History, test: Report, seconds: float, looks: int) -> None:
+    """report.json for programs, report.txt for people: the numbers of all splits are of the epoch whose weights are kept.
+
+    `looks` is how often the test set was read by now, 0 if nobody knows.
+    """
     data = setup.data
     folder.write_json(
         REPORT,
@@ -165,6 +169,7 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
                 "train": len(data.train),
                 "val": len(data.val),
                 "test": len(data.test),
+                "test_sha256": data.test.fingerprint(),
                 "notes": list(data.notes),
             },
             "model": {"name": setup.config.model.name, "parameters": setup.parameters},
@@ -193,10 +198,16 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
         f"val    {_listed(history.kept)}   ({_kept(setup, history)})",
         f"test   {test.headline}",
         *(f"       {line}" for line in test.highlights),
+        *(f"looks  {line}" for line in looked(looks)),
         "",
         *test.lines,
     ]
     folder.write_text("report.txt", escaped("\n".join(lines)).rstrip() + "\n")
+
+
+def looked(looks: int) -> list[str]:
+    """A line on how often the test set was read by now, if that is known."""
+    return [f"the test set was read {times(looks)} by now, see {LEDGER}"] if looks else []
 
 
 def already_complete(folder: RunFolder, epochs_done: int, epochs_asked: int) -> str:
