@@ -105,11 +105,11 @@ def test_the_page_of_a_classifier(lab: Lab, digits: Path) -> None:
     assert report["command"] in text["command"]
     assert ["optimizer.lr", "0.02", "0.1"] in rows(content, "What differs from the defaults")
     assert ["model", "softmax", "mlp"] in rows(content, "What differs from the defaults")
-    assert "Training examples 270 Validation examples 30 Test examples 359" in text["data"]
+    assert "Training examples270 Validation examples30 Test examples359" in text["data"]
     accuracy = f"{100 * report['test']['accuracy']:.2f} %"
-    low, high = (f"{100 * bound:.2f} %" for bound in report["accuracy_interval"])
-    table = {row[0]: row[1:] for row in rows(content, "Results")}
-    assert table["Accuracy"][2] == f"{accuracy} ({low} to {high})"
+    low, high = (f"{100 * bound:.2f}" for bound in report["accuracy_interval"])
+    table = {row[0]: row[1:] for row in rows(content, "Numbers")}
+    assert table["Accuracy"][2:] == [accuracy, f"{low} to {high} %"]
     assert table["Accuracy"][1] == f"{100 * report['val']['accuracy']:.2f} %"
     classes = rows(content, "The classes of the test set")
     assert len(classes) == 12 and classes[1][0] == "0" and classes[-1][0] == "macro average"
@@ -188,7 +188,7 @@ def test_an_old_run_without_what_newer_ones_tell(lab: Lab, digits: Path, tmp_pat
     facts = json.loads((old / "run.json").read_text())
     (old / "run.json").write_text(json.dumps({name: facts[name] for name in ("status", "started", "files")}))
     report = json.loads((old / "report.json").read_text())
-    needed = ("data", "model", "monitor", "mode", "epochs", "kept_epoch", "seconds", "val", "test")
+    needed = ("data", "model", "monitor", "epochs", "kept_epoch", "seconds", "val", "test")
     (old / "report.json").write_text(json.dumps({name: report[name] for name in needed} | {"data": {"name": "digits"}}))
     text = sections(page(lab, old))
     assert "Training examples" in text["data"] and "Accuracy" in text["results"]

@@ -96,7 +96,7 @@ def test_a_text_is_shown_from_its_beginning(tmp_path: Path) -> None:
     text = "".join(f"Line {number} of a text.\n" for number in range(400))
     (tmp_path / "a.txt").write_text(text)
     shown = chosen(data_of("data=text", f"data.file={tmp_path / 'a.txt'}")).text
-    assert shown is not None and shown.content == f"{text[:700]}…"
+    assert shown is not None and shown.content == f"{text[:450]}…"
 
 
 def test_data_that_are_gone_or_others_are_told_and_nothing_is_downloaded(tmp_path: Path) -> None:

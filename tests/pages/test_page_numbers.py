@@ -27,19 +27,21 @@ REPORT: dict[str, Any] = {
 
 def test_each_number_has_a_row_with_its_splits() -> None:
     table = numbers.results(REPORT, "classification")
-    assert table.head == ("Number", "Training", "Validation", "Test")
+    assert table.head == ("Number", "Training", "Validation", "Test", "95 % interval")
     rows = {row[0]: row[1:] for row in table.rows}
-    assert rows["Accuracy"] == ("100.00 %", "95.00 %", "93.75 % (90.00 % to 97.00 %)")
-    assert rows["Top-3 accuracy"] == ("-", "100.00 %", "99.00 %")
-    assert rows["Loss (cross-entropy, nats)"] == ("0.1000", "0.2000", "0.2500")
-    assert rows["ECE (expected calibration error)"] == ("-", "-", "0.0123")
-    assert rows["Macro average: F1"] == ("-", "-", "0.8500")
-    assert not [name for name in rows if "econds" in name]
+    assert rows["Accuracy"] == ("100.00 %", "95.00 %", "93.75 %", "90.00 to 97.00 %")
+    assert table.rows[0][0] == "Accuracy"
+    assert rows["Top-3 accuracy"] == ("-", "100.00 %", "99.00 %", "")
+    assert rows["Loss (cross-entropy, nats)"] == ("0.1000", "0.2000", "0.2500", "")
+    assert rows["ECE (expected calibration error)"] == ("", "", "0.0123", "")
+    assert not [name for name in rows if "econds" in name or "Macro" in name]
+    without = numbers.results({key: REPORT[key] for key in ("train", "val", "test", "macro")}, "classification")
+    assert without.head[-1] == "Test" and ("Macro average: F1", "", "", "0.8500") in without.rows
 
 
 def test_the_number_that_the_task_watches_is_the_first_tile() -> None:
     first, *others = numbers.tiles(REPORT, "classification")
-    assert (first.name, first.value, first.note) == ("Test accuracy", "93.75 %", "95 % interval: 90.00 % to 97.00 %")
+    assert (first.name, first.value, first.note) == ("Test accuracy", "93.75 %", "95 % interval: 90.00 to 97.00 %")
     assert [tile.name for tile in others] == ["Test top-3 accuracy", "Test loss"]
     watched = numbers.tiles({**REPORT, "monitor": "val/loss"}, "language")[0]
     assert (watched.name, watched.value, watched.note) == ("Test loss", "0.2500", "nats per token")

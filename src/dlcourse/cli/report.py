@@ -28,18 +28,18 @@ from dlcourse.runs.result import read_report
 from dlcourse.terminal import escaped, print_help
 
 HELP = """\
-dlcourse report RUN         a finished run as one HTML file, to read, print and hand in; RUN is a run folder, or one above
-                            (its newest run); the folder of a sweep gives the sweep's table and pictures
-  --title TEXT              instead of the run's name
+dlcourse report RUN         a run or a sweep as one HTML file; RUN is its folder, or one above (the newest in it)
+  --title TEXT              a title in place of the run's name
   --author TEXT             who hands it in
-  --notes FILE.md           your own text, in Markdown, at the top
-  --out FILE.html           write here instead of outputs/reports/NAME-TIME.html; never over a file that is there
+  --notes FILE.md           your own text in Markdown, at the top
+  --out FILE.html           this file in place of outputs/reports/NAME-TIME.html; never over one that is there
 
 For example:
   dlcourse report outputs/mnist-cnn
-  dlcourse report outputs/mnist-cnn --author "Ada L." --notes notes.md --out homework3.html
+  dlcourse report outputs/mnist-cnn --author "Ada L." --notes my_notes.md
 
-The file needs no network and no program but a browser. The run itself stays as it is, and the test set is not used again.
+Any browser shows and prints the file, without a network. The run stays as it is,
+and the test set is not used again.
 """
 
 REPORTS = "reports"

@@ -27,7 +27,7 @@ _IMAGES, _ROWS, _COLUMNS, _WINDOWS = 12, 6, 8, 12
 _LOOKED_AT = 240
 """Training examples among which one of each class is looked for."""
 _LONGEST_SIDE = 160
-_EXCERPT = 700
+_EXCERPT = 450
 _SEQUENCE = 12
 
 
@@ -47,7 +47,7 @@ def read_examples(config: RunConfig, spec: DataSpec, size: int | None) -> Exampl
         check_entries(config)
         data = build_data(_offline(config), cpu())
     except (UserError, OSError) as error:
-        return Examples(missing=f"No examples: the data cannot be read any more ({error}).")
+        return Examples(missing=f"No examples: the data cannot be read any more ({str(error).partition(';')[0]}).")
     changed = [name for name in _SAME if getattr(data.spec, name) != getattr(spec, name)]
     if changed or size not in (None, len(data.train)):
         return Examples(missing="No examples: the data are not those that the run was trained on any more.")

@@ -38,7 +38,7 @@ _TOLD: dict[str, tuple[str, str]] = {
     ),
     "fit": ("Fit", "The test points and the curve that the model predicts."),
     "forecast": ("Forecast", "Sequences of the test set, what followed, and what the model predicts."),
-    "samples": ("Samples", "What the model generates; none of it is in the data."),
+    "samples": ("Samples", "What the model generates."),
     "reconstructions": ("Reconstructions", "Test examples, and what the model makes of their codes."),
     "codes": ("Codes", "The test examples as the model encodes them, colored by class."),
     "kl_per_dimension": (

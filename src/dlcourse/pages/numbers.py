@@ -105,36 +105,39 @@ def mapping(value: Any) -> Mapping[str, Any]:
 
 
 def interval(report: Mapping[str, Any], metric: str) -> str:
-    """`95.67 % to 98.87 %`, if the report has an interval for the test's number of this name."""
+    """`95.67 to 98.87 %`, if the report has an interval for the test's number of this name."""
     bounds = report.get(f"{metric}{_INTERVAL}")
     if not isinstance(bounds, list) or len(bounds) != 2 or None in map(number, bounds):
         return ""
     low, high = (shown(metric, bound) for bound in bounds)
-    return f"{low} to {high}"
+    return f"{low.removesuffix(' %')} to {high}"
 
 
 def results(report: Mapping[str, Any], task: str) -> Table:
     """Every number of the three splits, by the epoch whose weights were kept, and further ones of the test set."""
     splits = {split: mapping(report.get(split)) for split in _SPLITS}
     metrics = list(dict.fromkeys(name for split in ("test", "val", "train") for name in splits[split]))[:_MOST_NUMBERS]
-    rows = []
-    for metric in metrics:
-        test = shown(metric, splits["test"].get(metric))
-        bounds = interval(report, metric)
-        train, val = (shown(metric, splits[split].get(metric)) for split in ("train", "val"))
-        rows.append([name_of(metric, task), train, val, f"{test} ({bounds})" if bounds else test])
-    rows += [[name, "-", "-", value] for name, value in further(report, splits["test"])]
-    head = ["", *_SPLITS.values()]
-    notes = ["Training numbers were taken while training in the epoch whose weights were kept."]
-    if any(interval(report, metric) for metric in metrics):
-        notes.append("In brackets the 95 % interval.")
-    return Table.of("Results", ["Number", *head[1:]], rows, note=" ".join(notes))
+    metrics.sort(key=lambda name: name != _monitor(report))
+    rows = [
+        [
+            name_of(metric, task),
+            *(shown(metric, splits[split].get(metric)) for split in _SPLITS),
+            interval(report, metric),
+        ]
+        for metric in metrics
+    ]
+    rows += [[name, "", "", value, ""] for name, value in further(report, splits["test"])]
+    head = ["Number", *_SPLITS.values(), "95 % interval"]
+    if not any(row[-1] for row in rows):
+        head, rows = head[:-1], [row[:-1] for row in rows]
+    note = "The training numbers were taken while training, in the epoch whose weights were kept."
+    return Table.of("Numbers", head, rows, note=note)
 
 
 def further(report: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Numbers of a report besides those of the splits, alone or a few together under a name."""
     for key, value in report.items():
-        if key in _NO_NUMBERS or key in known or key.endswith(_INTERVAL):
+        if key in _NO_NUMBERS or key in known or key.endswith(_INTERVAL) or (key == "macro" and "classes" in report):
             continue
         if number(value) is not None:
             yield name_of(key), shown(key, value)
@@ -149,11 +152,15 @@ def in_line(name: str) -> str:
     return found if found.isupper() or not found[1:2].islower() else found[:1].lower() + found[1:]
 
 
+def _monitor(report: Mapping[str, Any]) -> str:
+    """The number that the task watches."""
+    return str(report.get("monitor", "")).removeprefix("val/")
+
+
 def tiles(report: Mapping[str, Any], task: str) -> list[Fact]:
     """The test's most important numbers, the one that the task watches first."""
     test = mapping(report.get("test"))
-    monitor = str(report.get("monitor", "")).removeprefix("val/")
-    metrics = sorted(test, key=lambda name: (name != monitor, not is_share(name)))[:_TILES]
+    metrics = sorted(test, key=lambda name: (name != _monitor(report), not is_share(name)))[:_TILES]
     return [
         Fact(shortened(_tile_name(metric, task)), shown(metric, test[metric]), _tile_note(report, metric, task))
         for metric in metrics

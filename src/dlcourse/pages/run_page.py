@@ -133,9 +133,9 @@ def split_report(text: str) -> tuple[list[str], str]:
     _, _, behind = rest.partition("\n")
     lines = behind.split("\n")
     count = next((place for place, line in enumerate(lines) if not line.startswith(" " * 7)), len(lines))
-    return [shortened(line.strip(), _LONGEST_LINE) for line in lines[: min(count, _MOST_LINES)]], "\n".join(
-        lines[count:]
-    ).strip("\n")
+    return [
+        shortened(line.strip().replace(" -> ", " → "), _LONGEST_LINE) for line in lines[: min(count, _MOST_LINES)]
+    ], "\n".join(lines[count:]).strip("\n")
 
 
 def _of(figures: Sequence[Figure], files: Sequence[str]) -> tuple[Figure, ...]:

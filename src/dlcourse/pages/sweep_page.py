@@ -23,6 +23,9 @@ from dlcourse.sweeps.search import EPOCHS, Choices, Range, described
 from dlcourse.sweeps.summary import Summary, summarize
 from dlcourse.text_table import counted
 
+_UNNAMED = "multirun"
+"""The folder of sweeps that nobody has given a name."""
+_FEW = 4
 _MOST_ROWS = 200
 _MOST_PICTURES = 12
 _MOST_LINES, _LONGEST_LINE = 40, 400
@@ -42,7 +45,6 @@ class SweepPage:
     heading: str
     table: Table
     best: Fact
-    best_words: str
     best_command: str
     best_results: Table
     failures: tuple[str, ...]
@@ -67,18 +69,18 @@ def sweep_page(folder: Path) -> SweepPage:
     best = ranked[0].best_run
     figures, problems = read_figures(end_pictures(folder, _MOST_PICTURES), f"sweep {folder.name}")
     command, note = sweep_command(plan)
+    subject, is_unnamed = _subject(ranked), folder.parent.name == _UNNAMED
     return SweepPage(
-        name=folder.parent.name,
-        subject=_subject(ranked),
+        name=subject if is_unnamed else folder.parent.name,
+        subject=_what_varies(plan) if is_unnamed else f"{subject}: {_what_varies(plan)}",
         facts=tuple(_facts(plan, jobs, ranked, folder)),
         tiles=tuple(_tiles(ranked[0])),
         command=shortened(command, LONGEST_COMMAND),
         command_note=note,
         varied=_varied(plan),
-        heading=summary.heading,
+        heading=summary.heading[:1].upper() + summary.heading[1:],
         table=_table(summary),
-        best=Fact(best.folder.name, " ".join(ranked[0].words)),
-        best_words=shortened(" ".join(_words_of(plan, best.folder.name)), _LONGEST_LINE),
+        best=Fact(best.folder.name, shortened(" ".join(ranked[0].words), _LONGEST_LINE)),
         best_command=f"dlcourse report {shlex.quote(str(best.folder))}",
         best_results=numbers.results(read_report(best.folder), _task(best.folder)),
         failures=tuple(shortened(line, _LONGEST_LINE) for line in summary.failures[:_MOST_LINES]),
@@ -162,6 +164,13 @@ def _varied(plan: Plan) -> Table | None:
     return Table.of("What varies", ("Option", "Values"), rows, words=(0, 1)) if rows else None
 
 
+def _what_varies(plan: Plan) -> str:
+    """`12 runs that differ in optimizer.lr and seed`."""
+    options = list(plan.search.space) if plan.search is not None else list(_values(plan))
+    differ = f" that differ in {_few(options, 'options')}" if options else ""
+    return f"{counted(len(plan.runs), 'run')}{differ}"
+
+
 def _subject(ranked: Sequence[Group]) -> str:
     """`mlp on digits`, or how many models and data sets were compared."""
     records = [read_record(run.folder) for group in ranked for _, run in group.runs]
@@ -170,7 +179,9 @@ def _subject(ranked: Sequence[Group]) -> str:
 
 
 def _few(names: Sequence[str], what: str) -> str:
-    return ", ".join(names) if len(names) <= 3 else f"{len(names)} {what}"
+    """`a, b and c`; of many, how many there are."""
+    *first, last = names
+    return f"{len(names)} {what}" if len(names) > _FEW else " and ".join([*([", ".join(first)] if first else []), last])
 
 
 def _facts(plan: Plan, jobs: Sequence[Job], ranked: Sequence[Group], folder: Path) -> list[Fact]:
@@ -197,7 +208,7 @@ def _tiles(best: Group) -> list[Fact]:
     name = metric.removeprefix("val/")
     if numbers.number(numbers.mapping(report.get("test")).get(name)) is not None:
         bounds = numbers.interval(report, name)
-        note = f"95 % interval: {bounds}" if bounds else "of its best run"
+        note = "of its best run" + (f"; 95 % interval: {bounds}" if bounds else "")
         tiles.append(Fact(f"Test {_plain(metric)}", numbers.shown(name, report["test"][name]), note))
     return tiles
 
@@ -210,10 +221,6 @@ def _table(summary: Summary) -> Table:
     head, *rows = summary.rows
     note = f"and {len(rows) - _MOST_ROWS:,} settings more in summary.csv" if len(rows) > _MOST_ROWS else ""
     return Table.of("All settings, the best first", head, rows[:_MOST_ROWS], words=sorted(summary.words), note=note)
-
-
-def _words_of(plan: Plan, folder: str) -> Sequence[str]:
-    return next(run.varied for run in plan.runs if run.folder == folder)
 
 
 def _task(folder: Path) -> str:
