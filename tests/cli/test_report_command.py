@@ -12,11 +12,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dlcourse.cli import report as verb
 from dlcourse.cli.main import main
 from dlcourse.pages import render, run_page, sweep_page
+from dlcourse.plots import to_png
 from dlcourse.runs.find import find_finished
 from fake_runs import leave
 from html_page import problems, rows, sections
@@ -233,6 +235,18 @@ def test_whatever_stands_in_the_files_of_a_stranger(lab: Lab, digits: Path, tmp_
     text = sections(page(lab, run))
     assert "mistakes.png is damaged, it is no PNG picture" in text["results"]
     assert "</pre><script>alert(1)</script>\\x00" in text["texts"] and "characters more in story.txt" in text["texts"]
+
+
+def test_a_page_with_too_many_pictures_says_which_it_leaves_out(lab: Lab, digits: Path, tmp_path: Path) -> None:
+    run = tmp_path / "large"
+    shutil.copytree(digits, run)
+    noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), dtype=np.uint8)
+    for number in range(4):
+        (run / f"zz_{number}.png").write_bytes(to_png(noise))
+    text = sections(page(lab, run))
+    assert "Zz 0." in text["pictures"] and "Zz 1." in text["pictures"] and "Zz 2." not in text["pictures"]
+    assert "Left out, as the page would be too large: zz_2.png, zz_3.png." in text["results"]
+    assert "Confusion matrix." in text["results"]
 
 
 # Where it goes

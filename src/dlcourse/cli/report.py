@@ -38,8 +38,8 @@ For example:
   dlcourse report outputs/mnist-cnn
   dlcourse report outputs/mnist-cnn --author "Ada L." --notes my_notes.md
 
-Any browser shows and prints the file, without a network. The run stays as it is,
-and the test set is not used again.
+Any browser shows and prints the file, without a network. The run stays as it
+is, and the test set is not used again.
 """
 
 REPORTS = "reports"
