@@ -146,9 +146,8 @@ def _of_run(folder: Path, about: About) -> tuple[str, bytes]:
     from dlcourse.pages.run_page import run_page, training_size
     from dlcourse.runs.weights import read_tensors
 
-    read_tensors(
-        folder / WEIGHTS, stated_checksum(folder)
-    )  # a page of a run that cannot be opened would promise too much
+    # A page of a run whose weights cannot be opened would promise too much.
+    read_tensors(folder / WEIGHTS, stated_checksum(folder))
     examples = read_examples(config, spec, training_size(read_report(folder)))
     page = run_page(record, config, spec, differs, examples)
     return f"{record.name}-{_time_of(folder, record)}", render_run(page, about)
