@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,11 +16,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlcourse.cli import hydra_guard
 from dlcourse.cli import report as verb
+from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.main import main
+from dlcourse.config.paths import conf_dir
 from dlcourse.pages import render, run_page, sweep_page
 from dlcourse.plots import to_png
 from dlcourse.runs.find import find_finished
+from dlcourse.sweeps.plan import Plan, PlannedRun
+from dlcourse.sweeps.search import Choices, Interval, Search
 from fake_runs import leave
 from html_page import problems, rows, sections
 from lab import Lab
@@ -415,18 +421,29 @@ def test_help_shows_an_example(lab: Lab) -> None:
 
 
 def test_the_command_of_a_sweep_that_is_no_grid_is_that_of_a_run() -> None:
-    from dlcourse.sweeps.plan import Plan, PlannedRun
-
-    runs = [
-        PlannedRun(("seed=1", f"model={name}", f"a={a}"), (f"model={name}", f"a={a}"), "")
-        for name, a in (("x", 1), ("y", 2))
-    ]
+    pairs = (("x", 1), ("y", 2))
+    runs = [PlannedRun(("seed=1", f"model={name}", f"a={a}"), (f"model={name}", f"a={a}"), "") for name, a in pairs]
     assert sweep_page.sweep_command(Plan(tuple(runs))) == (
         "dlcourse train seed=1 model=x a=1",
         "The first of its runs alone:",
     )
-    assert run_page.split_report("a\n\ntest   x\n       one\n       two\n\nrest\nof it\n") == (
-        ["one", "two"],
-        "rest\nof it",
+
+
+def test_the_command_of_a_search_can_be_typed() -> None:
+    space = {
+        "optimizer.lr": Interval(1e-4, 0.1, log=True),
+        "trainer.batch_size": Interval(8, 64, whole=True),
+        "model": Choices(("mlp", "cnn")),
+    }
+    command, _ = sweep_page.sweep_command(Plan((), search=Search(("data=digits",), space, trials=9)))
+    assert command == (
+        "dlcourse train -m hydra/sweeper=search hydra.sweeper.trials=9 hydra.sweeper.method=tpe data=digits "
+        "'optimizer.lr=tag(log,interval(0.0001,0.1))' 'trainer.batch_size=interval(8,64)' 'model=choice(mlp,cnn)'"
     )
+    assert hydra_guard.check(parse(shlex.split(command)[3:]), [conf_dir()], sweep=True)
+
+
+def test_report_txt_is_split_behind_what_it_says_of_the_test() -> None:
+    text = "a\n\ntest   x\n       one\n       2 -> 3\n\nrest\nof it\n"
+    assert run_page.split_report(text) == (["one", "2 → 3"], "rest\nof it")
     assert run_page.split_report("nothing") == ([], "")

@@ -10,8 +10,9 @@ from PIL import Image
 
 from dlcourse.data import DATASETS
 from dlcourse.device import cpu
+from dlcourse.errors import DataError
 from dlcourse.pages import parts
-from dlcourse.pages.examples import chosen, in_turn, read_examples
+from dlcourse.pages.examples import Examples, chosen, in_turn, read_examples
 from dlcourse.spec import Data
 from dlcourse.training.build import build_data
 from lab import composed
@@ -115,3 +116,12 @@ def test_data_that_are_gone_or_others_are_told_and_nothing_is_downloaded(tmp_pat
     nowhere = composed("data=mnist", f"data.root={tmp_path}")
     assert "cannot be read any more" in read_examples(nowhere, data.spec, 1).missing
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_turns_out_to_be_damaged_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(data: Data) -> Examples:
+        raise DataError("7.png is damaged; remove it")
+
+    monkeypatch.setattr("dlcourse.pages.examples.chosen", damaged)
+    missing = read_examples(composed("data=digits"), data_of("data=digits").spec, None).missing
+    assert missing == "No examples: the data cannot be read any more (7.png is damaged)."

@@ -46,12 +46,12 @@ def read_examples(config: RunConfig, spec: DataSpec, size: int | None) -> Exampl
     try:
         check_entries(config)
         data = build_data(_offline(config), cpu())
+        changed = [name for name in _SAME if getattr(data.spec, name) != getattr(spec, name)]
+        if changed or size not in (None, len(data.train)):
+            return Examples(missing="No examples: the data are not those that the run was trained on any more.")
+        return chosen(data)
     except (UserError, OSError) as error:
         return Examples(missing=f"No examples: the data cannot be read any more ({str(error).partition(';')[0]}).")
-    changed = [name for name in _SAME if getattr(data.spec, name) != getattr(spec, name)]
-    if changed or size not in (None, len(data.train)):
-        return Examples(missing="No examples: the data are not those that the run was trained on any more.")
-    return chosen(data)
 
 
 def _offline(config: RunConfig) -> RunConfig:
