@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcourse.errors import DataError
 from dlcourse.files import read_regular
 from dlcourse.runs.folder import RunFolder
 
@@ -54,9 +53,3 @@ def progress(folder: Path, ending: str) -> list[Progress]:
         if match := _ON_THE_WAY.fullmatch(path.name):
             found.append(Progress(match["name"], int(match["epoch"]), path))
     return sorted(found, key=lambda each: (each.name, each.epoch))
-
-
-def require_folder(path: Path) -> None:
-    """Raise DataError if there is no such folder, as of a run of a sweep that was moved."""
-    if not path.is_dir():
-        raise DataError(f"{path} is missing; put the folder back, or leave the run out")
