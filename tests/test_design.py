@@ -106,6 +106,7 @@ LAYERS = (
     "tasks",
     "training",
     "sweeps",
+    "pages",
     "cli",
     "__main__",
 )

@@ -32,6 +32,8 @@ def test_the_wheel_holds_the_config_files_and_the_plugins(wheel: Path) -> None:
     }
     assert expected <= names
     assert "hydra_plugins/dlcourse_sweep.py" in names
+    templates = (REPOSITORY / "src" / "dlcourse" / "pages" / "templates").glob("*.j2")
+    assert {f"dlcourse/pages/templates/{path.name}" for path in templates} <= names
     assert not any(name.startswith(("tests/", "conf/")) for name in names)
 
 

@@ -62,6 +62,20 @@ def find_runs(text: str) -> list[Path]:
     return sorted(done)
 
 
+def find_finished(text: str) -> Path:
+    """The folder of a run or a sweep that `text` names: itself, finished or not, or the newest with results below it.
+
+    Raises ConfigError.
+    """
+    path = folder_of_runs(text)
+    if is_run(path) or is_sweep(path) or (path / STATUS).is_file():
+        return path
+    runs = [folder for folder in _below(path) if is_sweep(folder) or (folder / WEIGHTS).is_file()]
+    if not runs:
+        raise ConfigError(f"'{text}' has no {WEIGHTS}; expected the folder of a finished run, or of a sweep")
+    return runs[-1]
+
+
 def find_started(text: str) -> Path:
     """The folder of a run or a sweep that `text` names: itself, or the newest below it. Raises ConfigError."""
     path = folder_of_runs(text)

@@ -51,7 +51,8 @@ def result_in(report: Mapping[str, Any], folder: Path) -> RunResult:
     """The result that the report of this folder tells; raises DataError."""
     try:
         scalars = {f"val/{name}": _number(value) for name, value in report["val"].items()}
-        monitor, mode = str(report["monitor"]), str(report["mode"])
+        monitor = str(report["monitor"])
+        mode = str(report.get("mode") or ("max" if "accuracy" in monitor else "min"))  # older reports do not say it
         result = RunResult(
             folder, int(report["kept_epoch"]), float(report["seconds"]), monitor, mode, scalars, int(report["epochs"])
         )
