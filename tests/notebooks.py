@@ -1,6 +1,6 @@
 """The notebooks in docs/: run from top to bottom in a kernel of this very interpreter, to be compared or written anew.
 
-    scripts/docs refresh docs/notebooks/NAME.ipynb      write what its cells show now
+scripts/docs refresh docs/notebooks/NAME.ipynb      write what its cells show now
 """
 
 import os

@@ -160,7 +160,17 @@ def imported_modules(path: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["cli.main", "config.run_config", "cli.list_entries", "plots", "cli.train", "cli.summary", "config.registry", "api.run", "api.train"],
+    [
+        "cli.main",
+        "config.run_config",
+        "cli.list_entries",
+        "plots",
+        "cli.train",
+        "cli.summary",
+        "config.registry",
+        "api.run",
+        "api.train",
+    ],
 )
 def test_what_runs_before_training_imports_nothing_heavy(module: str) -> None:
     code = (

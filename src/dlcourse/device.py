@@ -176,13 +176,11 @@ def use_threads(count: int) -> None:
 
 @contextlib.contextmanager
 def settings_kept() -> Iterator[None]:
-    """Within this any device may be made; afterwards what torch does in this process is as before, for whoever else uses it."""
+    """Within this any device may be made; afterwards torch works in this process as before, for whoever else uses it."""
     threads, flushes = torch.get_num_threads(), _flushes_denormals()
     matmul, benchmark = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
-    deterministic, warns = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
     try:
         yield
     finally:

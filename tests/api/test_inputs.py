@@ -26,7 +26,12 @@ def test_names_are_told_from_arrays() -> None:
 
 
 def test_numbers_of_any_kind_become_float32_and_float64_is_kept() -> None:
-    for numbers in ([[1, 2, 3]], np.array([[1, 2, 3]], np.int16), torch.tensor([[1, 2, 3]]), np.ones((1, 3), np.float16)):
+    for numbers in (
+        [[1, 2, 3]],
+        np.array([[1, 2, 3]], np.int16),
+        torch.tensor([[1, 2, 3]]),
+        np.ones((1, 3), np.float16),
+    ):
         assert as_tensor(numbers, TABLE).dtype == torch.float32
     assert as_tensor(np.array([[1.0, 2.0, 3.0]]), TABLE).dtype == torch.float64
     turned = np.arange(6.0)[::-1].reshape(2, 3)
@@ -46,7 +51,11 @@ def test_tokens_are_whole_numbers_and_texts_to_continue_of_any_length() -> None:
     [
         (np.zeros((2, 8, 8)), IMAGES, "inputs have shape (2, 8, 8), and this run reads (B, 1, 8, 8)"),
         (np.zeros((1, 8, 8)), IMAGES, "this run reads (B, 1, 8, 8); write inputs[None] for one example"),
-        (np.zeros((2, 1, 8, 8), np.uint8), IMAGES, "inputs are uint8 pixels, and this run reads images as its data give"),
+        (
+            np.zeros((2, 1, 8, 8), np.uint8),
+            IMAGES,
+            "inputs are uint8 pixels, and this run reads images as its data give",
+        ),
         (np.zeros(3), TABLE, "inputs have shape (3), and this run reads (B, 3); write inputs[None] for one example"),
         (1.0, TABLE, "inputs have shape (), and this run reads (B, 3)"),
         (np.array([[1, 2, 3], [1, np.nan, 3]]), TABLE, "inputs[1] holds NaN or infinity; leave it out, or fill it in"),

@@ -143,7 +143,6 @@ print(matplotlib.get_backend().lower())
     assert done.stdout.strip() == found
 
 
-
 def test_names_in_any_script_or_with_dollars_draw_without_a_warning():
     names = ["犬 $x$ $", "_\u0e01\U0001f600"]
     kept = Kept(boundary(class_names=names, feature_names=("長さ", "$\\frac$")))

@@ -91,7 +91,9 @@ class Run:
     def report(self) -> dict[str, Any]:
         """What the run reached, the content of report.json; raises DataError if the run has not ended yet."""
         if not (self.folder / REPORT).exists():
-            raise DataError(f"{self.folder} has no {REPORT}, the run has not ended; write dlcourse resume {self.folder}")
+            raise DataError(
+                f"{self.folder} has no {REPORT}, the run has not ended; write dlcourse resume {self.folder}"
+            )
         return read_report(self.folder)
 
     @property
@@ -103,7 +105,7 @@ class Run:
         return read_table(self.folder / METRICS)
 
     def data(self) -> "Data":
-        """The data as the run saw them, `train`, `val` and `test`, on the run's device: the same examples, order and split.
+        """The data as the run saw them, on its device: `train`, `val` and `test` with the same examples in the same order.
 
         Raises UserError if they are not there any more.
         """
@@ -133,8 +135,8 @@ class Run:
         """What the model says to new inputs, an answer for each; raises UserError.
 
         Inputs are an array or a tensor `(B, *spec.input_shape)`, with numbers as `data()` gives them; or the name of a
-        file, or several, as `dlcourse predict` takes them: pictures, folders of pictures, CSV files. Of a run that reads text,
-        a `str` is a text. Of pictures `as_is` only resizes, of tables `separator` and `encoding` say how they are written.
+        file, or several, as `dlcourse predict` takes them: pictures, folders of pictures, CSV files. Of a run that reads
+        text, a `str` is a text. `as_is` only resizes pictures; `separator` and `encoding` say how tables are written.
         """
         names = as_names(inputs)
         tensor = as_tensor(inputs, self.spec) if names is None else None

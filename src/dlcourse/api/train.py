@@ -70,13 +70,15 @@ def _check_word(word: object) -> None:
     if not isinstance(word, str):
         raise ConfigError(f"options are texts such as 'model=cnn', got {word!r}")
     if word in ("-m", "--multirun"):
-        raise ConfigError(f"'{word}': dlcourse.train does one run; call it for each, or type dlcourse train -m in a shell")
-    if word.startswith("-"):
-        raise ConfigError(f"'{word}': dlcourse.train takes options such as 'model=cnn', and config_dir=FOLDER; no flags")
-    if _SEVERAL_OPTIONS.fullmatch(word):
         raise ConfigError(
-            f"'{word}' is several options in one text; write {', '.join(map(repr, word.split()))}"
+            f"'{word}': dlcourse.train does one run; call it for each, or type dlcourse train -m in a shell"
         )
+    if word.startswith("-"):
+        raise ConfigError(
+            f"'{word}': dlcourse.train takes options such as 'model=cnn', and config_dir=FOLDER; no flags"
+        )
+    if _SEVERAL_OPTIONS.fullmatch(word):
+        raise ConfigError(f"'{word}' is several options in one text; write {', '.join(map(repr, word.split()))}")
 
 
 @contextlib.contextmanager

@@ -205,6 +205,7 @@ def _check(request: Request, kind: Kind) -> None:
 
 
 def existing(text: str, kind: Kind) -> Path:
+    """The path of a file or a folder that a run of this kind can read, as far as that shows; raises ConfigError."""
     path = path_to_read(text, "")
     expected = "a picture, or a folder of pictures" if kind == "pictures" else "a CSV file"
     if not path.exists():

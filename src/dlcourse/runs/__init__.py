@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class _CallablePackage(ModuleType):
-    """This package, which importing any of its modules puts in the place of whatever else is called `dlcourse.runs`."""
+    """The package as a function, too: importing a module of it puts it in the place of any other `dlcourse.runs`."""
 
     def __call__(self, folder: "StrPath | None" = None) -> "RunList":
         """See dlcourse.runs.listing.list_runs."""

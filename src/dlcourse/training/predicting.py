@@ -134,9 +134,7 @@ def predict_rows(
 
 def predict_texts(run: OpenedRun, texts: Sequence[str], option: str = "--text") -> list[Prediction]:
     """The class, the next token or the output sequence for each text given for an option; raises ConfigError."""
-    return [
-        Prediction(text, each, is_text=True) for text in texts for each in answer(run, _tokens(run, text, option))
-    ]
+    return [Prediction(text, each, is_text=True) for text in texts for each in answer(run, _tokens(run, text, option))]
 
 
 def predict_inputs(run: OpenedRun, inputs: Tensor) -> list[Answer]:
