@@ -5,12 +5,13 @@ scripts/docs refresh docs/notebooks/NAME.ipynb      write what its cells show no
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import KernelManager
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 from transcripts import ENVIRONMENT, REPOSITORY, comparable
@@ -21,7 +22,7 @@ _SHOWN = ("text/html", "image/png", "text/plain")
 """The forms of what a cell shows that are kept, the first that there is."""
 
 
-class _OfThisInterpreter(KernelManager):
+class _OfThisInterpreter(AsyncKernelManager):
     """Starts a kernel here, whatever kernels the user has installed."""
 
     @property
@@ -37,9 +38,13 @@ def executed(path: Path, folder: Path) -> Any:
     place.mkdir()
     environment = {name: value for name, value in os.environ.items() if name not in ("MPLBACKEND", "PYTHONWARNINGS")}
     environment |= ENVIRONMENT | {"IPYTHONDIR": str(folder / "ipython"), "JUPYTER_PLATFORM_DIRS": "1"}
-    manager = _OfThisInterpreter(connection_file=str(folder / "kernel.json"))
-    client = NotebookClient(notebook, km=manager, timeout=_SECONDS, resources={"metadata": {"path": str(place)}})
-    client.execute(env=environment, cwd=str(place))
+    with tempfile.TemporaryDirectory() as sockets:  # whose names must be short
+        manager = _OfThisInterpreter(
+            connection_file=str(folder / "kernel.json"), transport="ipc", ip=f"{sockets}/kernel"
+        )
+        client = NotebookClient(notebook, km=manager, timeout=_SECONDS, coalesce_streams=True)
+        client.owns_km = True  # and so ends the kernel, and closes its sockets
+        client.execute(env=environment, cwd=str(place))
     for cell in notebook.cells:
         cell.metadata = {}  # the times of its run
         for output in cell.get("outputs", ()):

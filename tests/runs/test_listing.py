@@ -34,6 +34,10 @@ def test_a_notebook_shows_a_row_for_each_run(outputs: Path) -> None:
     assert html.count("<tr>") == 3
     assert "accuracy 90.00 %" in html and "accuracy 80.00 %" in html and ">seed=3<" in html and ">12 s<" in html
     assert "failed: the loss became nan" in html
+    head, first, second = repr(dlcourse.runs()).splitlines()
+    assert head.split()[:4] == ["run", "data", "model", "options"]
+    assert "failed: the loss became nan" in first and "accuracy 90.00 %" in second
+    assert head.index("validation") == second.index("accuracy 90.00 %")
 
 
 def test_names_of_a_strangers_run_are_no_markup(outputs: Path) -> None:

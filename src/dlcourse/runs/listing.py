@@ -10,15 +10,26 @@ from dlcourse.html_table import html_table
 from dlcourse.runs.find import runs_below
 from dlcourse.runs.folder import folder_of_runs
 from dlcourse.runs.record import RunRecord, read_record
+from dlcourse.terminal import escaped
+from dlcourse.text_table import aligned
 
 _COLUMNS = ("run", "data", "model", "options", "validation", "test", "time", "state", "folder")
 
 
 class RunList(list[RunRecord]):
-    """Records of runs; `pandas.DataFrame` takes it as it is."""
+    """Records of runs, shown as a table; `pandas.DataFrame` takes it as it is."""
+
+    def __repr__(self) -> str:
+        if not self:
+            return "[]"
+        lines = aligned([_COLUMNS, *self._rows()], left=range(len(_COLUMNS)))
+        return "\n".join(escaped(line, one_line=True) for line in lines)
 
     def _repr_html_(self) -> str:
-        return html_table(([told(record)[name] for name in _COLUMNS] for record in self), _COLUMNS)
+        return html_table(self._rows(), _COLUMNS)
+
+    def _rows(self) -> list[list[str]]:
+        return [[told(record)[name] for name in _COLUMNS] for record in self]
 
 
 def list_runs(folder: StrPath | None = None) -> RunList:
