@@ -312,6 +312,23 @@ def test_a_run_of_the_version_before_is_loaded(folders: dict[str, Path], tmp_pat
     assert torch.equal(older.model(inputs), run.model(inputs))
 
 
+def test_a_run_whose_report_is_of_an_older_version_is_named_all_the_same(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    copy = shutil.copytree(folders["mlp"], tmp_path / "copy")
+    (copy / "report.json").write_text('{"test": {}}')
+    assert repr(dlcourse.load(copy)).startswith("<Run digits-mlp: mlp on digits, damaged: cannot read report.json")
+
+
+def test_data_are_built_with_the_seed_of_the_run(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a data set of one's own that draws from the global random state."""
+    run = dlcourse.load(folders["line"])
+    seed_everything(run.config.seed)
+    expected = draws()
+    monkeypatch.setattr("dlcourse.training.build.build_data", lambda config, device: draws())
+    assert run.data() == expected  # type: ignore[comparison-overlap]
+
+
 def test_a_resumed_run_has_each_step_once(lab: Lab) -> None:
     words = ("data=iris", "model.hidden=[4]", "trainer.batch_size=8", "trainer.checkpoint.steps=5", "device.threads=1")
     assert lab.train(*words, "trainer.epochs=2", "report=light", "run.dir=run") is not None

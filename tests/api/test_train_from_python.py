@@ -190,6 +190,12 @@ def test_config_files_of_ones_own(lab: Lab) -> None:
         dlcourse.train(config_dir="nowhere")
 
 
+def test_a_reference_means_what_it_means_to_the_command(lab: Lab) -> None:
+    words = ("data=iris", "trainer.epochs=1", "report=light", "run.name=at_${now:x}_${seed}")
+    assert dlcourse.load(lab.train(*words)).config == dlcourse.train(*words).config
+    assert dlcourse.runs()[-1].name == "at_x_0"
+
+
 def test_the_words_are_recorded_as_they_were_typed(lab: Lab) -> None:
     config, words = composed(["data.subset=160", "run.dir=here", "experiment=null"])
     assert words == ["data.subset=160"] and config.run.dir == "here" and config.run.name == "digits-mlp"

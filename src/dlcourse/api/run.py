@@ -207,14 +207,19 @@ class Run:
         return _read_picture(self.folder / f"{wanted}.png")
 
     def __repr__(self) -> str:
-        line = told(self.record)
+        line = self._told()
         numbers = [f"{split} {line[split]}" for split in ("validation", "test") if line[split]]
         words = [f"{line['model']} on {line['data']}", line["state"], *numbers]
         return escaped(f"<Run {line['run']}: {', '.join(words)}; {self.folder}>", one_line=True)
 
     def _repr_html_(self) -> str:
-        line = told(self.record)
+        line = self._told()
         return html_table([name, line[name]] for name in _HEADLINE)
+
+    def _told(self) -> dict[str, str]:
+        """What a listing says of the run, but its names by its config: a report of an older version may lack them."""
+        config = self.config
+        return told(self.record) | {"run": config.name, "data": config.data.name, "model": config.model.name}
 
 
 def _read_picture(path: Path) -> "Image":
