@@ -294,22 +294,36 @@ def test_what_cannot_be_loaded_is_told_in_one_line(folders: dict[str, Path], tmp
         dlcourse.load(copy)
 
 
+def with_config(folder: Path, config: dict[str, Any], facts: dict[str, Any]) -> Path:
+    """The folder with another config, for which its run.json vouches."""
+    text = yaml.safe_dump(config, sort_keys=False).encode()
+    (folder / "config.yaml").write_bytes(text)
+    files = facts["files"] | {"config.yaml": hashlib.sha256(text).hexdigest()}
+    (folder / "run.json").write_text(json.dumps(facts | {"files": files}))
+    return folder
+
+
 def test_a_run_of_the_version_before_is_loaded(folders: dict[str, Path], tmp_path: Path) -> None:
     """Its config has none of the options that came later, and its run.json no config."""
     copy = shutil.copytree(folders["mlp"], tmp_path / "copy")
     config = yaml.safe_load((copy / "config.yaml").read_text())
     for option in ("init_skip", "freeze", "report"):
         del config[option]
-    text = yaml.safe_dump(config, sort_keys=False).encode()
-    (copy / "config.yaml").write_bytes(text)
     facts = json.loads((copy / "run.json").read_text())
     del facts["config"], facts["steps"]
-    facts["files"]["config.yaml"] = hashlib.sha256(text).hexdigest()
-    (copy / "run.json").write_text(json.dumps(facts))
-    older, run = dlcourse.load(copy), dlcourse.load(folders["mlp"])
+    older, run = dlcourse.load(with_config(copy, config, facts)), dlcourse.load(folders["mlp"])
     assert older.config == run.config and older.metrics.keys() == run.metrics.keys()
     inputs = torch.zeros(1, *run.spec.input_shape)
     assert torch.equal(older.model(inputs), run.model(inputs))
+
+
+def test_names_of_a_strangers_run_are_no_markup(folders: dict[str, Path], tmp_path: Path) -> None:
+    copy = shutil.copytree(folders["mlp"], tmp_path / "copy")
+    config = yaml.safe_load((copy / "config.yaml").read_text())
+    config["run"]["name"], config["data"]["name"] = "<script>alert(1)", "<b>\x1b[2J"
+    run = dlcourse.load(with_config(copy, config, json.loads((copy / "run.json").read_text())))
+    assert "<script" not in run._repr_html_() and "<b>" not in run._repr_html_()
+    assert "&lt;script&gt;alert(1)" in run._repr_html_() and "\x1b" not in run._repr_html_() + repr(run)
 
 
 def test_a_run_whose_report_is_of_an_older_version_is_named_all_the_same(
