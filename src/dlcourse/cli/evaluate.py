@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,19 @@ def main(words: list[str]) -> int:
     if request.as_json:
         print(json.dumps(results if len(results) > 1 else results[0], indent=2, ensure_ascii=False))
     return 0
+
+
+def prepared(folder: Path, changes: Sequence[str]) -> tuple[RunConfig, Callable[[], dict[str, Any]]]:
+    """What is measured if a run is evaluated with these changes, and what does it quietly and returns what --json prints.
+
+    Raises ConfigError.
+    """
+    for word in changes:
+        if word.startswith("-") or "=" not in word:
+            raise ConfigError(f"'{word}': expected data=NAME, data.OPTION=VALUE or device=NAME")
+    request = _request([str(folder), *changes, "--json"])
+    config = _changed(read_config(folder), list(request.changes))
+    return config, lambda: _evaluate(folder, config, request)
 
 
 def _request(words: list[str]) -> Request:
