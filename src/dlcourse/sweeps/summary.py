@@ -44,7 +44,7 @@ def write_summary(folder: Path, jobs: Sequence[Job], pictures: Sequence[str] = (
         *lines,
         f"\nsweep  {folder}",
         *["saved  " + "  ".join(["summary.csv", *pictures])] * bool(pictures),
-        f"look   tensorboard --logdir {shlex.quote(str(folder))}",
+        f"look   dlcourse tensorboard {shlex.quote(str(folder))}",
         sep="\n",
         flush=True,
     )

@@ -245,7 +245,7 @@ def say_end(console: Console, folder: RunFolder, setup: Setup, history: History,
     if not setup.draws:
         say_how_to_draw(console, folder)
     place = folder.path if setup.config.run.dir else folder.path.parent
-    console.show("look", f"tensorboard --logdir {shlex.quote(str(place))}")
+    console.show("look", f"dlcourse tensorboard {shlex.quote(str(place))}")
 
 
 def _kept(setup: Setup, history: History) -> str:
