@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 HELP = """\
 dlcourse predict RUN FILE ...      what a finished run says to new data; RUN is a run folder, or one above
-                                   FILE is a picture (PNG, JPEG, BMP, GIF, WebP), a folder of pictures, or a CSV file
+                                   FILE is a picture (PNG, JPEG, BMP, GIF, WebP, HEIC), a folder of pictures, or a CSV file
   --top N                          how many answers, the most probable first (default 3)
   --json, --csv                    for programs, nothing else
 for pictures:
