@@ -96,7 +96,7 @@ def test_every_shared_file_says_for_what_it_is_and_is_used() -> None:
 LAYERS = (
     "errors signals terminal text_table",
     "error_line",
-    "console files",
+    "console files html_table",
     "state_dict config",
     "plots device",
     "rng optim spec",
@@ -106,7 +106,9 @@ LAYERS = (
     "tasks",
     "training",
     "sweeps",
+    "pages",
     "cli",
+    "api",
     "__main__",
 )
 """The modules and packages of dlcourse: each may import those of the lines before its own."""
@@ -159,7 +161,17 @@ def imported_modules(path: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["cli.main", "config.run_config", "cli.list_entries", "plots", "cli.train", "cli.summary", "config.registry"],
+    [
+        "cli.main",
+        "config.run_config",
+        "cli.list_entries",
+        "plots",
+        "cli.train",
+        "cli.summary",
+        "config.registry",
+        "api.run",
+        "api.train",
+    ],
 )
 def test_what_runs_before_training_imports_nothing_heavy(module: str) -> None:
     code = (

@@ -8,7 +8,7 @@ from torch import nn
 from dlcourse import device
 from dlcourse.config.registry import Choice
 from dlcourse.data.split import TensorSplit
-from dlcourse.device import DEVICES, Device, cpu, environment, keep_freed_memory
+from dlcourse.device import DEVICES, Device, cpu, environment, keep_freed_memory, return_freed_memory
 from dlcourse.errors import ConfigError
 from dlcourse.rng import seed_everything
 from dlcourse.spec import Batch, DataSpec
@@ -87,11 +87,14 @@ def test_the_random_state_is_fixed_inside_and_restored_after() -> None:
 @pytest.mark.parametrize(("libc", "calls"), [("glibc", 3), ("musl", 0), ("", 0)])
 def test_only_glibc_is_told_to_keep_freed_memory(libc: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
-    library = types.SimpleNamespace(mallopt=lambda *arguments: told.append(arguments))
+    library = types.SimpleNamespace(mallopt=lambda *arguments: told.append(arguments), malloc_trim=told.append)
     monkeypatch.setattr("dlcourse.device.platform.libc_ver", lambda: (libc, ""))
     monkeypatch.setattr("dlcourse.device.ctypes.CDLL", lambda name: library)
     keep_freed_memory()
     assert len(told) == calls
+    return_freed_memory()
+    assert len(told) == 2 * calls + bool(calls)  # the same settings, and what is free now
+    assert {name for name, _ in told[:calls]} == {name for name, _ in told[calls : 2 * calls]}
 
 
 def test_numbers_too_small_for_full_precision_are_zero_on_the_processor() -> None:

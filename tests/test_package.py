@@ -32,6 +32,8 @@ def test_the_wheel_holds_the_config_files_and_the_plugins(wheel: Path) -> None:
     }
     assert expected <= names
     assert "hydra_plugins/dlcourse_sweep.py" in names
+    templates = (REPOSITORY / "src" / "dlcourse" / "pages" / "templates").glob("*.j2")
+    assert {f"dlcourse/pages/templates/{path.name}" for path in templates} <= names
     assert not any(name.startswith(("tests/", "conf/")) for name in names)
 
 
@@ -74,3 +76,36 @@ def test_the_lock_pins_what_pyproject_asks_for_at_a_version_that_it_allows(requi
     name = canonicalize_name(requirement.name)
     assert name in pinned, "run scripts/lock"
     assert requirement.specifier.contains(pinned[name]), "run scripts/lock"
+
+
+def in_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_the_package_imports_nothing_else() -> None:
+    code = "import sys; before = {*sys.modules}; import dlcourse; print(sorted({*sys.modules} - before))"
+    assert in_python(code) == "['dlcourse']"
+
+
+def test_the_names_of_the_package_are_imported_when_they_are_used() -> None:
+    code = (
+        "import sys, dlcourse; assert {*dlcourse.__all__} <= {*dir(dlcourse)}; "
+        "print([callable(getattr(dlcourse, name)) for name in dlcourse.__all__ if name != '__version__'], "
+        "[name for name in ('torch', 'sklearn', 'matplotlib', 'torchvision') if name in sys.modules])"
+    )
+    assert in_python(code) == "[True, True, True, True, True] []"
+    assert in_python("from dlcourse import *; print(load.__name__, train.__name__, runs('.'))") == "load train []"
+
+
+def test_the_package_of_run_folders_lists_them_whichever_way_it_is_imported() -> None:
+    code = "import dlcourse.runs.find; from dlcourse import runs; print(runs is dlcourse.runs, runs('.'), runs.find)"
+    assert in_python(code).startswith("True [] <module 'dlcourse.runs.find'")
+
+
+def test_a_name_that_is_not_there_is_no_attribute() -> None:
+    assert in_python("import dlcourse; print(hasattr(dlcourse, 'lod'))") == "False"
+    assert in_python("import dlcourse\ntry: dlcourse.lod\nexcept AttributeError as e: print(e)") == (
+        "module 'dlcourse' has no attribute 'lod'"
+    )

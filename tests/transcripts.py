@@ -85,6 +85,14 @@ def written_anew(page: Path, folder: Path) -> str:
     return _BLOCK.sub(with_output, page.read_text(encoding="utf-8"))
 
 
+def write_anew(page: Path, folder: Path) -> bool:
+    """Write the page anew where it is wrong; returns whether it was."""
+    before, after = page.read_text(encoding="utf-8"), written_anew(page, folder)
+    if after != before:
+        page.write_text(after, encoding="utf-8")
+    return after != before
+
+
 def output(command: str, folder: Path) -> str:
     """What a command prints in the folder, on standard output and error; dlcourse runs in this process."""
     words = shlex.split(command)
@@ -149,15 +157,15 @@ def comparable(text: str) -> str:
 
 def main() -> None:
     """Write the named pages, by default all, with what their commands print now."""
+    import notebooks
+
     os.environ.update(ENVIRONMENT)
-    wanted = [Path(name).resolve() for name in sys.argv[1:]] or PAGES
+    wanted = [Path(name).resolve() for name in sys.argv[1:]] or [*PAGES, *notebooks.NOTEBOOKS]
     for page in wanted:
-        before = page.read_text(encoding="utf-8")
+        write = notebooks.write_anew if page.suffix == ".ipynb" else write_anew
         with tempfile.TemporaryDirectory() as folder:
-            after = written_anew(page, Path(folder))
-        if after != before:
-            page.write_text(after, encoding="utf-8")
-            print(f"written: {page.relative_to(REPOSITORY)}")
+            if write(page, Path(folder)):
+                print(f"written: {page.relative_to(REPOSITORY)}")
 
 
 if __name__ == "__main__":

@@ -174,6 +174,24 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
+@contextlib.contextmanager
+def settings_kept() -> Iterator[None]:
+    """Within this any device may be made; afterwards torch works in this process as before, for whoever else uses it."""
+    threads, flushes = torch.get_num_threads(), _flushes_denormals()
+    matmul, benchmark = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(flushes)
+        torch.set_float32_matmul_precision(matmul)
+        torch.backends.cudnn.benchmark = benchmark
+        if torch.are_deterministic_algorithms_enabled() != deterministic:
+            torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+
+
 def thread_notes() -> list[str]:
     """A line if more threads compute than there are processors for, which then wait for each other; else none."""
     there, count = cores(), torch.get_num_threads()
@@ -198,13 +216,23 @@ def keep_freed_memory() -> None:
     A training step frees and takes the same large buffers again; without this a small CNN spends a third of its time in
     page faults. Other C libraries are left alone.
     """
+    _set_malloc(mmap_max=0, trim_threshold=2**31 - 1, top_pad=256 * 2**20)
+
+
+def return_freed_memory() -> None:
+    """Undo that: glibc keeps as little as by default, and what is free now goes back to the system."""
+    if (libc := _set_malloc(mmap_max=2**16, trim_threshold=128 * 2**10, top_pad=128 * 2**10)) is not None:
+        libc.malloc_trim(0)
+
+
+def _set_malloc(*, mmap_max: int, trim_threshold: int, top_pad: int) -> ctypes.CDLL | None:
+    """Set how glibc handles memory, and give it; None for another C library."""
     if platform.libc_ver()[0] != "glibc":
-        return
+        return None
     libc = ctypes.CDLL(None)
-    trim_threshold, top_pad, mmap_max = -1, -2, -4  # names of mallopt's parameters in malloc.h
-    libc.mallopt(mmap_max, 0)
-    libc.mallopt(trim_threshold, 2**31 - 1)
-    libc.mallopt(top_pad, 256 * 2**20)
+    for name, value in ((-4, mmap_max), (-1, trim_threshold), (-2, top_pad)):  # as mallopt's parameters are in malloc.h
+        libc.mallopt(name, value)
+    return libc
 
 
 def environment() -> dict[str, object]:

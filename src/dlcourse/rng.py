@@ -1,6 +1,8 @@
 """The global random states of Python, NumPy and torch: seeded, read and put back."""
 
+import contextlib
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -45,3 +47,13 @@ def set_random_state(state: State, device: Device) -> None:
         torch.cuda.set_rng_state(state["cuda"].clone(), device.torch_device)
     if device.torch_device.type == "mps" and "mps" in state:
         torch.mps.set_rng_state(state["mps"].clone())
+
+
+@contextlib.contextmanager
+def random_state_kept(device: Device) -> Iterator[None]:
+    """Within this anything may be seeded and drawn, on the CPU and on the device; afterwards the states are as before."""
+    before = random_state(device)
+    try:
+        yield
+    finally:
+        set_random_state(before, device)

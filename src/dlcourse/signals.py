@@ -1,6 +1,7 @@
 """Being told to stop: Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP, heeded at the next point where the run can be saved.
 
-The handler itself only takes note, or raises if nothing is half done. A second Ctrl-C ends the process at once.
+The handler itself only takes note, or raises if nothing is half done. A second Ctrl-C ends the process at once, unless it is
+a host's, such as a notebook's.
 """
 
 import contextlib
@@ -16,6 +17,9 @@ _CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 143, "SIGHUP": 129}
 
 _listening: list["Stop"] = []
 """The innermost is last."""
+
+_is_in_host = False
+"""Whether the process is another program's, which is not to end with a run."""
 
 
 class StoppedError(SystemExit):
@@ -84,10 +88,23 @@ class Stop:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         if self.received is not None and name == "SIGINT":
+            if _is_in_host:
+                raise KeyboardInterrupt
             os._exit(_CODES[name])
         first, self.received = self.received is None, self.received or name
         if first and not self._waits:
             raise StoppedError(name)
+
+
+@contextlib.contextmanager
+def in_host() -> Iterator[None]:
+    """Within this the process is another program's, such as a notebook's: a second Ctrl-C raises KeyboardInterrupt there."""
+    global _is_in_host
+    before, _is_in_host = _is_in_host, True
+    try:
+        yield
+    finally:
+        _is_in_host = before
 
 
 @contextlib.contextmanager

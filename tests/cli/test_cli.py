@@ -371,6 +371,7 @@ def test_help_of_train_shows_the_choices(train):
         (["list"], ("torch", "hydra", "omegaconf", "numpy")),
         (["runs"], ("torch", "hydra", "omegaconf", "numpy")),
         (["tensorboard", "--help"], ("torch", "hydra", "omegaconf", "numpy", "tensorboard")),
+        (["report", "--help"], ("torch", "hydra", "omegaconf", "numpy", "jinja2", "markdown")),
         (["train", "--cfg", "job"], ("torch", "numpy")),
         (["train", "--help"], ("torch", "numpy")),
         (["train", "--info", "defaults"], ("torch", "numpy")),

@@ -3,14 +3,17 @@
 import dataclasses
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from dlcourse.cli.main import main
 from dlcourse.config.run_config import FolderConfig, RunConfig
+from dlcourse.runs.predictions import read_predictions
 from dlcourse.training import measuring, opened, session
 from lab import Lab
 from torture.families import NAMES, family
@@ -156,3 +159,66 @@ def test_damaged_weights_are_named(lab: Lab, run: Path) -> None:
     assert main(["evaluate", str(run)]) == 2
     assert "weights.safetensors" in lab.capsys.readouterr().err
     assert not Path("outputs/evaluations").exists()
+
+
+def test_each_look_at_the_test_set_is_counted(lab: Lab, run: Path) -> None:
+    assert "looks  the test set was read once by now, see test_looks.jsonl\n" in (run / "report.txt").read_text()
+    assert main(["evaluate", str(run)]) == 0
+    out = lab.capsys.readouterr().out
+    assert "looks  the test set was read twice by now, see test_looks.jsonl\n" in out
+    evaluated(lab, str(run), "data.test_size=90")
+    looks = [json.loads(line) for line in Path("outputs/test_looks.jsonl").read_text().splitlines()]
+    assert [(look["by"], look["examples"]) for look in looks] == [("train", 40), ("evaluate", 40), ("evaluate", 90)]
+    assert looks[0]["test"] == looks[1]["test"] != looks[2]["test"]
+    assert json.loads((run / "report.json").read_text())["data"]["test_sha256"] == looks[0]["test"]
+
+
+def test_predictions_are_kept(lab: Lab, run: Path) -> None:
+    found = read_predictions(run)
+    report = json.loads((run / "report.json").read_text())
+    assert found is not None and len(found.scores) == 40
+    assert sum(found.scores) / 40 == report["test"]["accuracy"]
+    counts = Counter(zip(found.true, found.predicted, strict=True))
+    names = list(report["classes"])
+    assert [[counts[true, guess] for guess in names] for true in names] == report["confusion_matrix"]
+
+
+def test_an_ensemble_is_the_mean_of_its_members(lab: Lab, run: Path) -> None:
+    other = lab.train(*TINY_IMAGES, "seed=1")
+    found = evaluated(lab, str(run), str(other), "--ensemble")
+    assert found["runs"] == [str(run.relative_to(lab.folder)), str(other)] or len(found["runs"]) == 2
+    members = [opened.open_run(folder) for folder in (run, Path(str(other)))]
+    data = measuring.build_data(members[0].config, members[0].device)
+    batch = next(iter(data.test.batches(100)))
+    pixels = data.spec.to_pixels(batch.inputs)
+    with torch.no_grad():
+        mean = sum(member.task.model(member.spec.from_pixels(pixels)).softmax(1) for member in members) / 2
+    assert found["test"]["accuracy"] == float((mean.argmax(1) == batch.targets).double().mean())
+    (place,) = Path("outputs/evaluations/glyphs-ensemble").iterdir()
+    assert (place / "report.txt").read_text().splitlines()[0].endswith("--ensemble")
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ([], "--ensemble takes at least 2 runs, got"),
+        (["data.test_size=30"], "has another test set than"),
+        (["data.resize=24"], "do not fit this run: examples of shape (1, 28, 28)"),
+    ],
+)
+def test_what_is_no_ensemble(more: list[str], told: str, lab: Lab, run: Path) -> None:
+    others = (
+        [
+            str(
+                lab.train(
+                    *(word for word in TINY_IMAGES if not more or word.split("=")[0] != more[0].split("=")[0]), *more
+                )
+            )
+        ]
+        if more
+        else []
+    )
+    lab.capsys.readouterr()
+    assert main(["evaluate", str(run), *others, "--ensemble"]) == 2
+    err = lab.capsys.readouterr().err
+    assert told in err and err.count("\n") == 1

@@ -48,7 +48,7 @@ def test_a_header_for_each_run_and_the_way_to_look(train):
     train("-m", "model=mlp,cnn", "optimizer=sgd")
     assert "run 1 of 2  model=mlp optimizer=sgd\n" in train.out
     assert "run 2 of 2  model=cnn optimizer=sgd\n" in train.out
-    assert f"look   tensorboard --logdir {_sweep_folder()}\n" in train.out
+    assert f"look   dlcourse tensorboard {_sweep_folder()}\n" in train.out
 
 
 def test_the_table_is_ranked_by_validation_not_by_test(train):

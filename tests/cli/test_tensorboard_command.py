@@ -126,6 +126,15 @@ def test_mistakes_are_told_in_one_line(
     assert out == "" and err.startswith(f"dlcourse: error: {message}") and err.count("\n") == 1
 
 
+@pytest.mark.parametrize("place", ["events.out.tfevents.1", "progress/there"])
+def test_a_link_in_a_run_is_not_followed(place: str, shown: Shown, capsys: pytest.CaptureFixture[str]) -> None:
+    link = leave(Path("outputs/strange")) / place
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to("/etc")
+    assert main(["tensorboard", "outputs"]) == 2
+    assert f"{place} is a link, which dlcourse does not make" in capsys.readouterr().err
+
+
 def test_a_system_without_links_is_told_what_to_do(
     shown: Shown, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """New pictures: the same pixels as training has decoded, for shapes that are not square too."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from dlcourse.data.image_decoding import Decoder
 from dlcourse.data.new_images import PictureReader, picture_files, thumbnail
-from dlcourse.errors import ConfigError
+from dlcourse.errors import ConfigError, DataError
 
 
 @pytest.fixture
@@ -60,3 +61,17 @@ def test_the_files_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     assert [path.name for path in picture_files(tmp_path)] == ["a.jpeg", "b.PNG"]
     assert picture_files(tmp_path / "b.PNG") == [tmp_path / "b.PNG"]
+
+
+def test_a_heic_photo_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(DataError, match=r"photo\.heic is a HEIC photo; to read those: pip install pillow-heif, or"):
+        thumbnail(tmp_path / "photo.heic", 20)
+
+
+def test_a_heic_photo_with_its_package(tmp_path: Path) -> None:
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    Image.new("RGB", (64, 48), (200, 30, 30)).save(tmp_path / "photo.heic")
+    pixels = thumbnail(tmp_path / "photo.heic", 20)
+    assert pixels[:, 10, 10].tolist() == pytest.approx([200 / 255, 30 / 255, 30 / 255], abs=0.03)

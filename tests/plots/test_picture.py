@@ -142,6 +142,21 @@ print([name for name in ("matplotlib.pyplot", "torch") if name in sys.modules])
     assert done.stdout.split("\n")[:2] == ["[]", "[]"]
 
 
+@pytest.mark.parametrize(("asked", "found"), [("svg", "svg"), ("no_backend", "agg")])
+def test_whoever_imports_matplotlib_after_us_gets_the_backend_that_was_asked_for(asked: str, found: str) -> None:
+    """As a notebook asks for the one that shows figures in it; what is wrong is left to matplotlib itself."""
+    program = """\
+from dlcourse import plots
+plots.to_image(plots.ConfusionMatrix([[1, 0], [0, 1]], ["a", "b"]))
+import matplotlib
+print(matplotlib.get_backend().lower())
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"} | {"MPLBACKEND": asked}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == found
+
+
 def test_names_in_any_script_or_with_dollars_draw_without_a_warning():
     names = ["犬 $x$ $", "_\u0e01\U0001f600"]
     kept = Kept(boundary(class_names=names, feature_names=("長さ", "$\\frac$")))

@@ -46,7 +46,7 @@ def test_numbers_have_names_and_training_is_beside_the_test(lab: Lab) -> None:
     assert re.search(rf"^top-3 accuracy +- .*{100 * found['test']['top3']:.2f} %$", said, re.MULTILINE)
     low, high = (100 * share for share in found["accuracy_interval"])
     assert f"{test}   95 % interval {low:.2f} to {high:.2f} % (Wilson)\n" in said
-    baseline = found["baseline"]["scalars"]["accuracy"]
+    baseline = found["baseline"]["accuracy"]
     assert re.search(rf"^majority baseline +accuracy {100 * baseline:.2f} %   \(always '", said, re.MULTILINE)
     assert "\nmacro average " in said and "\nweighted average " in said
 

@@ -37,7 +37,7 @@ def test_a_run_leaves_everything_a_reader_needs(lab: Lab) -> None:
     assert names == {
         *("config.yaml", "overrides.yaml", "environment.json", "model.txt", "run.json", "metrics.jsonl"),
         *("report.json", "report.txt", "spec.json", "weights.safetensors", "checkpoints", ".lock"),
-        *("confusion_matrix.csv", "confusion_matrix.png", "mistakes.png", "learning_curve.png"),
+        *("predictions.csv", "confusion_matrix.csv", "confusion_matrix.png", "mistakes.png", "learning_curve.png"),
         *("roc_pr.png", "calibration.png"),
     }
     assert json.loads((run / "run.json").read_text())["status"] == "done"
@@ -64,7 +64,7 @@ def test_the_console_tells_the_run_from_first_to_last_line(lab: Lab) -> None:
     assert lines[1] == "data   1,294 train / 144 val / 359 test   1x8x8   10 classes"
     assert lines[2] == "model  mlp   50,826 parameters"
     assert [line.split()[0] for line in lines[6:]][:4] == ["run", "epoch", "1", "2"]
-    assert lines[-1] == f"look   tensorboard --logdir {run.parent.relative_to(lab.folder)}"
+    assert lines[-1] == f"look   dlcourse tensorboard {run.parent.relative_to(lab.folder)}"
     assert "\r" not in lab.out + lab.err
     assert lab.err == ""
 

@@ -41,6 +41,8 @@ VERBS: dict[str, Verb] = {
     "predict": Verb("predict", ("RUN FILE ...",), ("what a finished run says to new data",)),
     "sample": Verb("sample", ("RUN",), ("images or text from a generative model",)),
     "runs": Verb("runs", ("[FOLDER]",), ("all runs below a folder, as a table",)),
+    "compare": Verb("compare", ("RUN RUN ...",), ("runs side by side: is one better, or is it chance?",)),
+    "report": Verb("report", ("RUN",), ("a run or a sweep as one HTML file",)),
     "tensorboard": Verb("tensorboard", ("[RUN ...]",), ("show runs in the browser",)),
     "summary": Verb(
         module="summary",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 HELP = """\
 dlcourse predict RUN FILE ...      what a finished run says to new data; RUN is a run folder, or one above
-                                   FILE is a picture (PNG, JPEG, BMP, GIF, WebP), a folder of pictures, or a CSV file
+                                   FILE is a picture (PNG, JPEG, BMP, GIF, WebP, HEIC), a folder of pictures, or a CSV file
   --top N                          how many answers, the most probable first (default 3)
   --json, --csv                    for programs, nothing else
 for pictures:
@@ -87,9 +87,9 @@ def main(words: list[str]) -> int:
     request = _request(words)
     folder = find_run(request.run)
     read_config(folder)
-    kind = _kind(read_spec(folder))
+    kind = kind_of(read_spec(folder))
     _check(request, kind)
-    paths = [_existing(file, kind) for file in request.files]
+    paths = [existing(file, kind) for file in request.files]
 
     from dlcourse.cli.train import load_session
 
@@ -178,7 +178,7 @@ def _top(text: str) -> int:
     raise ConfigError(f"--top must be a whole number from 1 to {_MOST}, got '{text}'")
 
 
-def _kind(spec: "DataSpec") -> Kind:
+def kind_of(spec: "DataSpec") -> Kind:
     """What the run reads; raises ConfigError if no file here holds that."""
     if spec.is_image:
         return "pictures"
@@ -204,7 +204,8 @@ def _check(request: Request, kind: Kind) -> None:
         raise ConfigError(f"{missing} is missing; write dlcourse predict {request.run} {_EXAMPLES[kind]}")
 
 
-def _existing(text: str, kind: Kind) -> Path:
+def existing(text: str, kind: Kind) -> Path:
+    """The path of a file or a folder that a run of this kind can read, as far as that shows; raises ConfigError."""
     path = path_to_read(text, "")
     expected = "a picture, or a folder of pictures" if kind == "pictures" else "a CSV file"
     if not path.exists():

@@ -13,9 +13,10 @@ from dlcourse.config.options import suggestion
 from dlcourse.config.run_config import FolderConfig
 from dlcourse.error_line import flag_error
 from dlcourse.errors import ConfigError
-from dlcourse.runs.find import is_sweep, planned_runs, runs_below
+from dlcourse.runs.find import is_sweep, planned_runs
 from dlcourse.runs.folder import folder_of_runs
-from dlcourse.runs.record import RunRecord, read_record
+from dlcourse.runs.listing import list_runs
+from dlcourse.runs.record import RunRecord
 from dlcourse.terminal import print_help
 
 HELP = """\
@@ -72,10 +73,10 @@ def _parse(words: list[str]) -> argparse.Namespace:
     return options
 
 
-def _read(text: str | None) -> tuple[Path, list[RunRecord]]:
+def _read(text: str | None) -> tuple[Path, Sequence[RunRecord]]:
     """The folder and all runs below it; where no folder is named and there is none yet, there are no runs."""
     root = Path(FolderConfig.root) if text is None else folder_of_runs(text)
-    return root, [read_record(folder, sweep) for folder, sweep in runs_below(root)]
+    return root, list_runs(text)
 
 
 def _sweeps_together(records: Sequence[RunRecord]) -> list[Line]:

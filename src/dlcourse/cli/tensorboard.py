@@ -16,7 +16,7 @@ from dlcourse.console import Console
 from dlcourse.error_line import flag_error
 from dlcourse.errors import ConfigError, OutputError
 from dlcourse.runs.find import runs_below
-from dlcourse.runs.folder import folder_of_runs
+from dlcourse.runs.folder import RunFolder, folder_of_runs
 from dlcourse.signals import Stop
 from dlcourse.terminal import print_help
 from dlcourse.text_table import counted
@@ -42,6 +42,8 @@ def main(words: list[str]) -> int:
     names, port = _parse(words)
     folders = [_folder(name) for name in names] or [_folder(FolderConfig.root)]
     runs = {run.resolve() for folder in folders for run, _ in runs_below(folder)}
+    for run in runs:
+        _refuse_links(run)
     with Stop(), _one_folder(folders) as folder:
         address = serve(folder, port)
         Console().show("board", f"{address}   {counted(len(runs), 'run')} in {' '.join(map(str, folders))}")
@@ -75,6 +77,12 @@ def _folder(text: str) -> Path:
             f"'{text}' is not the folder of a run, and has none in it; dlcourse train leaves one in outputs"
         )
     return folder
+
+
+def _refuse_links(run: Path) -> None:
+    """Raise ConfigError if a run, which may be a stranger's, holds a link, which TensorBoard would follow, or a pipe."""
+    for folder, _, _ in os.walk(run):
+        RunFolder(Path(folder)).refuse_what_is_not_ours()
 
 
 @contextlib.contextmanager

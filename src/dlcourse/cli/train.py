@@ -125,14 +125,21 @@ def _hydra_told(arguments: list[str]) -> Iterator[None]:
 def attempt(config: DictConfig) -> "RunResult | Exception":
     """Train as the composed config says. An error is returned: Hydra would print lines of its own around a raised one."""
     try:
-        checked = named(hydra_guard.run_config(config), HydraConfig.get().runtime.choices)
-        train = load_session()
-        words: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)  # as they were typed
-        overrides = [str(word) for word in words]
-        result: RunResult = train.run(checked, [word for word in overrides if not word.startswith("run.dir=")])
+        checked, words = as_run(config, HydraConfig.get())
+        result: RunResult = load_session().run(checked, words)
     except Exception as error:
         return error
     return result
+
+
+def as_run(config: DictConfig, hydra_node: Any) -> tuple[RunConfig, list[str]]:
+    """The checked config of a composed one, and the words that its run is recorded by; raises ConfigError.
+
+    `hydra_node` is Hydra's own section, which has the choices behind the config.
+    """
+    checked = named(hydra_guard.run_config(config), hydra_node.runtime.choices)
+    typed: Any = OmegaConf.to_container(hydra_node.overrides.task, resolve=False)
+    return checked, [str(word) for word in typed if not str(word).startswith("run.dir=")]
 
 
 def named(config: RunConfig, choices: Mapping[str, str | None]) -> RunConfig:

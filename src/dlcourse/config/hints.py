@@ -22,11 +22,12 @@ HINTS: dict[str, dict[str, str]] = {
         "sample": "generate samples draw create dream chat write",
         "predict": "prediction predictions inference infer classify recognize recognise transform apply",
         "evaluate": "eval evaluation test score validate validation",
-        "runs": "ls history experiments results status ps compare leaderboard table log outputs",
+        "compare": "versus vs diff difference significance ttest mcnemar",
+        "runs": "ls history experiments results status ps leaderboard table log outputs",
         "tensorboard": "tb board plot plots visualize dashboard logs browser web",
         "summary": "parameters params flops macs layers model memory summarize torchinfo torchsummary size sizes",
         "list": "show models datasets entries describe info available search zoo",
-        "every training ends with the test set; its numbers are in report.txt in the run folder": "report",
+        "report": "html htm export pdf page webpage handout submit handin homework publish",
         "write dlcourse train -m optimizer.lr=0.1,0.01 to try several values": (
             "sweep tune tuning grid gridsearch hyperopt optimize hpo multirun -m"
         ),

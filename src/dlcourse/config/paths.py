@@ -1,9 +1,13 @@
 """Paths that users give, and where the config files are."""
 
 import errno
+import os
 from pathlib import Path
 
 from dlcourse.errors import ConfigError
+
+StrPath = str | os.PathLike[str]
+"""A path as a caller from Python may give it."""
 
 
 def named(text: str, option: str) -> str:

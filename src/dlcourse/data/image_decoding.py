@@ -1,6 +1,7 @@
 """One image file to a tensor of a given size, and an error of one line for a file that is damaged."""
 
 import contextlib
+import importlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from torch import Tensor
 from dlcourse.errors import DataError, first_line
 
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF")  # of its many others, Pillow hands PostScript to a program
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1")
 _LEAVE_OUT = "remove it, or write data.unreadable=skip"
 _REDUCING_GAP = 2.0  # a JPEG may be decoded at this multiple of the size that is needed
 
@@ -69,12 +71,30 @@ def opened(path: Path, remedy: str) -> Iterator[Image.Image]:
             raise DataError(f"{path} is not a regular file; remove it")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks about metadata, and pictures of 90 to 180 megapixels
-            with Image.open(path, formats=_FORMATS) as file:
+            with Image.open(path, formats=(*_FORMATS, *_heif(path))) as file:
                 yield file
     except DataError:
         raise
     except Exception as error:  # what Pillow raises for damaged files goes from OSError to SyntaxError
         raise DataError(f"{path} cannot be read as an image ({_reason(error)}); {remedy}") from None
+
+
+def _heif(path: Path) -> tuple[str, ...]:
+    """The format of a telephone's HEIC photo, for which Pillow needs another package; none for other files.
+
+    Raises DataError if that package is missing.
+    """
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] != b"ftyp" or head[8:12] not in _HEIC_BRANDS:
+        return ()
+    try:
+        importlib.import_module("pillow_heif").register_heif_opener()
+    except ImportError:
+        raise DataError(
+            f"{path} is a HEIC photo; to read those: pip install pillow-heif, or save it as PNG or JPEG"
+        ) from None
+    return ("HEIF",)
 
 
 def _reason(error: Exception) -> str:

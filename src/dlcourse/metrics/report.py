@@ -1,6 +1,6 @@
 """The report of an evaluation: numbers, and what is written and drawn beside them."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dlcourse.metrics.names import metric_name, metric_text
@@ -43,4 +43,4 @@ class Report:
             f"{metric_name(name)} {metric_text(name, value)}" for name, value in baseline.scalars.items()
         )
         self.facts.append((baseline.name, f"{numbers}   ({baseline.answer})"))
-        self.details["baseline"] = asdict(baseline)
+        self.details |= {"baseline": baseline.scalars, "baseline_answer": baseline.answer}

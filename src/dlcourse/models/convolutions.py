@@ -12,13 +12,22 @@ from torch.nn import functional
 _MOST_CHANNELS = 4
 
 
+class SeveralModels(nn.Module):
+    """Abstract: several models as one, of which no convolution speaks for all."""
+
+
 def first_filters(model: nn.Module) -> Tensor | None:
     """The weights `(filters, C, height, width)` of the first convolution, on the CPU; None unless it is on images.
 
     A convolution of single pixels has no filters to look at.
     """
     first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
-    if first is None or first.weight.shape[1] > _MOST_CHANNELS or first.weight[0, 0].numel() == 1:
+    if (
+        first is None
+        or isinstance(model, SeveralModels)
+        or first.weight.shape[1] > _MOST_CHANNELS
+        or first.weight[0, 0].numel() == 1
+    ):
         return None
     return first.weight.detach().float().cpu()
 
@@ -32,7 +41,7 @@ def grad_cam(model: nn.Module, images: Tensor, score: Callable[[Tensor], Tensor]
 
     No gradient is left anywhere. None for a model without such maps, or with attention, which looks elsewhere.
     """
-    if any("attention" in type(module).__name__.lower() for module in model.modules()):
+    if isinstance(model, SeveralModels) or any("attention" in type(each).__name__.lower() for each in model.modules()):
         return None
     maps = _LastMaps()
     hooks = [module.register_forward_hook(maps.take) for module in model.modules() if module is not model]

@@ -1,10 +1,11 @@
 """What every picture shares: the protocol, the house style, the way to pixels and files, and small parts of drawings."""
 
+import contextlib
 import io
 import os
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -70,12 +71,16 @@ class Picture(Protocol):
         """A new figure, drawn in the house style."""
 
 
-@contextmanager
+@contextlib.contextmanager
 def house_style() -> Iterator[None]:
     """One look whatever matplotlibrc says, and no warning if no installed font has a class name's glyphs."""
+    is_first = "matplotlib" not in sys.modules
     with _without_variables():
         import matplotlib.style
         from matplotlib.font_manager import fontManager
+    if is_first and (backend := os.environ.get("MPLBACKEND")):
+        with contextlib.suppress(ValueError):  # by which a notebook shows the figures of others, who import it after us
+            matplotlib.rcParams["backend"] = backend
 
     installed = set(fontManager.get_font_names())
     fonts = ["DejaVu Sans", *(name for name in _OTHER_SCRIPTS if name in installed)]
@@ -84,7 +89,7 @@ def house_style() -> Iterator[None]:
         yield
 
 
-@contextmanager
+@contextlib.contextmanager
 def _without_variables() -> Iterator[None]:
     """Import matplotlib in this: what these ask for is nothing to us, and if it is wrong, the import fails."""
     before = {name: os.environ.pop(name) for name in ("MPLBACKEND", "MATPLOTLIBRC") if name in os.environ}

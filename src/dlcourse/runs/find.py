@@ -49,6 +49,33 @@ def find_run(text: str, option: str = "") -> Path:
     return max(runs, key=lambda weights: weights.stat().st_mtime_ns).parent
 
 
+def find_runs(text: str) -> list[Path]:
+    """The finished runs that `text` names: all those of a sweep, or the one that `find_run` finds. Raises ConfigError."""
+    path = folder_of_runs(text)
+    if not is_sweep(path):
+        return [find_run(text)]
+    done = [folder for folder, _ in runs_below(path) if (folder / REPORT).is_file() and (folder / WEIGHTS).is_file()]
+    if not done:
+        raise ConfigError(
+            f"{named(text, '')} is a sweep without a finished run; write dlcourse resume {shlex.quote(text)}"
+        )
+    return sorted(done)
+
+
+def find_finished(text: str) -> Path:
+    """The folder of a run or a sweep that `text` names: itself, finished or not, or the newest with results below it.
+
+    Raises ConfigError.
+    """
+    path = folder_of_runs(text)
+    if is_run(path) or is_sweep(path) or (path / STATUS).is_file():
+        return path
+    runs = [folder for folder in _below(path) if is_sweep(folder) or (folder / WEIGHTS).is_file()]
+    if not runs:
+        raise ConfigError(f"'{text}' has no {WEIGHTS}; expected the folder of a finished run, or of a sweep")
+    return runs[-1]
+
+
 def find_started(text: str) -> Path:
     """The folder of a run or a sweep that `text` names: itself, or the newest below it. Raises ConfigError."""
     path = folder_of_runs(text)

@@ -11,6 +11,8 @@ from dlcourse.errors import DataError
 from dlcourse.files import read_regular
 
 REPORT = "report.json"
+BELOW_NUMBERS = "training: while training in epoch "
+"""How the line below the numbers in report.txt begins; behind it is what is said of the test set."""
 _MAX_BYTES = 64 * 2**20
 _SAYS_NOTHING = "cannot read {path}: it does not say what the run reached"
 
@@ -51,7 +53,8 @@ def result_in(report: Mapping[str, Any], folder: Path) -> RunResult:
     """The result that the report of this folder tells; raises DataError."""
     try:
         scalars = {f"val/{name}": _number(value) for name, value in report["val"].items()}
-        monitor, mode = str(report["monitor"]), str(report["mode"])
+        monitor = str(report["monitor"])
+        mode = str(report.get("mode") or ("max" if "accuracy" in monitor else "min"))  # older reports do not say it
         result = RunResult(
             folder, int(report["kept_epoch"]), float(report["seconds"]), monitor, mode, scalars, int(report["epochs"])
         )

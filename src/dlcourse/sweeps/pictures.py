@@ -70,10 +70,12 @@ def _history(ranked: Sequence[Group], metric: str, folders: Iterable[Path]) -> S
 
 def _curves(ranked: Sequence[Group], metric: str) -> SweepCurves:
     labels = [", ".join(word.partition("=")[2] for word in group.words) or SEED for group in ranked]
-    return SweepCurves(metric, labels, [[_curve(run.folder, metric) for _, run in group.runs] for group in ranked])
+    return SweepCurves(
+        metric, labels, [[validation_curve(run.folder, metric) for _, run in group.runs] for group in ranked]
+    )
 
 
-def _curve(folder: Path, metric: str) -> tuple[list[int], list[float]]:
+def validation_curve(folder: Path, metric: str) -> tuple[list[int], list[float]]:
     """The epochs with a validation number, and these."""
     found = {
         int(record["epoch"]): float(record[f"val/{metric}"])

@@ -36,7 +36,7 @@ class Group:
     @property
     def best_run(self) -> RunResult:
         """The run that did best on validation."""
-        return min((result for _, result in self.runs), key=lambda result: _place(result.best, result.mode))
+        return min((result for _, result in self.runs), key=lambda result: by_quality(result.best, result.mode))
 
     def values(self, name: str) -> list[float]:
         """A validation number of each run that has it."""
@@ -71,7 +71,7 @@ def rank(jobs: Sequence[Job]) -> list[Group]:
 
     def place(group: Group) -> tuple[str, tuple[bool, float], tuple[bool, float]]:
         loss = group.mean(_LOSS) if group.values(_LOSS) else 0.0
-        return group.monitor, _place(group.mean(group.monitor), group.runs[0][1].mode), _place(loss, "min")
+        return group.monitor, by_quality(group.mean(group.monitor), group.runs[0][1].mode), by_quality(loss, "min")
 
     return sorted(groups.values(), key=place)
 
@@ -81,6 +81,6 @@ def without_seed(words: Sequence[str]) -> Iterator[str]:
     return (word for word in words if word.partition("=")[0] != SEED)
 
 
-def _place(value: float, mode: str) -> tuple[bool, float]:
-    """By this, better numbers come first and NaN last."""
+def by_quality(value: float, mode: str) -> tuple[bool, float]:
+    """The key to sort by: better numbers come first and NaN last."""
     return math.isnan(value), -value if mode == "max" else value

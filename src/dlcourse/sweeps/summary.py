@@ -3,6 +3,7 @@
 import math
 import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,24 @@ from dlcourse.terminal import escaped
 from dlcourse.text_table import aligned, markdown
 
 
+@dataclass(frozen=True)
+class Summary:
+    """The table of a sweep: its heading, its rows with a head, which columns are words, and what failed, a line each."""
+
+    heading: str
+    rows: list[list[str]]
+    words: frozenset[int]
+    failures: list[str]
+
+
+def summarize(jobs: Sequence[Job]) -> Summary:
+    """What `write_summary` prints, as plain data."""
+    ranked = rank(jobs)
+    rows = _table(ranked)
+    words = frozenset(_left(ranked, len(rows[0]))) if rows else frozenset[int]()
+    return Summary("".join(_heading(ranked)), rows, words, _failures(jobs))
+
+
 def write_summary(folder: Path, jobs: Sequence[Job], pictures: Sequence[str] = ()) -> None:
     """Print the table and write it into the sweep's folder, beside these pictures."""
     ranked = rank(jobs)
@@ -25,7 +44,7 @@ def write_summary(folder: Path, jobs: Sequence[Job], pictures: Sequence[str] = (
         *lines,
         f"\nsweep  {folder}",
         *["saved  " + "  ".join(["summary.csv", *pictures])] * bool(pictures),
-        f"look   tensorboard --logdir {shlex.quote(str(folder))}",
+        f"look   dlcourse tensorboard {shlex.quote(str(folder))}",
         sep="\n",
         flush=True,
     )

@@ -9,6 +9,10 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from dlcourse.terminal import escaped
+
+_SHOWN = 3
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
@@ -23,6 +27,31 @@ class Answer:
     values: dict[str, float] = field(default_factory=dict)
     text: str = ""
     image: Tensor | None = None
+
+    @property
+    def label(self) -> str:
+        """The most probable class or token; empty if the model ranks none."""
+        return self.ranked[0][0] if self.ranked else ""
+
+    @property
+    def probability(self) -> float | None:
+        """That of the label."""
+        return self.ranked[0][1] if self.ranked else None
+
+    def __repr__(self) -> str:
+        return f"Answer({shown(self)})"
+
+
+def shown(answer: Answer) -> str:
+    """An answer in a line: `7 98.2 %, 1 1.1 %, 9 0.4 %`, `price=3.142` or the output sequence."""
+    if answer.ranked:
+        few = [f"{name if name.strip() else repr(name)} {100 * share:.1f} %" for name, share in answer.ranked[:_SHOWN]]
+        words = ", ".join(few + ["..."] * (len(answer.ranked) > _SHOWN))
+    elif answer.values:
+        words = ", ".join(f"{name}={value:.6g}" for name, value in answer.values.items())
+    else:
+        words = repr(answer.text)
+    return escaped(words, one_line=True)
 
 
 @runtime_checkable

@@ -80,7 +80,7 @@ class Classification(PredictionTask):
 
     def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
         logits, targets = self.outputs(split, batch_size)
-        probabilities = self._probabilities(logits)  # (N, K)
+        probabilities = self.probabilities(logits)  # (N, K)
         scalars = {
             "loss": float(self._cross_entropy(logits, targets, 0.0)),
             "accuracy": int((probabilities.argmax(1) == targets).sum()) / len(targets),
@@ -95,6 +95,7 @@ class Classification(PredictionTask):
             baseline = None if counts is None else majority(counts, targets, self.spec.class_names)
             describe(report, outcome, self.top_k, baseline)
             self._add_coefficients(report)
+            report.tables["predictions"] = _prediction_rows(probabilities, targets, self.spec.class_names)
             self._add_pictures(report, outcome, split, batch_size)
         return report
 
@@ -102,19 +103,20 @@ class Classification(PredictionTask):
         """The classes of each input with their probabilities."""
         with self.device.autocast():
             logits = self.model(inputs)
-        return rank(self._probabilities(logits.float()), self.spec.class_names)
+        return rank(self.probabilities(logits.float()), self.spec.class_names)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Of each class `(N, K)`, from the model's outputs, `(N, K)` or `(N, 1)` if binary."""
+        if not self.is_binary:
+            return logits.softmax(1)
+        second = logits[:, 0].sigmoid()
+        return torch.stack([1 - second, second], dim=1)
 
     def _cross_entropy(self, logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
         if not self.is_binary:
             return functional.cross_entropy(logits, targets, label_smoothing=smoothing)
         wanted = targets.to(logits.dtype) * (1 - smoothing) + smoothing / 2
         return functional.binary_cross_entropy_with_logits(logits[:, 0], wanted)
-
-    def _probabilities(self, logits: Tensor) -> Tensor:
-        if not self.is_binary:
-            return logits.softmax(1)
-        second = logits[:, 0].sigmoid()
-        return torch.stack([1 - second, second], dim=1)
 
     def _add_coefficients(self, report: Report) -> None:
         """What a linear model on a table has come to; nothing for any other."""
@@ -170,7 +172,7 @@ class Classification(PredictionTask):
         grid_x = torch.linspace(float(low[0]), float(high[0]), _GRID, dtype=points.dtype)
         grid_y = torch.linspace(float(low[1]), float(high[1]), _GRID, dtype=points.dtype)
         grid = torch.cartesian_prod(grid_y, grid_x).flip(1)  # (G * G, 2), x running fastest
-        probabilities = self._probabilities(self.predict(grid, batch_size))
+        probabilities = self.probabilities(self.predict(grid, batch_size))
         return DecisionBoundary(
             points=points.numpy(),
             labels=targets.numpy(),
@@ -180,3 +182,14 @@ class Classification(PredictionTask):
             class_names=self.spec.class_names,
             feature_names=self.spec.feature_labels,
         )
+
+
+def _prediction_rows(probabilities: Tensor, targets: Tensor, names: tuple[str, ...]) -> list[list[object]]:
+    """A head and a row for each example: its class, the predicted one, and what the model gave to either."""
+    confidence, predicted = probabilities.max(1)
+    given = probabilities.gather(1, targets[:, None])[:, 0]
+    columns = zip(targets.tolist(), predicted.tolist(), confidence.tolist(), given.tolist(), strict=True)
+    rows: list[list[object]] = [["example", "true", "predicted", "right", "probability", "probability_of_true"]]
+    for example, (true, guess, share, of_true) in enumerate(columns):
+        rows.append([example, names[true], names[guess], int(guess == true), f"{share:.7g}", f"{of_true:.7g}"])
+    return rows

@@ -60,7 +60,7 @@ class Language(LossTask):
         return [f"baselines (validation)   {_listed(baselines)}"]
 
     def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
-        by_position, targets = self._measure(split, batch_size)  # (T,) float64, (n,)
+        by_position, by_window, targets = self._measure(split, batch_size)  # (T,) float64, (N,), (n,)
         loss = float(by_position.mean())
         bits = loss / math.log(2) * len(targets) / self._count_characters(targets)
         perplexity = float(torch.tensor(loss, dtype=torch.float64).exp())
@@ -69,6 +69,9 @@ class Language(LossTask):
             report.texts["samples"] = self._samples(_LONG if full else _SHORT)
         if full:
             self._tell(report, split, by_position)
+            head: list[object] = ["example", "loss"]
+            windows = enumerate(by_window.tolist())
+            report.tables["predictions"] = [head, *([number, f"{nats:.7g}"] for number, nats in windows)]
         return report
 
     def answer(self, inputs: Tensor) -> list[Answer]:
@@ -89,19 +92,24 @@ class Language(LossTask):
         )
         return Report({}, texts={"samples": "\n\n".join(written)})
 
-    def _measure(self, split: Split, batch_size: int) -> tuple[Tensor, Tensor]:
-        """The mean loss at each position `(T,)` and all targets in order `(n,)`, on the CPU; no logits are kept."""
+    def _measure(self, split: Split, batch_size: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The mean loss at each position `(T,)` and of each window `(N,)`, and all targets in order `(n,)`, on the CPU.
+
+        No logits are kept.
+        """
         sums = torch.zeros(self.spec.num_features, dtype=torch.float64)
-        targets = []
+        windows, targets = [], []
         rows = max(1, min(batch_size, _MAX_LOGITS // (self.spec.num_features * len(self.spec.vocabulary))))
         for batch in split.batches(batch_size):
             for inputs, after in zip(*(torch.split(part, rows) for part in batch), strict=True):
                 with self.device.autocast():
                     logits = self.model(inputs)  # (b, T, V)
-                sums += _nats(logits, after).sum(0).cpu().double()
+                nats = _nats(logits, after)  # (b, T)
+                sums += nats.sum(0).cpu().double()
+                windows.append(nats.mean(1).cpu())
             targets.append(batch.targets)
         every = torch.cat(targets).cpu()  # (N, T)
-        return sums / len(every), every.flatten()
+        return sums / len(every), torch.cat(windows), every.flatten()
 
     def _count_characters(self, tokens: Tensor) -> int:
         if self.spec.tokenizer == "characters":

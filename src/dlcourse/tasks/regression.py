@@ -84,20 +84,25 @@ class Regression(PredictionTask):
     def losses(self, batch: Batch) -> Scalars:
         wanted = self._scale.standardized(batch.targets).float()
         each = self._loss(self.model(batch.inputs), wanted, reduction="none")  # (B, O)
-        return {"loss": self._in_units(each.detach()), "objective": each.mean()}
+        return {"loss": self._loss_in_units(each.detach()), "objective": each.mean()}
 
-    def _in_units(self, losses: Tensor) -> Tensor:
+    def in_units(self, outputs: Tensor) -> Tensor:
+        """Predictions `(N, O)` in the targets' own units, float64 on the CPU, from the model's outputs."""
+        return self._scale.in_units(outputs)
+
+    def _loss_in_units(self, losses: Tensor) -> Tensor:
         """The mean of the losses `(B, O)` of standardized targets, in the targets' own units."""
         return (losses * self._scale.std.to(losses) ** self._power).mean()
 
     def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
         outputs, targets = self.outputs(split, batch_size)
         wanted = self._scale.standardized(targets.double())
-        loss = self._in_units(self._loss(outputs.double(), wanted, reduction="none"))
+        loss = self._loss_in_units(self._loss(outputs.double(), wanted, reduction="none"))
         predicted = self._scale.in_units(outputs)
         report = Report({"loss": float(loss), **regression_scores(predicted, targets)})
         if full:
             self._add_words(report, targets)
+            report.tables["predictions"] = _prediction_rows(predicted, targets)
             self._draw(report, self.inputs(split, batch_size), predicted, targets, batch_size)
         return report
 
@@ -152,3 +157,14 @@ class Regression(PredictionTask):
 
 def _output_names(count: int) -> list[str]:
     return ["value"] if count == 1 else [f"value_{place}" for place in range(1, count + 1)]
+
+
+def _prediction_rows(predicted: Tensor, targets: Tensor) -> list[list[object]]:
+    """A head and a row for each example: the numbers `(N, O)` that are true, those predicted, and how far these are off."""
+    width = targets.shape[1]
+    marks = [""] if width == 1 else [f"_{place}" for place in range(1, width + 1)]
+    columns = [f"{word}{mark}" for word in ("true", "predicted") for mark in marks]
+    errors = (predicted.double() - targets.double()).square().mean(1, keepdim=True)
+    rows = torch.cat([targets.double(), predicted.double(), errors], dim=1).tolist()
+    head: list[object] = ["example", *columns, "squared_error"]
+    return [head] + [[example, *(f"{value:.9g}" for value in row)] for example, row in enumerate(rows)]

@@ -129,6 +129,7 @@ class SequenceToSequence(LossTask):
         rows = list(zip(lengths, correct, totals, strict=True))
         table: list[list[object]] = [["length", "right", "examples", "accuracy"]]
         report.tables["accuracy_by_length"] = table + [[*row, row[1] / row[2]] for row in rows]
+        report.tables["predictions"] = _prediction_rows(counts)
         report.details["accuracy_by_length"] = {str(length): right / total for length, right, total in rows}
         report.pictures["accuracy_by_length"] = AccuracyByLength(lengths, correct, totals)
         report.lines = ["length  right  examples  accuracy"]
@@ -202,6 +203,14 @@ class _Counts:
         lengths = sorted(set(self.lengths))
         right = [sum(hit for hit, own in zip(self.right, self.lengths, strict=True) if own == size) for size in lengths]
         return lengths, right, [self.lengths.count(size) for size in lengths]
+
+
+def _prediction_rows(counts: _Counts) -> list[list[object]]:
+    """A head and a row for each example: the tokens of its target, and whether all of them are right."""
+    rows: list[list[object]] = [["example", "length", "right"]]
+    for example, (length, is_right) in enumerate(zip(counts.lengths, counts.right, strict=True)):
+        rows.append([example, length, int(is_right)])
+    return rows
 
 
 def _shifted(targets: Tensor) -> Tensor:

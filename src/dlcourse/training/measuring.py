@@ -1,6 +1,6 @@
 """A finished run measured again: its kept weights on the test set, or on other data of the same kind."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,9 +12,10 @@ from dlcourse.metrics.report import Report
 from dlcourse.rng import seed_everything
 from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks.baselines import targets_of
+from dlcourse.tasks.ensemble import as_one
 from dlcourse.training.build import build_data
-from dlcourse.training.evaluate import evaluate
 from dlcourse.training.opened import OpenedRun
+from dlcourse.training.test_set import measure_on_test
 
 _MUST_BE_SAME = {
     "target": "targets",
@@ -27,8 +28,8 @@ _MUST_BE_SAME = {
 """What other data must have in common with those that a run was trained on, and how that is called."""
 
 
-def measure(run: OpenedRun, config: RunConfig) -> tuple[Data, Report]:
-    """The data that the config names, and what the run reaches on their test set, in full; raises UserError.
+def measure(run: OpenedRun, config: RunConfig) -> tuple[Data, Report, int]:
+    """The data that the config names, what the run reaches on their test set, and how often that was read; raises UserError.
 
     On the run's own data it is what the run itself has measured at its end, digit for digit.
     """
@@ -39,7 +40,35 @@ def measure(run: OpenedRun, config: RunConfig) -> tuple[Data, Report]:
         data = _normalized_as(run.spec, data)
     run.task.prepare(data)
     run.load_weights()  # preparing may have measured a scale of its own on these data
-    return data, evaluate(run.task, data.test, config.trainer.eval_batch_size, full=True)
+    size = config.trainer.eval_batch_size
+    report, looks = measure_on_test(run.task, data, size, by="evaluate", run=str(run.folder))
+    return data, report, looks
+
+
+def measure_ensemble(runs: Sequence[OpenedRun], configs: Sequence[RunConfig]) -> tuple[Data, Report, int]:
+    """The same for the mean of what several runs predict, on the data of the first; raises UserError.
+
+    All must have been measured on the same test set: an example that one of them was trained on would be no test.
+    """
+    first = configs[0]
+    seed_everything(first.seed)
+    data = build_data(first, runs[0].device)
+    for run, config in zip(runs, configs, strict=True):
+        _require_same_kind(run.spec, data.spec)
+        if config.features != first.features:
+            raise ConfigError(
+                f"an ensemble reads its inputs in one way: {runs[0].folder} has features={first.features.name}, "
+                f"{run.folder} has features={config.features.name}"
+            )
+        if config.data != first.data and build_data(config, run.device).test.fingerprint() != data.test.fingerprint():
+            raise ConfigError(
+                f"{run.folder} has another test set than {runs[0].folder}; write data=NAME to name one for all"
+            )
+    together = as_one([(run.task, run.spec) for run in runs], data.spec)
+    together.prepare(data)
+    size, members = first.trainer.eval_batch_size, ", ".join(str(run.folder) for run in runs)
+    report, looks = measure_on_test(together, data, size, by="evaluate", run=members)
+    return data, report, looks
 
 
 def _require_same_kind(trained: DataSpec, other: DataSpec) -> None:

@@ -43,7 +43,7 @@ def open_run(folder: Path, device: Choice | None = None) -> OpenedRun:
     """
     config = read_config(folder)
     check_entries(config)
-    on = _device(config.device if device is None else device)
+    on = device_or_best(config.device if device is None else device)
     spec = read_spec(folder)
     try:
         model = on.place(_model(config, spec))
@@ -68,7 +68,7 @@ def _model(config: RunConfig, spec: DataSpec) -> nn.Module:
     return nn.Sequential(OrderedDict(features=features, model=model))
 
 
-def _device(device: Choice) -> Device:
+def device_or_best(device: Choice) -> Device:
     """The device, or the best there is if the run was made on a machine with another one."""
     try:
         return DEVICES.build(device)

@@ -18,8 +18,9 @@ from dlcourse.data.new_images import PictureReader, picture_files, thumbnail
 from dlcourse.data.new_rows import read_rows
 from dlcourse.errors import ConfigError
 from dlcourse.plots import ImageGrid
-from dlcourse.tasks.answers import Answer, Answering
+from dlcourse.tasks.answers import Answer, Answering, shown
 from dlcourse.tasks.seq2seq import SequenceToSequence
+from dlcourse.terminal import escaped
 from dlcourse.text_table import counted
 from dlcourse.tokens import encode_prompt, tokenizer_of
 from dlcourse.training.opened import OpenedRun
@@ -43,6 +44,10 @@ class Prediction:
     answer: Answer
     row: int | None = None
     is_text: bool = False
+
+    def __repr__(self) -> str:
+        row = "" if self.row is None else f", row {self.row}"
+        return f"Prediction({escaped(repr(self.subject), one_line=True)}{row}: {shown(self.answer)})"
 
 
 def predict_pictures(run: OpenedRun, paths: Sequence[Path], *, as_is: bool = False) -> list[Prediction]:
@@ -127,21 +132,28 @@ def predict_rows(
     return found, notes
 
 
-def predict_texts(run: OpenedRun, texts: Sequence[str]) -> list[Prediction]:
-    """The class, the next token or the output sequence for each text; raises ConfigError."""
-    return [Prediction(text, each, is_text=True) for text in texts for each in answer(run, _tokens(run, text))]
+def predict_texts(run: OpenedRun, texts: Sequence[str], option: str = "--text") -> list[Prediction]:
+    """The class, the next token or the output sequence for each text given for an option; raises ConfigError."""
+    return [Prediction(text, each, is_text=True) for text in texts for each in answer(run, _tokens(run, text, option))]
 
 
-def _tokens(run: OpenedRun, text: str) -> Tensor:
-    """The tokens `(1, T)` of a text given as `--text`."""
+def predict_inputs(run: OpenedRun, inputs: Tensor) -> list[Answer]:
+    """An answer for each of the inputs `(B, ...)`, which are as the data of the run give them; raises ConfigError."""
+    _answering(run)
+    parts = inputs.split(run.config.trainer.eval_batch_size) if len(inputs) else ()
+    return [each for part in parts for each in answer(run, _narrowed(run, part) if part.is_floating_point() else part)]
+
+
+def _tokens(run: OpenedRun, text: str, option: str) -> Tensor:
+    """The tokens `(1, T)` of a text given for an option."""
     if isinstance(run.task, SequenceToSequence):
-        return run.task.encode(text, "--text")
-    tokens = encode_prompt(text, tokenizer_of(run.spec), "--text")
+        return run.task.encode(text, option)
+    tokens = encode_prompt(text, tokenizer_of(run.spec), option)
     wanted = run.spec.input_shape[0]
     if not tokens:
-        raise ConfigError('--text is empty; write --text "..."')
+        raise ConfigError(f'{option} is empty; write {option} "..."')
     if run.spec.target != "next" and len(tokens) != wanted:
-        raise ConfigError(f"--text '{text}' has {counted(len(tokens), 'token')}, and this run reads {wanted}")
+        raise ConfigError(f"{option} '{text}' has {counted(len(tokens), 'token')}, and this run reads {wanted}")
     return torch.tensor([tokens])
 
 

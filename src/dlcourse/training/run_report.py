@@ -17,8 +17,9 @@ from dlcourse.plots import LearningCurve
 from dlcourse.runs.find import is_sweep
 from dlcourse.runs.folder import CONFIG, OVERRIDES, RunFolder
 from dlcourse.runs.logger import Logger
-from dlcourse.runs.result import REPORT
+from dlcourse.runs.result import BELOW_NUMBERS, REPORT
 from dlcourse.runs.tensorboard import Board, Option
+from dlcourse.runs.test_looks import LEDGER, times
 from dlcourse.spec import Data, described
 from dlcourse.tasks.task import Task
 from dlcourse.terminal import escaped
@@ -155,8 +156,11 @@ def results(task: Task) -> list[str]:
     return [f"{SELECTED}/{name}" for name in dict.fromkeys((task.monitor, task.main_metric, "loss"))]
 
 
-def write_report(folder: RunFolder, setup: Setup, history: History, test: Report, seconds: float) -> None:
-    """report.json for programs, report.txt for people: the numbers of all splits are of the epoch whose weights are kept."""
+def write_report(folder: RunFolder, setup: Setup, history: History, test: Report, seconds: float, looks: int) -> None:
+    """report.json for programs, report.txt for people: the numbers of all splits are of the epoch whose weights are kept.
+
+    `looks` is how often the test set was read by now, 0 if nobody knows.
+    """
     data, config, ended = setup.data, setup.config, datetime.now().astimezone()
     size = batch_size(config.trainer, data)
     train = history.numbers("train", history.kept_epoch)
@@ -174,6 +178,7 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
                 "train": len(data.train),
                 "val": len(data.val),
                 "test": len(data.test),
+                "test_sha256": data.test.fingerprint(),
                 "notes": list(data.notes),
             },
             "model": {"name": config.model.name, "parameters": setup.parameters},
@@ -203,12 +208,18 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
         *(f"note       {note}" for note in data.notes),
         "",
         *report_text.scores(setup.task.main_metric, train, history.kept, test.scalars, data),
-        f"training: while training in epoch {history.kept_epoch}; validation and test: {_kept(setup, history)}",
+        f"{BELOW_NUMBERS}{history.kept_epoch}; validation and test: {_kept(setup, history)}",
         "",
         *([] if test.facts else [test.headline]),
+        *(f"looks  {line}" for line in looked(looks)),
         *report_text.findings(test),
     ]
     folder.write_text("report.txt", escaped("\n".join(lines)).rstrip() + "\n")
+
+
+def looked(looks: int) -> list[str]:
+    """A line on how often the test set was read by now, if that is known."""
+    return [f"the test set was read {times(looks)} by now, see {LEDGER}"] if looks else []
 
 
 def already_complete(folder: RunFolder, epochs_done: int, epochs_asked: int) -> str:
@@ -246,7 +257,7 @@ def say_end(console: Console, folder: RunFolder, setup: Setup, history: History,
     if not setup.draws:
         say_how_to_draw(console, folder)
     place = folder.path if setup.config.run.dir else folder.path.parent
-    console.show("look", f"tensorboard --logdir {shlex.quote(str(place))}")
+    console.show("look", f"dlcourse tensorboard {shlex.quote(str(place))}")
 
 
 def _kept(setup: Setup, history: History) -> str:

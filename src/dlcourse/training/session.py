@@ -20,6 +20,7 @@ from dlcourse.runs.result import RunResult
 from dlcourse.runs.resume import Start, environment_changes, find_same, read_start, read_status
 from dlcourse.runs.saver import Saver, restore, save_again
 from dlcourse.runs.status import explained, recorded_status
+from dlcourse.runs.test_looks import root_above
 from dlcourse.signals import Stop
 from dlcourse.tasks import choose
 from dlcourse.training import run_report
@@ -35,9 +36,10 @@ from dlcourse.training.build import (
 from dlcourse.training.compiled import compile_passes
 from dlcourse.training.cuda_graph import record_steps
 from dlcourse.training.divergence import diagnosed
-from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
+from dlcourse.training.evaluate import batch_size, steps_per_epoch
 from dlcourse.training.history import History
 from dlcourse.training.progress import Progress
+from dlcourse.training.test_set import measure_on_test
 from dlcourse.training.trainer import Trainer
 
 
@@ -141,9 +143,9 @@ class _Session:
             status("running")
             with self._stop.at_once():
                 console.say("ready", *task.prepare(setup.data))
-                history, test = self._fit_and_test(folder, checkpoints)
+                history, test, looks = self._fit_and_test(folder, checkpoints)
                 seconds = time.perf_counter() - self._started
-                run_report.write_report(folder, setup, history, test, seconds)
+                run_report.write_report(folder, setup, history, test, seconds, looks)
                 run_report.say_end(console, folder, setup, history, test)
         scalars = {f"val/{name}": value for name, value in history.kept.items()}
         monitor, epochs = f"val/{task.monitor}", history.epochs[-1]
@@ -160,8 +162,11 @@ class _Session:
             if self._start.about["config"] != self._about["config"]:  # what is asked for now must outlive a kill, too
                 save_again(checkpoint, checkpoints, self._about)
 
-    def _fit_and_test(self, folder: RunFolder, checkpoints: Checkpoints) -> tuple[History, Report]:
-        """Train, then measure the kept weights on the test set, once; all of it logged."""
+    def _fit_and_test(self, folder: RunFolder, checkpoints: Checkpoints) -> tuple[History, Report, int]:
+        """Train, then measure the kept weights on the test set, once; all of it logged.
+
+        Returns how often that test set was read by now, too.
+        """
         setup, data, task = self._setup, self._setup.data, self._setup.task
         config = setup.config.trainer
         with Logger(folder, self._start.log, subject=setup.subject, draws=setup.draws) as logger:
@@ -175,9 +180,10 @@ class _Session:
             except DivergedError as error:
                 saver.write_kept_weights()
                 raise diagnosed(error, setup.config, data) from error
-            test = evaluate(task, data.test, config.eval_batch_size, full=True)
+            place = {"run": str(folder.path), "root": root_above(folder.path, setup.config.run.root)}
+            test, looks = measure_on_test(task, data, config.eval_batch_size, by="train", **place)
             run_report.log_end(logger, setup, history, test)
-        return history, test
+        return history, test, looks
 
     def _restore(self, trainer: Trainer, folder: RunFolder, checkpoints: Checkpoints, logger: Logger) -> None:
         """Put everything back as it was at the checkpoint, if there is one."""

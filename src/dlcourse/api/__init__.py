@@ -1,0 +1,1 @@
+"""dlcourse from Python: what `dlcourse.train`, `dlcourse.load` and `dlcourse.Run` are."""
