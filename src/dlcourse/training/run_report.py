@@ -211,8 +211,7 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
         f"{BELOW_NUMBERS}{history.kept_epoch}; validation and test: {_kept(setup, history)}",
         "",
         *([] if test.facts else [test.headline]),
-        *(f"looks  {line}" for line in looked(looks)),
-        *report_text.findings(test),
+        *report_text.findings(test, looked(looks)),
     ]
     folder.write_text("report.txt", escaped("\n".join(lines)).rstrip() + "\n")
 
