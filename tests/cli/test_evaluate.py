@@ -2,8 +2,8 @@
 
 import dataclasses
 import json
-import re
 import math
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
