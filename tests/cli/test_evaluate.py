@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -163,8 +162,7 @@ def test_damaged_weights_are_named(lab: Lab, run: Path) -> None:
 
 
 def test_each_look_at_the_test_set_is_counted(lab: Lab, run: Path) -> None:
-    told = r"^looks +the test set was read once by now, see test_looks\.jsonl$"
-    assert re.search(told, (run / "report.txt").read_text(), re.MULTILINE)
+    assert "\nthe test set was read once by now, see test_looks.jsonl\n" in (run / "report.txt").read_text()
     assert main(["evaluate", str(run)]) == 0
     out = lab.capsys.readouterr().out
     assert "looks  the test set was read twice by now, see test_looks.jsonl\n" in out

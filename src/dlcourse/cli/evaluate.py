@@ -216,8 +216,8 @@ def _keep(place: Path, found: Found, result: dict[str, Any]) -> list[str]:
         with Logger(folder, subject=f"{found.model} on {result['data']}") as logger:
             logger.report("test", 0, 0, report)
         folder.write_json("evaluation.json", result)
-        test = f"test   {report.headline}"
-        lines = [str(result["command"]), "", test, "", *findings(report, looked(found.looks))]
+        looks = [f"looks  {line}" for line in looked(found.looks)]
+        lines = [str(result["command"]), "", f"test   {report.headline}", *looks, "", *findings(report)]
         folder.write_text("report.txt", escaped("\n".join(lines)).rstrip() + "\n")
     return [
         "report.txt",

@@ -50,16 +50,16 @@ def find_run(text: str, option: str = "") -> Path:
 
 
 def find_runs(text: str) -> list[Path]:
-    """The finished runs that `text` names: all those of a sweep, or the one that `find_run` finds. Raises ConfigError."""
-    path = folder_of_runs(text)
+    """The finished runs that `text` names: a run, all those of a sweep, or those of the newest below. Raises ConfigError."""
+    path = find_finished(text)
     if not is_sweep(path):
-        return [find_run(text)]
+        return [find_run(str(path))]
     done = [folder for folder, _ in runs_below(path) if (folder / REPORT).is_file() and (folder / WEIGHTS).is_file()]
     if not done:
         raise ConfigError(
             f"{named(text, '')} is a sweep without a finished run; write dlcourse resume {shlex.quote(text)}"
         )
-    return sorted(done)
+    return sorted(done, key=lambda folder: (len(folder.name.partition("-")[0]), folder.name))  # 2 before 10
 
 
 def find_finished(text: str) -> Path:

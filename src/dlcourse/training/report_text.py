@@ -1,6 +1,6 @@
 """The parts of report.txt: how a run was done and what it reached, in tables and sentences that can be handed in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -69,8 +69,8 @@ def scores(
     return aligned(rows)
 
 
-def findings(test: Report, looks: Sequence[str]) -> list[str]:
-    """What is said of the test besides its numbers: sentences, on the looks at the test set too, then tables."""
-    facts = [[name, sentence] for name, sentence in test.facts] + [["looks", line] for line in looks]
+def findings(test: Report) -> list[str]:
+    """What is said of the test besides its numbers: sentences, then tables."""
+    facts = [[name, sentence] for name, sentence in test.facts]
     sentences = [*(aligned(facts, left=(0, 1)) if facts else []), *test.highlights]
     return [*sentences, "", *test.lines] if sentences else test.lines

@@ -208,10 +208,11 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
         *(f"note       {note}" for note in data.notes),
         "",
         *report_text.scores(setup.task.main_metric, train, history.kept, test.scalars, data),
+        *looked(looks),
         f"{BELOW_NUMBERS}{history.kept_epoch}; validation and test: {_kept(setup, history)}",
         "",
         *([] if test.facts else [test.headline]),
-        *report_text.findings(test, looked(looks)),
+        *report_text.findings(test),
     ]
     folder.write_text("report.txt", escaped("\n".join(lines)).rstrip() + "\n")
 
