@@ -139,7 +139,7 @@ def test_ctrl_c_saves_the_run_which_the_same_call_continues(lab: Lab, monkeypatc
         with pytest.raises(KeyboardInterrupt, match="the run is saved; the same call with 'resume=auto' continues it"):
             dlcourse.train(*WORDS)
     assert signal.getsignal(signal.SIGINT) is handler
-    stopped = dlcourse.runs()[-1]
+    (stopped,) = (run for run in dlcourse.runs() if run.folder != whole.folder)
     assert stopped.state == "stopped" and "interrupted (Ctrl-C)" in lab.capsys.readouterr().out
     resumed = dlcourse.train(*WORDS, "resume=auto")
     assert resumed.folder == stopped.folder and resumed.report["test"] == whole.report["test"]
