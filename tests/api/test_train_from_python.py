@@ -3,6 +3,7 @@
 import json
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,15 @@ def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch, name: str = "SIGINT
     monkeypatch.setattr(ScheduledOptimizer, "descend", descend_and_interrupt)
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """Python's own handler, also where a shell in the background has told this process to ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_saves_the_run_which_the_same_call_continues(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = dlcourse.train(*WORDS)
     handler = signal.getsignal(signal.SIGINT)
@@ -153,6 +163,7 @@ def test_sigterm_ends_the_program_once_the_run_is_saved(lab: Lab, monkeypatch: p
     assert caught.value.code == 143 and dlcourse.runs()[-1].state == "stopped"
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_a_second_ctrl_c_does_not_end_the_callers_process() -> None:
     with in_host(), Stop() as stop, stop.deferred():
         signal.raise_signal(signal.SIGINT)

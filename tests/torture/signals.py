@@ -232,7 +232,8 @@ def _watched(sight: Sight, lasting: int = _TRAINING, after: int = 0) -> None:
     """
     from dlcourse import signals
     from dlcourse.runs.checkpoints import Checkpoints
-    from dlcourse.tasks.task import LossTask, Task
+    from dlcourse.tasks.classification import Classification
+    from dlcourse.tasks.task import LossTask
     from dlcourse.training import trainer
 
     def wrap(owner: Any, name: str, before: Callable[[], None]) -> None:
@@ -254,7 +255,11 @@ def _watched(sight: Sight, lasting: int = _TRAINING, after: int = 0) -> None:
 
     wrap(LossTask, "train_step", sight.begin_step)
     wrap(signals.Stop, "_handle", sight.hear)
-    places = {_EVALUATING: (trainer, "evaluate"), _PREPARING: (Task, "prepare"), _SAVING: (Checkpoints, "save")}
+    places = {
+        _EVALUATING: (trainer, "evaluate"),
+        _PREPARING: (Classification, "prepare"),
+        _SAVING: (Checkpoints, "save"),
+    }
     if lasting in places:
         wrap(*places[lasting], last)
 
