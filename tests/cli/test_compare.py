@@ -13,13 +13,14 @@ from PIL import Image
 from scipy import stats
 from test_evaluate import TINY_IMAGES, trained
 
+from dlcourse.cli import comparison_forms
 from dlcourse.cli.main import main
 from dlcourse.runs.test_looks import LEDGER
 from dlcourse.sweeps import comparison
 from lab import Lab
 from torture.warm import compose
 
-assert callable(comparison.settings)
+assert callable(comparison.settings) and callable(comparison_forms.lines)
 
 
 @pytest.fixture(scope="module")

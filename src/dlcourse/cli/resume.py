@@ -36,6 +36,10 @@ Only these may be given:
   trainer.checkpoint.*      when to save
   report=full               draw the pictures of a run with report=light; its numbers stay the same
   device=NAME, device.*     another device or number of threads: the last digits of the numbers may then differ
+
+For example:
+  dlcourse resume outputs/mnist-cnn
+  dlcourse resume outputs/mnist-cnn trainer.epochs=20
 """
 
 _RETRY = "retry=failed"

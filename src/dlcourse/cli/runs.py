@@ -27,6 +27,10 @@ dlcourse runs [FOLDER]  all runs below a folder (default outputs), the newest la
                         optimizer.lr=0.01; * in VALUE stands for any letters; all conditions must hold
   --markdown            the table to paste
   --csv, --json         all that is known of every run, for other programs
+
+For example:
+  dlcourse runs --where model=cnn --sort validation
+  dlcourse runs outputs/multirun/2026-11-21_101500-3f2a --csv
 """
 
 _FLAGS = ("--all", "--sort", "--where", *(f"--{name}" for name in FORMATS))

@@ -28,6 +28,10 @@ for text:
   --length N                 tokens to generate
   --temperature T            < 1 more conservative, > 1 more random, 0 greedy
   --top-k K                  sample from the K most likely tokens only
+
+For example:
+  dlcourse sample outputs/gpt_cpu --prompt "ROMEO:"
+  dlcourse sample outputs/mnist-diffusion --label 7 --count 16
 """
 
 _RANGES: dict[str, tuple[type, float, float]] = {

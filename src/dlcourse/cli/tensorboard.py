@@ -24,6 +24,9 @@ from dlcourse.text_table import counted
 HELP = """\
 dlcourse tensorboard [RUN ...]  TensorBoard at 127.0.0.1, until Ctrl-C; RUN is a run, a sweep or a folder of runs (outputs)
   --port N                      this port; without it 6006, or the next that is free; 0: any that is free
+
+For example:
+  dlcourse tensorboard outputs/mnist-mlp outputs/mnist-cnn
 """
 
 _HOST = "127.0.0.1"
