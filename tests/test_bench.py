@@ -159,6 +159,7 @@ def bench(*words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_quick_bench_measures_writes_and_prints_again(tmp_path: Path) -> None:
     words = ("--only", "mlp", "--loops", "dlcourse_log", "bare", "tuned", "worked", "--out", str(tmp_path))
     printed = bench("--quick", "--threads", "1", *words)

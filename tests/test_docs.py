@@ -19,7 +19,15 @@ def name(page: Path) -> str:
     return str(page.relative_to(REPOSITORY))
 
 
-@pytest.mark.parametrize("page", WITH_OUTPUT, ids=name)
+_LONG = ("docs/sweeps.md", "docs/commands/compare.md")
+"""Pages whose commands take ten seconds and more."""
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow if name(page) in _LONG else ()) for page in WITH_OUTPUT],
+    ids=name,
+)
 def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path) -> None:
     found = transcripts(page, tmp_path)
     assert found

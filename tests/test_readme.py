@@ -106,6 +106,7 @@ def run(folder: Path, *words: str, **environment: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_what_is_added_step_by_step_passes_its_tests_and_every_one_that_walks_the_tables(extended: Path) -> None:
     tests = sorted((extended / "tests").rglob("test_*.py"))
     own = [path for path in tests if not (REPOSITORY / path.relative_to(extended)).exists()]
@@ -115,6 +116,7 @@ def test_what_is_added_step_by_step_passes_its_tests_and_every_one_that_walks_th
     run(extended, "pytest", "-q", "-x", "-p", "some_entries", *map(str, [*own, *walkers]), ENTRIES=" ".join(ADDED))
 
 
+@pytest.mark.slow
 def test_what_is_added_step_by_step_is_as_tidy_as_the_rest(extended: Path) -> None:
     run(extended, "ruff", "check", "src", "tests")
     run(extended, "ruff", "format", "--check", "src", "tests")

@@ -49,10 +49,12 @@ def check(outcome: Outcome) -> None:
     assert outcome.is_good, [outcome.row(), *outcome.failures]
 
 
+@pytest.mark.slow
 def test_a_killed_command_goes_on_to_the_bit(tmp_path: Path) -> None:
     check(real_kill.run(5, SEED, tmp_path))
 
 
+@pytest.mark.slow
 def test_a_signal_saves_the_step_where_it_came(tmp_path: Path) -> None:
     check(signals.run(10, SEED, tmp_path))
 
@@ -61,11 +63,13 @@ def test_a_second_ctrl_c_ends_it_at_once(warm: None, tmp_path: Path) -> None:
     assert signals.second_ctrl_c(tmp_path) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not full_disk.is_possible(), reason="this machine does not let us mount small disks (unshare -rm)")
 def test_a_full_disk_is_one_line_and_no_loss(tmp_path: Path) -> None:
     check(full_disk.run(2, SEED, tmp_path))
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_each_number_of_a_resumed_run_once(tmp_path: Path) -> None:
     check(tensorboard.run(1, SEED, tmp_path))
 

@@ -140,6 +140,7 @@ def test_packages_that_an_environment_links_are_no_strangers(tmp_path: Path, mon
     assert not watching._is_at_home(str(elsewhere / "code.py")), "it is trusted by the name it was imported by alone"
 
 
+@pytest.mark.slow
 @needs_copies
 def test_attacks_run_nothing_and_write_nothing_outside(tmp_path: Path) -> None:
     outcome = attacks.run(45, 1, tmp_path)
@@ -148,6 +149,7 @@ def test_attacks_run_nothing_and_write_nothing_outside(tmp_path: Path) -> None:
     assert outcome.controls == [("plain mechanisms that went unseen", 0, len(attacks.CONTROLS))]
 
 
+@pytest.mark.slow
 @needs_copies
 def test_swept_files_of_a_stranger_run_nothing_and_write_nothing_outside(tmp_path: Path) -> None:
     outcome = swept.run(30, 1, tmp_path)
@@ -172,6 +174,7 @@ def test_there_are_as_many_attacks_as_promised() -> None:
     assert len({attack.name for attack in attacks.ATTACKS}) == len(attacks.ATTACKS)
 
 
+@pytest.mark.slow
 def test_random_command_lines_and_files_are_answered(tmp_path: Path) -> None:
     outcome = fuzz.run(250, 5, tmp_path)
     assert outcome.failures == []

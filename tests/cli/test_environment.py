@@ -94,6 +94,7 @@ def test_names_stay_unique_when_the_clock_is_set_back(tmp_path: Path, monkeypatc
     assert len({claim_folder(tmp_path) for _ in range(100)}) == 100
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not IS_POSSIBLE, reason="needs fork and /proc, which Linux has")
 def test_twenty_simultaneous_starts_share_nothing(tmp_path: Path) -> None:
     outcome = starts.run(20, 0, tmp_path)

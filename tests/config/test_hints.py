@@ -167,6 +167,7 @@ def test_each_hint_for_an_option_is_one_of_some_entry():
     assert {text for text in HINTS["option"] if " " not in text} <= keys
 
 
+@pytest.mark.slow
 def test_what_a_sentence_says_can_be_typed():
     for sentence in SENTENCES:
         for part in re.split(r"[;:,] | or | and | \(", sentence):

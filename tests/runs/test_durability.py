@@ -16,6 +16,7 @@ def assert_good(outcome: Outcome) -> None:
     assert outcome.is_good, outcome.row()
 
 
+@pytest.mark.slow
 def test_a_fault_at_any_file_call_leaves_the_right_checkpoint(tmp_path: Path) -> None:
     outcome = faults.run(0, 0, tmp_path)
     assert outcome.total >= 200
@@ -28,5 +29,6 @@ def test_a_power_cut_at_any_moment_leaves_what_was_reported(tmp_path: Path) -> N
     assert_good(outcome)
 
 
+@pytest.mark.slow
 def test_damage_is_noticed_or_does_no_harm(tmp_path: Path) -> None:
     assert_good(mutate.run(400, 0, tmp_path))

@@ -140,11 +140,13 @@ def _quick_place() -> str | None:
     return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 200e6 else None
 
 
+@pytest.mark.slow
 def test_ninety_kills_of_every_family_at_random_moments_end_bit_exact() -> None:
     """R1; with those at set steps below, more than a hundred."""
     assert killed("kills", 90)["total"] == 90
 
 
+@pytest.mark.slow
 def test_kills_at_set_steps_end_bit_exact_and_with_no_defect_they_do() -> None:
     """R1: its controls."""
     outcome = killed("controls", 0)

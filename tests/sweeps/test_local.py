@@ -32,6 +32,7 @@ def test_each_run_has_a_process_a_log_and_the_bits_it_has_alone(sweeps: Sweeps) 
     assert set(differences(folder / "2-seed=2", Path("alone"))) <= of_what_was_typed
 
 
+@pytest.mark.slow
 def test_where_no_process_can_be_forked_each_run_is_a_command(
     sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -87,6 +88,7 @@ def test_a_run_that_ends_before_it_has_begun_is_missed_and_done_with_the_next_re
     assert [row["seed"] for row in rows(folder)] == ["1", "2"]
 
 
+@pytest.mark.slow
 def test_the_newest_sweep_of_the_same_runs_is_continued(sweeps: Sweeps) -> None:
     folder = sweeps.sweep("seed=1,2", "resume=auto")
     assert sweeps.sweep("seed=1,2", "resume=auto") == folder

@@ -32,7 +32,9 @@ class Called:
         return self._function(batch)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name", [name if name in ("mlp", "gan") else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
+)
 def test_a_trial_leaves_no_trace_and_steps_are_replayed(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -266,6 +266,7 @@ def test_every_feature_map_trains(lab: Lab, features: str) -> None:
     assert report(lab.train("data=wine", f"features={features}", "trainer.epochs=1"))["epochs"] == 1
 
 
+@pytest.mark.slow
 def test_an_experiment_is_the_worked_script(lab: Lab, real_data: Path) -> None:
     words = ["experiment=lecture_cnn48", f"data.root={real_data}", "data.subset=200", "trainer.epochs=1"]
     run = lab.train(*words, "trainer.eval_batch_size=100")
