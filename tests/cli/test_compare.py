@@ -162,6 +162,9 @@ def test_what_cannot_be_compared_is_told_in_one_line(runs: Path, lab: Lab) -> No
     (other / "predictions.csv").write_text("\n".join([head, ",".join([cells[0], cells[2] + "?", *cells[2:]]), *rest]))
     assert main(["compare", first, str(other)]) == 2
     assert "was tested on other 40 examples of 'glyphs' and" in lab.capsys.readouterr().err
+    (other / "predictions.csv").write_text("\n".join([head, *rest]))
+    assert main(["compare", first, str(other)]) == 2
+    assert "predictions.csv has 39 examples, and the test set has 40" in lab.capsys.readouterr().err
     (other / "predictions.csv").write_text("example,right\n0,7\n")
     assert main(["compare", first, str(other)]) == 2
     assert "predictions.csv is damaged" in lab.capsys.readouterr().err

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -233,3 +234,15 @@ def test_a_real_tensorboard_shows_each_run_with_all_of_its_pictures_and_numbers(
         assert (stopped.returncode, out, err) == (code, "", "")
     assert list((tmp_path / "temporary").glob("dlcourse-*")) == []
     assert sorted(path.name for path in first.iterdir() if path.name.startswith("events.")) != []
+
+
+def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    leave(tmp_path / "outputs" / "run")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        words = [sys.executable, "-m", "dlcourse", "tensorboard", "--port", str(port)]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert f"could not bind to port {port}, it was already in use; leave --port out for the next" in done.stderr

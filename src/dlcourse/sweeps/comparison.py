@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from dlcourse.config.run_config import RunConfig, option_values
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.metrics.paired import Difference, McNemar, mcnemar, over_examples, over_seeds
-from dlcourse.runs.predictions import Predictions, read_predictions
+from dlcourse.runs.predictions import PREDICTIONS, Predictions, read_predictions
 from dlcourse.runs.reopen import read_config
 from dlcourse.runs.result import RunResult, read_report, result_in
 from dlcourse.runs.resume import read_status
 from dlcourse.sweeps.ranking import SEED, Group, Job
+from dlcourse.text_table import counted
 
 Option = str | float | bool
 
@@ -102,8 +103,10 @@ def read_finished(folder: Path) -> FinishedRun:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise DataError(f"cannot read {folder / 'report.json'}: it does not say what was tested") from None
     predictions = read_predictions(folder)
-    if predictions is not None and not predictions.scores:
-        predictions = None
+    if predictions is not None and len(predictions.scores) != test_set[1]:
+        raise DataError(
+            f"{folder / PREDICTIONS} has {counted(len(predictions.scores), 'example')}, and the test set has {test_set[1]:,}"
+        )
     scalars = {**result.scalars, **test}
     return FinishedRun(folder, config, replace(result, scalars=scalars), test_set, predictions, parameters)
 
