@@ -189,7 +189,7 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
             "best_epoch": history.best_epoch,
             "kept_epoch": history.kept_epoch,
             "seconds": round(seconds, 2),
-            "train_seconds": round(history.train_seconds, 2),
+            "train_seconds": round(history.train_seconds, 4),
             "samples_per_second": round(history.samples_per_second, 1),
             "train": train,
             "val": history.kept,
