@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import statistics
 from pathlib import Path
@@ -140,6 +141,19 @@ def test_data_that_are_gone_and_runs_without_predictions(runs: Path, lab: Lab, m
 def test_runs_of_one_setting_have_a_mean(runs: Path, lab: Lab) -> None:
     found = compared(lab, *(str(runs / "epochs-8" / f"seed-{seed}") for seed in (1, 2)))
     assert len(found["settings"]) == 1 and found["differences"] == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_link_or_a_pipe_in_a_strangers_run_is_refused(runs: Path, lab: Lab) -> None:
+    first, other = runs / "epochs-1" / "seed-1", runs / "epochs-8" / "seed-1"
+    (other / "metrics.jsonl").unlink()
+    os.mkfifo(other / "metrics.jsonl")
+    assert main(["compare", str(first), str(other)]) == 2
+    assert "metrics.jsonl is a pipe or a device" in lab.capsys.readouterr().err
+    (other / "metrics.jsonl").unlink()
+    (other / "metrics.jsonl").symlink_to("/etc/hostname")
+    assert main(["compare", str(first), str(other)]) == 2
+    assert "metrics.jsonl is a link" in lab.capsys.readouterr().err
 
 
 def test_what_cannot_be_compared_is_told_in_one_line(runs: Path, lab: Lab) -> None:

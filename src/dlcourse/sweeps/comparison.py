@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dlcourse.config.run_config import RunConfig, option_values
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.metrics.paired import Difference, McNemar, mcnemar, over_examples, over_seeds
+from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.predictions import PREDICTIONS, Predictions, read_predictions
 from dlcourse.runs.reopen import read_config
 from dlcourse.runs.result import RunResult, read_report, result_in
@@ -89,6 +90,7 @@ class Contrast:
 
 def read_finished(folder: Path) -> FinishedRun:
     """What is needed of a run to compare it; raises UserError if it is not finished, or damaged."""
+    RunFolder(folder).refuse_what_is_not_ours()
     config = read_config(folder)
     status = read_status(folder)
     if status != "done":
