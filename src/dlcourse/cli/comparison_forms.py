@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dlcourse.console import format_metric, is_share
+from dlcourse.console import is_share
 from dlcourse.terminal import escaped
 from dlcourse.text_table import aligned, counted
 
@@ -39,15 +39,15 @@ def lines(found: Comparison) -> list[str]:
     """The table, and below it each difference in words."""
     count = sum(len(setting.runs) for setting in found.settings)
     what = f"{counted(count, 'run')} of {counted(len(found.settings), 'setting')}"
-    lines = [f"{what} on '{found.data}', {counted(found.size, 'test example')}", "", *_table(found), ""]
+    said = [f"{what} on '{found.data}', {counted(found.size, 'test example')}", "", *_table(found), ""]
     for contrast in found.contrasts:
-        lines += [*_difference_lines(contrast, found), ""]
+        said += [*_difference_lines(contrast, found), ""]
     if len(found.contrasts) > 1:
-        lines += [f"{len(found.contrasts)} comparisons: of 20 without any difference, one has p < 0.05 by chance", ""]
+        said += [f"{len(found.contrasts)} comparisons: of 20 without any difference, one has p < 0.05 by chance", ""]
     if found.disagreements:
         who = "their first runs" if count > len(found.settings) else "the models"
-        lines += [f"{who} disagree on {counted(len(found.disagreements), 'example')} of {found.size:,}"]
-    return lines if lines[-1] else lines[:-1]
+        said += [f"{who} disagree on {counted(len(found.disagreements), 'example')} of {found.size:,}"]
+    return said if said[-1] else said[:-1]
 
 
 def _table(found: Comparison) -> list[str]:
@@ -69,7 +69,7 @@ def _table(found: Comparison) -> list[str]:
         size = setting.runs[0].parameters
         cells = [setting.letter, *(values.get(option, "") for option in options)]
         cells += [f"{size:,}" if size is not None else ""] * shows_size
-        rows.append([*cells, *(_mean(setting, name) for name in (monitor, *tests)), _which(setting)])
+        rows.append([*cells, *(setting.group.shown(name) for name in (monitor, *tests)), _which(setting)])
     left = {0, *range(1, 1 + len(options)), len(rows[0]) - 1}
     return aligned([[escaped(cell, one_line=True) for cell in row] for row in rows], left=left)
 
@@ -81,14 +81,6 @@ def _test_names(settings: "Sequence[Setting]") -> list[str]:
     there = [name for name in settings[0].runs[0].result.scalars if name.startswith("test/")]
     first = [f"test/{compared_metric(settings)[0]}", "test/loss"]
     return [name for name in dict.fromkeys([*first, *there]) if name in there][:_TEST_COLUMNS]
-
-
-def _mean(setting: "Setting", name: str) -> str:
-    """`97.22 % ± 0.56 %`; empty for a number that the runs do not have."""
-    if not setting.group.values(name):
-        return ""
-    mean, deviation = format_metric(name, setting.group.mean(name)), setting.group.deviation(name)
-    return mean if deviation is None else f"{mean} ± {format_metric(name, deviation)}"
 
 
 def _which(setting: "Setting") -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcourse.console import format_metric, format_seconds
+from dlcourse.console import format_seconds
 from dlcourse.errors import ConfigError
 from dlcourse.pages import numbers
 from dlcourse.pages.figures import end_pictures, read_figures
@@ -200,10 +200,8 @@ def _facts(plan: Plan, jobs: Sequence[Job], ranked: Sequence[Group], folder: Pat
 def _tiles(best: Group) -> list[Fact]:
     """The validation number by which the best setting was found, and what its best run reached on the test set."""
     metric = best.monitor
-    deviation = best.deviation(metric)
-    spread = "" if deviation is None else f" ± {format_metric(metric, deviation)}"
     seeds = f"mean of {counted(len(best.runs), 'seed')}" if len(best.runs) > 1 else "best setting"
-    tiles = [Fact(f"Validation {_plain(metric)}", f"{format_metric(metric, best.mean(metric))}{spread}", seeds)]
+    tiles = [Fact(f"Validation {_plain(metric)}", best.shown(metric), seeds)]
     report = read_report(best.best_run.folder)
     name = metric.removeprefix("val/")
     if numbers.number(numbers.mapping(report.get("test")).get(name)) is not None:

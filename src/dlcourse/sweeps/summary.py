@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcourse.console import format_metric, format_seconds
+from dlcourse.console import format_seconds
 from dlcourse.error_line import error_line
 from dlcourse.runs.folder import RunFolder, output_errors
 from dlcourse.sweeps.outcome import RunDivergedError
@@ -90,7 +90,7 @@ def _table(ranked: Sequence[Group]) -> list[list[str]]:
         ["rank", *_varied(ranked), *names, "epoch", "time", *["runs"] * repeats, "best run" if repeats else "folder"]
     ]
     for place, group in enumerate(ranked, start=1):
-        values = [_shown(group, name) for name in names]
+        values = [group.shown(name) for name in names]
         words = [word.partition("=")[2] for word in group.words]
         count = [str(len(group.runs))] * repeats
         best = group.best_run
@@ -99,14 +99,6 @@ def _table(ranked: Sequence[Group]) -> list[list[str]]:
             [str(place), *words, *values, str(best.kept_epoch), format_seconds(seconds), *count, best.folder.name]
         )
     return rows
-
-
-def _shown(group: Group, name: str) -> str:
-    """`95.14 % ± 1.39 %`, without the deviation for a single run; empty for a number that the runs do not have."""
-    if not group.values(name):
-        return ""
-    mean, deviation = format_metric(name, group.mean(name)), group.deviation(name)
-    return mean if deviation is None else f"{mean} ± {format_metric(name, deviation)}"
 
 
 def _left(ranked: Sequence[Group], columns: int) -> set[int]:

@@ -3,6 +3,7 @@
 B is a batch size, K the number of classes, O the numbers predicted for an example, M the number of models.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -41,7 +42,7 @@ def _names(members: Sequence[Member]) -> str:
     return ", ".join(dict.fromkeys(type(task).__name__ for task, _ in members))
 
 
-class _Mean(SeveralModels):
+class _Mean(SeveralModels, ABC):
     """Abstract: the mean over the members of what each makes of inputs that are normalized as `spec` says."""
 
     def __init__(self, members: Sequence[Member], spec: DataSpec) -> None:
@@ -54,9 +55,9 @@ class _Mean(SeveralModels):
         """`(B, ...) -> (B, K)` or `(B, O)`."""
         return torch.stack([self.predict(task, self._as_seen_by(own, inputs)) for task, own in self._members]).mean(0)
 
+    @abstractmethod
     def predict(self, task: Task, inputs: Tensor) -> Tensor:
         """What one member says, `(B, K)` or `(B, O)`."""
-        raise NotImplementedError
 
     def _as_seen_by(self, own: DataSpec, inputs: Tensor) -> Tensor:
         if (own.pixel_mean, own.pixel_std) == (self._spec.pixel_mean, self._spec.pixel_std):
