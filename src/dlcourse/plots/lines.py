@@ -20,7 +20,7 @@ _FEW_POINTS = 40
 class LineChart:
     """Lines by name, each `(x, y)` of equal length; `x` and `y` name the axes, with units if they have one.
 
-    With `share` y is shown in percent, and its axis ends at `limits_y` where these are given. `at_x` and `at_y` are values by
+    With `share` y is shown in percent; its axis ends at `limits_y` where these are given. `at_x` and `at_y` are values by
     name that are marked by a thin line across. Where a value is NaN or infinite the line has a gap.
     """
 
