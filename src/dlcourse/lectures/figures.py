@@ -1,6 +1,7 @@
 """The drawings of the lectures' figures by name."""
 
 from dlcourse.config.registry import Registry
+from dlcourse.lectures.landscapes import landscape
 from dlcourse.lectures.several import against, bars, curves, evaluated
 from dlcourse.metrics.report import Report
 
@@ -11,6 +12,7 @@ FIGURES: Registry[Report] = Registry(
         "bars": bars,
         "curves": curves,
         "evaluated": evaluated,
+        "landscape": landscape,
     },
     run_time=("runs",),
 )

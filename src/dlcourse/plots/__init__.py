@@ -19,6 +19,7 @@ from dlcourse.plots.ranking import RankedClass, RankingCurves
 from dlcourse.plots.samples import SampledPoints
 from dlcourse.plots.search import OptionImportances, SearchHistory
 from dlcourse.plots.sequences import Forecast
+from dlcourse.plots.surfaces import Surface, Surfaces
 from dlcourse.plots.sweep import OptionSlices, ParallelOptions, SweepCurves
 
 __all__ = [
@@ -51,6 +52,8 @@ __all__ = [
     "ReliabilityDiagram",
     "SampledPoints",
     "SearchHistory",
+    "Surface",
+    "Surfaces",
     "SweepCurves",
     "WeightImages",
     "save_png",
