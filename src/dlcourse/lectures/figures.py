@@ -3,6 +3,7 @@
 from dlcourse.config.registry import Registry
 from dlcourse.lectures.landscapes import landscape
 from dlcourse.lectures.several import against, bars, curves, evaluated
+from dlcourse.lectures.units import units
 from dlcourse.metrics.report import Report
 
 FIGURES: Registry[Report] = Registry(
@@ -13,6 +14,7 @@ FIGURES: Registry[Report] = Registry(
         "curves": curves,
         "evaluated": evaluated,
         "landscape": landscape,
+        "units": units,
     },
     run_time=("runs",),
 )

@@ -10,6 +10,7 @@ from dlcourse.plots.classes import ConfusionMatrix, DecisionBoundary
 from dlcourse.plots.curves import FittedCurve, LearningCurve, PredictedVsTrue
 from dlcourse.plots.diffusion import PointStrip
 from dlcourse.plots.filters import ActivationMaps, FirstFilters
+from dlcourse.plots.image_rows import ImageRow, ImageRows
 from dlcourse.plots.images import ImageGrid, WeightImages
 from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
@@ -34,6 +35,8 @@ __all__ = [
     "FittedCurve",
     "Forecast",
     "ImageGrid",
+    "ImageRow",
+    "ImageRows",
     "ImageSheet",
     "KLPerDimension",
     "LatentScatter",
