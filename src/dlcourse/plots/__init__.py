@@ -13,6 +13,7 @@ from dlcourse.plots.filters import ActivationMaps, FirstFilters
 from dlcourse.plots.images import ImageGrid, WeightImages
 from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
+from dlcourse.plots.lines import BarChart, LineChart, LineCharts
 from dlcourse.plots.picture import Captioned, Picture, save_png, to_image, to_png
 from dlcourse.plots.ranking import RankedClass, RankingCurves
 from dlcourse.plots.samples import SampledPoints
@@ -24,6 +25,7 @@ __all__ = [
     "AccuracyByLength",
     "ActivationMaps",
     "AttentionMap",
+    "BarChart",
     "Captioned",
     "ConfusionMatrix",
     "DecisionBoundary",
@@ -35,6 +37,8 @@ __all__ = [
     "KLPerDimension",
     "LatentScatter",
     "LearningCurve",
+    "LineChart",
+    "LineCharts",
     "LossByPosition",
     "OptionImportances",
     "OptionSlices",
