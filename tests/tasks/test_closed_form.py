@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+from dlcourse.cli.compatibility import announced
 from dlcourse.config.registry import Choice
 from dlcourse.data import DATASETS
 from dlcourse.data.split import TensorSplit
@@ -18,7 +19,8 @@ from dlcourse.models.linear import SoftmaxRegression
 from dlcourse.spec import Batch, DataSpec
 from dlcourse.tasks import TASKS, takes_features
 from dlcourse.tasks.closed_form import solve
-from lab import Lab, report
+from dlcourse.training.step_memory import meta_model, step_memory
+from lab import Lab, composed, report
 
 
 def of_torch(features: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
@@ -129,6 +131,13 @@ def test_what_does_not_go_with_it_is_one_line(lab: Lab) -> None:
     spec = DataSpec("words", (5,), 2, "next", vocabulary=("a", "b"))
     with pytest.raises(MisfitError, match="needs numbers or classes, and data 'words' has text to continue"):
         TASKS.build(Choice("least_squares"), model=nn.Linear(1, 1), spec=spec, device=cpu())
+
+
+def test_the_memory_of_the_step_is_that_of_the_features_in_float64() -> None:
+    words = ("data=mnist", "model=softmax", "features=random", "features.count=500", "task=least_squares")
+    config, spec = composed(*words), announced("mnist")[0]
+    memory = step_memory(meta_model(config, spec), config, spec, 400)
+    assert memory.gradients == 0 and 2 * 400 * 500 * 8 < memory.temporary < 4 * 400 * 500 * 8
 
 
 def test_the_tasks_that_take_features() -> None:
