@@ -2,6 +2,7 @@
 
 from dlcourse.config.registry import Registry
 from dlcourse.lectures.landscapes import landscape
+from dlcourse.lectures.optimizers import optimizers
 from dlcourse.lectures.several import against, bars, curves, evaluated
 from dlcourse.lectures.units import units
 from dlcourse.metrics.report import Report
@@ -14,6 +15,7 @@ FIGURES: Registry[Report] = Registry(
         "curves": curves,
         "evaluated": evaluated,
         "landscape": landscape,
+        "optimizers": optimizers,
         "units": units,
     },
     run_time=("runs",),

@@ -8,6 +8,7 @@ from dlcourse.plots.attention import AccuracyByLength, AttentionMap
 from dlcourse.plots.calibration import ReliabilityDiagram
 from dlcourse.plots.classes import ConfusionMatrix, DecisionBoundary
 from dlcourse.plots.curves import FittedCurve, LearningCurve, PredictedVsTrue
+from dlcourse.plots.descent import Descent
 from dlcourse.plots.diffusion import PointStrip
 from dlcourse.plots.filters import ActivationMaps, FirstFilters
 from dlcourse.plots.image_rows import ImageRow, ImageRows
@@ -31,6 +32,7 @@ __all__ = [
     "Captioned",
     "ConfusionMatrix",
     "DecisionBoundary",
+    "Descent",
     "FirstFilters",
     "FittedCurve",
     "Forecast",
