@@ -21,6 +21,7 @@ from dlcourse.plots.ranking import RankedClass, RankingCurves
 from dlcourse.plots.samples import SampledPoints
 from dlcourse.plots.search import OptionImportances, SearchHistory
 from dlcourse.plots.sequences import Forecast
+from dlcourse.plots.small_network import SmallNetwork
 from dlcourse.plots.surfaces import Surface, Surfaces
 from dlcourse.plots.sweep import OptionSlices, ParallelOptions, SweepCurves
 
@@ -57,6 +58,7 @@ __all__ = [
     "ReliabilityDiagram",
     "SampledPoints",
     "SearchHistory",
+    "SmallNetwork",
     "Surface",
     "Surfaces",
     "SweepCurves",
