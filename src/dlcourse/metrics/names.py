@@ -10,6 +10,7 @@ NAMES = {
     "rmse": "root mean squared error",
     "mae": "mean absolute error",
     "r2": "R^2",
+    "sigma": "learned standard deviation",
     "bits_per_character": "bits per character",
     "bits_per_dim": "bits per dimension",
     "reconstruction": "reconstruction loss",
