@@ -56,6 +56,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
 
 def analogies() -> tuple[str, ...]:
     """All "a b c d" that say: a is to b as c is to d. The pairs differ in one and the same thing, such as the rank."""
+    people: dict[tuple[str, ...], str] = {**_PEOPLE}
     found = []
     for (one, a), (two, b) in permutations(_PEOPLE.items(), 2):
         changed = [index for index in range(3) if one[index] != two[index]]
@@ -63,9 +64,10 @@ def analogies() -> tuple[str, ...]:
             continue
         (index,) = changed
         for three, c in _PEOPLE.items():
-            four = (*three[:index], two[index], *three[index + 1 :])
+            alike = list(three)
+            alike[index] = two[index]
             if three[index] == one[index] and c != a:
-                found.append(f"{a} {b} {c} {_PEOPLE[four]}")
+                found.append(f"{a} {b} {c} {people[tuple(alike)]}")
     return tuple(found)
 
 
