@@ -7,6 +7,7 @@ from dlcourse.data.dataset import DataSet
 from dlcourse.data.emnist import EMNIST
 from dlcourse.data.gaussian_mixtures import Grid, Ring
 from dlcourse.data.glyphs import Glyphs
+from dlcourse.data.grammar import Grammar
 from dlcourse.data.image_folder import ImageFolder
 from dlcourse.data.mnist import KMNIST, MNIST, FashionMNIST
 from dlcourse.data.npz_file import NpzFile
@@ -54,6 +55,7 @@ DATASETS: Registry[DataSet] = Registry(
         "text": Text,
         "tinyshakespeare": TinyShakespeare,
         "pydoc": Pydoc,
+        "grammar": Grammar,
         "csv": CsvFile,
         "npz": NpzFile,
         "images": ImageFolder,

@@ -29,13 +29,15 @@ NAMES = {
     "good": "share of good samples",
     "classes": "classes found",
     "recognized": "share of recognized samples",
+    "neighbors": "neighbors of the same class",
+    "analogies": "analogies found",
     "f1": "F1",
     "roc_auc": "ROC AUC",
     "average_precision": "average precision",
     "ece": "expected calibration error",
 }
 _COUNTS = ("active_units", "modes", "classes")
-_SHARES = ("good", "recognized", "explained")
+_SHARES = ("good", "recognized", "explained", "neighbors", "analogies")
 
 
 def metric_name(key: str) -> str:

@@ -20,6 +20,7 @@ from dlcourse.plots.samples import SampledPoints
 from dlcourse.plots.search import OptionImportances, SearchHistory
 from dlcourse.plots.sequences import Forecast
 from dlcourse.plots.sweep import OptionSlices, ParallelOptions, SweepCurves
+from dlcourse.plots.words import WordMap
 
 __all__ = [
     "AccuracyByLength",
@@ -53,6 +54,7 @@ __all__ = [
     "SearchHistory",
     "SweepCurves",
     "WeightImages",
+    "WordMap",
     "save_png",
     "to_image",
     "to_png",

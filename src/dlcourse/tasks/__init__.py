@@ -16,6 +16,7 @@ from dlcourse.tasks.language import Language
 from dlcourse.tasks.reconstruction import Reconstruction
 from dlcourse.tasks.regression import Regression
 from dlcourse.tasks.seq2seq import SequenceToSequence
+from dlcourse.tasks.skip_gram import SkipGram
 from dlcourse.tasks.task import PredictionTask, Task
 from dlcourse.tasks.variational import Variational
 
@@ -44,6 +45,7 @@ TASKS: Registry[Task] = Registry(
         "reconstruction": Reconstruction,
         "variational": Variational,
         "language": Language,
+        "skip_gram": SkipGram,
         "seq2seq": SequenceToSequence,
         "diffusion": Diffusion,
     },

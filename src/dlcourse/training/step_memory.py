@@ -71,7 +71,7 @@ def step_memory(model: nn.Module, config: RunConfig, spec: DataSpec, batch_size:
         task = TASKS.build(config.task, model=model, spec=spec, device=device)
         optimizers: list[Optimizer] = []
 
-        def make(module: nn.Module, *, every: int = 1) -> ScheduledOptimizer:
+        def make(module: nn.Module, *, every: int = 1, times: int = 1) -> ScheduledOptimizer:
             optimizers.append(OPTIMIZERS.build(config.optimizer)(module))
             return ScheduledOptimizer(optimizers[-1], lambda update: 1.0, device)
 
