@@ -10,6 +10,7 @@ from dlcourse.plots.classes import ConfusionMatrix, DecisionBoundary
 from dlcourse.plots.curves import FittedCurve, LearningCurve, PredictedVsTrue
 from dlcourse.plots.diffusion import PointStrip
 from dlcourse.plots.filters import ActivationMaps, FirstFilters
+from dlcourse.plots.games import BoardValues, GameTrace, GridWalk
 from dlcourse.plots.images import ImageGrid, WeightImages
 from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
@@ -27,12 +28,15 @@ __all__ = [
     "ActivationMaps",
     "AttentionMap",
     "BarChart",
+    "BoardValues",
     "Captioned",
     "ConfusionMatrix",
     "DecisionBoundary",
     "FirstFilters",
     "FittedCurve",
     "Forecast",
+    "GameTrace",
+    "GridWalk",
     "ImageGrid",
     "ImageSheet",
     "KLPerDimension",

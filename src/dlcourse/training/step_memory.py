@@ -97,6 +97,8 @@ def zero_batch(spec: DataSpec, size: int) -> Batch:
         targets = torch.zeros(size, dtype=torch.int64)
     elif spec.target == "value":
         targets = torch.zeros(size, spec.num_outputs)
+    elif spec.environment:
+        targets = torch.zeros(size, 0)
     else:
         length = spec.output_length if spec.target == "sequence" else spec.input_shape[0]
         targets = torch.zeros(size, length, dtype=torch.int64)
