@@ -7,9 +7,11 @@ one axis; images are `(n, channels, height, width)`. matplotlib is imported at t
 from dlcourse.plots.attention import AccuracyByLength, AttentionMap
 from dlcourse.plots.calibration import ReliabilityDiagram
 from dlcourse.plots.classes import ConfusionMatrix, DecisionBoundary
+from dlcourse.plots.collage import Collage
 from dlcourse.plots.curves import FittedCurve, LearningCurve, PredictedVsTrue
 from dlcourse.plots.diffusion import PointStrip
 from dlcourse.plots.filters import ActivationMaps, FirstFilters
+from dlcourse.plots.graph import ComputationGraph, Listing, Node
 from dlcourse.plots.images import ImageGrid, WeightImages
 from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
@@ -27,6 +29,8 @@ __all__ = [
     "AttentionMap",
     "BarChart",
     "Captioned",
+    "Collage",
+    "ComputationGraph",
     "ConfusionMatrix",
     "DecisionBoundary",
     "FirstFilters",
@@ -39,7 +43,9 @@ __all__ = [
     "LearningCurve",
     "LineChart",
     "LineCharts",
+    "Listing",
     "LossByPosition",
+    "Node",
     "OptionImportances",
     "OptionSlices",
     "ParallelOptions",
