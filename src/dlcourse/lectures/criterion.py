@@ -13,7 +13,7 @@ from dlcourse.errors import ConfigError
 from dlcourse.lectures.finished import Finished
 from dlcourse.lectures.several import required
 from dlcourse.metrics.report import Report
-from dlcourse.plots import Collage, LineChart, LineCharts, Listing
+from dlcourse.plots import Collage, LineChart, LineCharts, Listing, Picture
 from dlcourse.spec import Split
 from dlcourse.tasks.classification import Classification
 from dlcourse.training.opened import OpenedRun
@@ -58,7 +58,9 @@ def criterion(runs: Sequence[Finished], passes: Count = 20) -> Report:
     }
     lines = _listing(listed, warned, broadcast, meant)
     charts = LineCharts([_modes(accuracies), _growth(cleared, summed)])
-    pictures = {"criterion": Collage([[Listing(lines, "Three criteria, each used right and wrong")], [charts]])}
+    pictures: dict[str, Picture] = {
+        "criterion": Collage([[Listing(lines, "Three criteria, each used right and wrong")], [charts]])
+    }
     return Report(scalars, pictures=pictures, texts={"errors": "\n".join(error or "" for _, error in listed)})
 
 
@@ -155,7 +157,8 @@ def _classifier(run: Finished) -> OpenedRun:
     has_dropout = any(isinstance(layer, nn.Dropout) and layer.p > 0 for layer in opened.task.model.modules())
     if not isinstance(opened.task, Classification) or not has_dropout:
         raise ConfigError(
-            f"lecture.runs: the figure needs a classifier with dropout, such as model=mlp model.dropout=0.5, got {run.folder}"
+            "lecture.runs: the figure needs a classifier with dropout, such as model=mlp model.dropout=0.5, got "
+            f"{run.folder}"
         )
     return opened
 
@@ -186,7 +189,7 @@ def _gradient_norms(opened: OpenedRun, split: Split, *, clears: bool, passes: in
     for _ in range(passes):
         if clears:
             task.model.zero_grad()
-        task.losses(batch)["loss"].backward()  # type: ignore[no-untyped-call]
+        task.losses(batch)["loss"].backward()
         squares = [parameter.grad.square().sum() for parameter in task.model.parameters() if parameter.grad is not None]
         norms.append(float(torch.stack(squares).sum().sqrt()))
     task.model.zero_grad()

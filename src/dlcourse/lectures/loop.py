@@ -34,11 +34,13 @@ class _Product(nn.Module):
 class _Sum(LossTask):
     """The loss c = a b + b, whatever the batch; `nodes` holds what was computed, `values` the numbers at that time."""
 
+    model: _Product
     nodes: dict[str, Tensor]
     values: dict[str, float]
 
     def losses(self, batch: Batch) -> Scalars:
-        a, b = self.model.a, self.model.b
+        a: Tensor = self.model.a
+        b: Tensor = self.model.b
         product = a * b
         c = product + b
         product.retain_grad()
