@@ -1,27 +1,28 @@
 """`dlcourse lecture`: the figures of the lectures, listed, and each made with one command."""
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dlcourse.cli import lecture_plan
 from dlcourse.cli.train import load_session
 from dlcourse.config.options import suggestion
-from dlcourse.config.paths import user_path
+from dlcourse.config.paths import path_to_read, user_path
 from dlcourse.config.run_config import FolderConfig
 from dlcourse.console import Console, format_seconds
 from dlcourse.error_line import flag_error
 from dlcourse.errors import ConfigError
-from dlcourse.files import make_folders
+from dlcourse.files import make_folders, write_new
 from dlcourse.lectures.entry import Language, Lecture
 from dlcourse.lectures.items import LECTURES
 from dlcourse.lectures.planned import RUNS, PlannedFigure
 from dlcourse.lectures.text import filled, language_of
 from dlcourse.lectures.work import Ended, Work
 from dlcourse.runs.folder import RunFolder, output_errors
+from dlcourse.runs.named_file import write_named
 from dlcourse.signals import Stop
 from dlcourse.terminal import fitted, print_help, styled
-from dlcourse.text_table import aligned
+from dlcourse.text_table import aligned, counted
 
 HELP = """\
 dlcourse lecture                      the figures, by lecture; how long each takes, and which are made already
@@ -32,6 +33,8 @@ dlcourse lecture NAME                 make a figure: its runs, its picture, its 
   --full                              the published settings instead of the quick ones
   --draw                              draw again from the runs that are there
   --lang en|ja                        the language of the paragraph; without it that of the system
+  --book DIR                          bind the figures that are made into pages for a browser, in English and Japanese
+  --book FILE.html --single           the same as one file
   --config-dir DIR                    figures of your own, in DIR/lecture
 
 For example:
@@ -42,7 +45,7 @@ The runs are kept in outputs/lectures/runs, each is done once for all figures; t
 """
 
 FIGURES_FOLDER, FIGURE = "lectures", "figure.png"
-_FLAGS = ("--full", "--draw", "--lang", "--config-dir", "--help")
+_FLAGS = ("--full", "--draw", "--lang", "--book", "--single", "--config-dir", "--help")
 
 
 def main(words: list[str]) -> int:
@@ -52,6 +55,8 @@ def main(words: list[str]) -> int:
         return 0
     options = _parse(words)
     known = lecture_plan.lectures(options.config_dir)
+    if options.book is not None or options.single:
+        return _bind(options, known)
     if not options.words:
         print(*_listing(known.values()), sep="\n")
         return 0
@@ -69,6 +74,8 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--draw", action="store_true")
     parser.add_argument("--lang")
+    parser.add_argument("--book")
+    parser.add_argument("--single", action="store_true")
     parser.add_argument("--config-dir")
     for word in words:
         if word.startswith("-") and word.partition("=")[0] not in _FLAGS:
@@ -85,8 +92,8 @@ def _listing(lectures: Iterable[Lecture]) -> Iterator[str]:
     """The figures of each lecture: item, name, title, and how long it takes or that it is made."""
     shown = list(lectures)
     wide = max(len(" ".join(lecture.items)) for lecture in shown), max(len(lecture.name) for lecture in shown)
-    for letter, (title, _) in LECTURES.items():
-        yield styled(f"{letter}  {title}", "bold")
+    for letter, course in LECTURES.items():
+        yield styled(f"{letter}  {course.title.en}", "bold")
         for lecture in shown:
             if lecture.items[0][0] == letter:
                 is_made = (figures_folder() / lecture.name / FIGURE).is_file()
@@ -96,6 +103,37 @@ def _listing(lectures: Iterable[Lecture]) -> Iterator[str]:
                 yield from fitted(line, 0, wide[0] + wide[1] + 17)
         yield ""
     yield "dlcourse lecture NAME makes one; dlcourse check compares all their numbers with known ones"
+
+
+def _bind(options: argparse.Namespace, known: Mapping[str, Lecture]) -> int:
+    """Write the book of the figures that are made; raises ConfigError for a place that is taken."""
+    if options.book is None:
+        raise ConfigError("--single needs a file: dlcourse lecture --book FILE.html --single")
+    asked = lecture_plan.asked(options.words, known) if options.words else None
+    path_to_read(options.book, "--book")
+    path = user_path(options.book, "--book")
+    if options.single and path.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"--book {options.book} must end in .html with --single")
+    if path.exists() and (options.single or not path.is_dir() or any(path.iterdir())):
+        raise ConfigError(f"--book {options.book} exists already; name a new {'file' if options.single else 'folder'}")
+
+    from dlcourse.lectures.book import book_of
+    from dlcourse.pages import book as pages
+
+    book = book_of(known.values() if asked is None else asked.lectures, figures_folder())
+    if not book.pages:
+        raise ConfigError(
+            f"no figure is made in {figures_folder()}; write dlcourse lecture NAME first, or dlcourse check"
+        )
+    if options.single:
+        write_named(path, "--book", pages.single(book, language_of(options.lang)))
+    else:
+        with output_errors(path):
+            make_folders(path)
+            for name, content in pages.site(book):
+                write_new(path / name, content)
+    Console().show("saved", f"{path if options.single else path / 'index.html'}: {counted(len(book.pages), 'figure')}")
+    return 0
 
 
 def plan(asked: lecture_plan.Asked, options: argparse.Namespace) -> list[PlannedFigure]:

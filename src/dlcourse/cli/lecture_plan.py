@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.types import Override
+
 from dlcourse.cli import config_files
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.sweep import checked
@@ -23,6 +25,8 @@ from dlcourse.sweeps.plan import PlannedRun as SweepRun
 GROUP = "lecture"
 _OF_FILES = ("data.root", "data.download", "data.verify")
 """Options of runs that may be given to a figure: they say where its data are."""
+_OF_THE_FIGURE = ("run.dir", "run.root", "run.name", "resume")
+"""Options of runs that say where they lie."""
 _OTHER_RUN = re.compile(r"\{([1-9][0-9]*)\}")
 _ALWAYS = ("report=light", "device.threads=1")
 """What runs of figures are made with unless they say otherwise: no pictures, and the same last digits on any machine."""
@@ -68,7 +72,7 @@ def asked(words: Sequence[str], known: Mapping[str, Lecture]) -> Asked:
             options[name] = override.value()
     if (options or given) and len(chosen) != 1:
         raise ConfigError(
-            f"'{typed[0]}' is of one figure, and {len(chosen)} were asked for; name one: dlcourse lecture NAME"
+            f"'{typed[0]}' is for one figure, and {len(chosen)} were asked for; write dlcourse lecture NAME {typed[0]}"
         )
     return Asked(tuple(chosen.values()), options, tuple(files), given, tuple(typed))
 
@@ -117,9 +121,20 @@ def _runs(
     for line in lecture.lines(full=full):
         needs = tuple(made[int(number) - 1].folder for number in _OTHER_RUN.findall(line))
         text = _OTHER_RUN.sub(lambda found: str(made[int(found[1]) - 1].folder.absolute()), line)
-        for words in combinations(parse(text.split())):
+        overrides = parse(text.split())
+        _require_no_folder(lecture, overrides)
+        for words in combinations(overrides):
             made.append(_run((*words, *_missing(words)), files, folder, needs, config_dir))
             yield made[-1]
+
+
+def _require_no_folder(lecture: Lecture, overrides: Iterable[Override]) -> None:
+    """Raise ConfigError for a word that says where a run is to lie."""
+    for override in overrides:
+        if override.key_or_group in _OF_THE_FIGURE:
+            raise ConfigError(
+                f"lecture {lecture.name}: '{override.input_line}' cannot stand in its runs, the figure says where they lie"
+            )
 
 
 def _missing(words: Iterable[str]) -> list[str]:

@@ -18,6 +18,7 @@ from dlcourse.lectures.planned import PlannedFigure
 from dlcourse.lectures.text import filled
 from dlcourse.metrics.report import Report
 from dlcourse.plots import Captioned, save_png, to_image
+from dlcourse.plots.picture import JAPANESE_FONTS, japanese_fonts
 from dlcourse.rng import seed_everything
 from dlcourse.runs.folder import RunFolder, output_errors
 
@@ -47,6 +48,11 @@ def draw(figure: PlannedFigure, language: Language) -> None:
     texts = {name: filled(lecture.text[name], report.scalars) for name in ("en", "ja")}
     with output_errors(figure.folder):
         make_folders(figure.folder)
+    if language == "ja" and not japanese_fonts():
+        language = "en"
+        report.lines.append(
+            f"the title in the picture is English: none of these fonts is here: {', '.join(JAPANESE_FONTS)}"
+        )
     with RunFolder(figure.folder).locked() as folder:
         pictures = _save_pictures(folder, report, f"{' '.join(lecture.items)}  {lecture.title[language]}")
         for name, text in texts.items():
