@@ -36,6 +36,7 @@ def diffusion(
     few, many = min(steps), max(steps)
     scalars = run.numbers() | {f"energy distance at {count} steps": value for count, value in distances.items()}
     scalars["energy distance of real points"] = energy_distance(others, real)
+    scalars["difference to real points"] = abs(distances[many] - scalars["energy distance of real points"])
     scalars["gain"] = distances[few] - distances[many]
     line = {"samples": (list(distances), [max(value, _LEAST_SHOWN) for value in distances.values()])}
     chart = LineChart(line, "steps", "energy distance to test points", "Steps against quality", log_x=True, log_y=True)

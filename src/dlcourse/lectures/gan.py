@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dlcourse.config.options import Count
 from dlcourse.errors import ConfigError
+from dlcourse.lectures.by_epoch import by_epoch
 from dlcourse.lectures.finished import Finished
 from dlcourse.metrics.generative import SampleScores
 from dlcourse.metrics.report import Report
@@ -72,8 +73,11 @@ def _strip(film: dict[int, Tensor], spec: DataSpec) -> Picture:
 
 def _courses(run: Finished) -> list[LineChart]:
     """Both losses, and the mean probability of being real that the discriminator gives to real and generated examples."""
-    losses = {"discriminator": run.series("train/loss_discriminator"), "generator": run.series("train/loss_generator")}
-    calls = {"D(real)": run.series("train/d_real"), "D(fake)": run.series("train/d_fake")}
+    losses = {
+        "discriminator": by_epoch(run, "train/loss_discriminator"),
+        "generator": by_epoch(run, "train/loss_generator"),
+    }
+    calls = {"D(real)": by_epoch(run, "train/d_real"), "D(fake)": by_epoch(run, "train/d_fake")}
     at_loss = {"2 ln 2": _LOSS_D, "ln 2": _LOSS_G}
     return [
         LineChart(losses, "epoch", "loss", "Neither loss says how good the samples are", at_y=at_loss),

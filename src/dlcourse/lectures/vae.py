@@ -41,9 +41,12 @@ def vae(runs: Sequence[Finished], neighbors: Count = 10) -> Report:
     scalars["latent dimensions"] = float(opened.task.model.latent)
     scalars["same digit nearby"] = _same_nearby(opened.task, data.test, neighbors)
     names = _PLANE if "manifold" in found.pictures else _MANY
-    shown = [found.pictures[name] for name in names]
-    rows: list[list[Picture]] = [[_course(run), found.pictures["reconstructions"]], shown]
-    return Report(scalars, pictures={"vae": Collage(rows)})
+    left, right = (found.pictures[name] for name in names)
+    columns: list[Picture] = [
+        Collage([[left], [_course(run)]], margin=0),
+        Collage([[right], [found.pictures["reconstructions"]]], margin=0),
+    ]
+    return Report(scalars, pictures={"vae": Collage([columns])})
 
 
 def _course(run: Finished) -> Picture:

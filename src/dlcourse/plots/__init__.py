@@ -4,6 +4,7 @@ Fields take numpy arrays, lists or detached CPU tensors. K is a number of classe
 one axis; images are `(n, channels, height, width)`. matplotlib is imported at the first drawing, its pyplot never.
 """
 
+from dlcourse.plots.answers import AnsweredImages
 from dlcourse.plots.attention import AccuracyByLength, AttentionMap
 from dlcourse.plots.calibration import ReliabilityDiagram
 from dlcourse.plots.classes import ConfusionMatrix, DecisionBoundary
@@ -16,16 +17,19 @@ from dlcourse.plots.images import ImageGrid, WeightImages
 from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
 from dlcourse.plots.lines import BarChart, LineChart, LineCharts
+from dlcourse.plots.network import NetworkDiagram, Stage
 from dlcourse.plots.picture import Captioned, Picture, save_png, to_image, to_png
 from dlcourse.plots.ranking import RankedClass, RankingCurves
 from dlcourse.plots.samples import SampledPoints
 from dlcourse.plots.search import OptionImportances, SearchHistory
 from dlcourse.plots.sequences import Forecast
+from dlcourse.plots.shifts import ShiftedAnswers
 from dlcourse.plots.sweep import OptionSlices, ParallelOptions, SweepCurves
 
 __all__ = [
     "AccuracyByLength",
     "ActivationMaps",
+    "AnsweredImages",
     "AttentionMap",
     "BarChart",
     "Captioned",
@@ -45,6 +49,7 @@ __all__ = [
     "LineCharts",
     "Listing",
     "LossByPosition",
+    "NetworkDiagram",
     "Node",
     "OptionImportances",
     "OptionSlices",
@@ -57,6 +62,8 @@ __all__ = [
     "ReliabilityDiagram",
     "SampledPoints",
     "SearchHistory",
+    "ShiftedAnswers",
+    "Stage",
     "SweepCurves",
     "WeightImages",
     "save_png",
