@@ -34,7 +34,8 @@ class Descent:
     @house_style()
     def draw(self) -> "Figure":
         figure = new_figure(12.4, 5.6)
-        left, right = figure.subfigures(1, 2, width_ratios=(1, 1.15))
+        halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.15))
+        left, right = halves
         draw_lines(left.subplots(), self.chart)
         axes: Any = right.add_subplot(projection="3d", computed_zorder=False)
         self._draw_surface(axes)
