@@ -88,7 +88,8 @@ def _filters(model: nn.Module) -> list[ImageRow]:
     if weights is None:
         return []
     shown = weights[:10].mean(1, keepdim=True)
-    title = f"filters of the first convolution, {shown.shape[2]}x{shown.shape[3]} pixels (red: ink excites, blue: ink inhibits)"
+    size = f"{shown.shape[2]}x{shown.shape[3]} pixels"
+    title = f"filters of the first convolution, {size} (red: ink excites, blue: ink inhibits)"
     return [ImageRow(title, shown.numpy(), signed=True)]
 
 
