@@ -50,7 +50,9 @@ def landscape(
         scalars |= {f"{name} parameters": model.parameters, f"{name} power": power}
     for name, found in places.items():
         scalars |= {f"{name} bends down": found.bends_down, f"{name} minima": float(len(found.minima))}
-    titles = [f"{where}\n{model.title}" for where in ("near the start", "around the trained weights") for model in models]
+    titles = [
+        f"{where}\n{model.title}" for where in ("near the start", "around the trained weights") for model in models
+    ]
     surfaces = [_surface(found, title, shown) for found, title in zip(places.values(), titles, strict=True)]
     return Report(scalars, pictures={"landscape": Surfaces(surfaces, ("direction 1", "direction 2", "loss"))})
 

@@ -28,7 +28,9 @@ def optimizers(runs: Sequence[Finished], steps: Count = 100) -> Report:
     """
     names = [run.config.optimizer.name for run in runs]
     if not runs or len(set(names)) < len(names):
-        raise ConfigError(f"lecture.runs: the figure needs runs with different optimizers, got {', '.join(names) or 'none'}")
+        raise ConfigError(
+            f"lecture.runs: the figure needs runs with different optimizers, got {', '.join(names) or 'none'}"
+        )
     paths = {name: _path(run.config.optimizer, steps) for name, run in zip(names, runs, strict=True)}
     heights = {f"{name} height": float(path[-1, 2]) for name, path in paths.items()}
     accuracies = {f"{name} accuracy": run.numbers()["test/accuracy"] for name, run in zip(names, runs, strict=True)}

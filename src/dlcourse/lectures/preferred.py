@@ -118,7 +118,9 @@ def liked_best(
     places = torch.cat([each.indices for each in found])
     best = values.topk(count, dim=0).indices  # (count, U)
     rows = [
-        torch.stack([patch(pictures[index], layer, *divmod(int(places[index, unit]), width)) for index in best[:, unit]])
+        torch.stack(
+            [patch(pictures[index], layer, *divmod(int(places[index, unit]), width)) for index in best[:, unit]]
+        )
         for unit in range(units)
     ]
     return torch.stack(rows), values.amax(0)

@@ -58,9 +58,7 @@ def units(
     }
     class_rows, class_scalars = _classes(model, spec, data.test, steps)
     cam_rows, cam_scalars = _grad_cam(model, spec, seen)
-    return Report(
-        scalars | class_scalars | cam_scalars, pictures={"units": ImageRows([*rows, *class_rows, *cam_rows])}
-    )
+    return Report(scalars | class_scalars | cam_scalars, pictures={"units": ImageRows([*rows, *class_rows, *cam_rows])})
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +91,8 @@ def _filters(model: nn.Module) -> list[ImageRow]:
     if weights is None:
         return []
     shown = weights[:10].mean(1, keepdim=True)
-    title = f"filters of the first convolution, {shown.shape[2]}x{shown.shape[3]} pixels (red: ink excites, blue: ink inhibits)"
+    size = f"{shown.shape[2]}x{shown.shape[3]} pixels"
+    title = f"filters of the first convolution, {size} (red: ink excites, blue: ink inhibits)"
     return [ImageRow(title, shown.numpy(), signed=True)]
 
 
@@ -129,19 +128,25 @@ def _squares(patches: Tensor) -> Tensor:
     return square.reshape(number, channels, _SIDE * (height + gap), _SIDE * (width + gap))[..., :-gap, :-gap]
 
 
-def _classes(
-    model: nn.Module, spec: DataSpec, test: Split, steps: int
-) -> tuple[list[ImageRow], dict[str, float]]:
+def _classes(model: nn.Module, spec: DataSpec, test: Split, steps: int) -> tuple[list[ImageRow], dict[str, float]]:
     classes = torch.arange(spec.num_outputs)
     images = make_up(
-        spec, lambda inputs: model(inputs)[classes, classes], len(classes), steps=2 * steps, shift=2, smooth=0.04, ink=0.005
+        spec,
+        lambda inputs: model(inputs)[classes, classes],
+        len(classes),
+        steps=2 * steps,
+        shift=2,
+        smooth=0.05,
+        ink=0.01,
     )
     with torch.no_grad():
         logits = model(spec.from_pixels(images))
         real = torch.cat([model(batch.inputs) for batch in test.batches(500)])
     shares = logits.softmax(1)[classes, classes]
     above = (logits[classes, classes] > real.amax(0)).sum()
-    captions = [f"{name}: {share:.1%}".replace("%", " %") for name, share in zip(spec.class_names, shares.tolist(), strict=True)]
+    captions = [
+        f"{name}: {share:.1%}".replace("%", " %") for name, share in zip(spec.class_names, shares.tolist(), strict=True)
+    ]
     scalars = {
         "classes": float(len(classes)),
         "classes recognized": float((shares >= 0.99).sum()),

@@ -34,7 +34,8 @@ class Descent:
     @house_style()
     def draw(self) -> "Figure":
         figure = new_figure(12.4, 5.6)
-        left, right = figure.subfigures(1, 2, width_ratios=(1, 1.15))
+        halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.15))
+        left, right = halves
         draw_lines(left.subplots(), self.chart)
         axes: Any = right.add_subplot(projection="3d", computed_zorder=False)
         self._draw_surface(axes)
@@ -50,7 +51,18 @@ class Descent:
     def _draw_surface(self, axes: Any) -> None:
         x, y = np.meshgrid(np.asarray(self.x), np.asarray(self.y), indexing="ij")
         heights = np.asarray(self.heights, dtype=float)
-        axes.plot_surface(x, y, heights, cmap="Greys", vmax=1.7 * heights.max(), rcount=80, ccount=80, alpha=0.6, linewidth=0, zorder=1)
+        axes.plot_surface(
+            x,
+            y,
+            heights,
+            cmap="Greys",
+            vmax=1.7 * heights.max(),
+            rcount=80,
+            ccount=80,
+            alpha=0.6,
+            linewidth=0,
+            zorder=1,
+        )
         levels = np.linspace(heights.min(), heights.max(), 14)
         axes.contour(x, y, heights, levels=levels, colors="0.45", linewidths=0.6, zorder=2)
         axes.view_init(elev=42, azim=-62)

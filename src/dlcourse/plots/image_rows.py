@@ -43,7 +43,9 @@ class ImageRows:
     def draw(self) -> "Figure":
         most = max(len(np.asarray(row.images)) for row in self.rows)
         heights = [_height(row) for row in self.rows]
-        figure = new_figure(self.size * most * (1 + _GAP) + 0.3, self.size * sum(heights) + 0.3 + 0.3 * bool(self.title))
+        figure = new_figure(
+            self.size * most * (1 + _GAP) + 0.3, self.size * sum(heights) + 0.3 + 0.3 * bool(self.title)
+        )
         axes = figure.subplots()
         axes.axis("off")
         top = 0.0
