@@ -111,7 +111,9 @@ def _best_line(batches: Iterator[Batch], angles: int = 180) -> float:
     for angle in torch.linspace(0, torch.pi, angles + 1)[:-1]:
         order = (inputs @ torch.stack([angle.cos(), angle.sin()])).argsort()
         ones = classes[order].double()
-        right = torch.cat([torch.zeros(1), (1 - ones).cumsum(0)]) + ones.sum() - torch.cat([torch.zeros(1), ones.cumsum(0)])
+        right = (
+            torch.cat([torch.zeros(1), (1 - ones).cumsum(0)]) + ones.sum() - torch.cat([torch.zeros(1), ones.cumsum(0)])
+        )
         share = right / len(ones)  # with the first k points called class 0: (N + 1,)
         best = max(best, float(share.max()), float(1 - share.min()))
     return best
@@ -165,7 +167,12 @@ def universal(runs: Sequence[Finished]) -> Report:
         errors.append(error)
     charts.append(LineChart({"largest error": (widths, errors)}, "width", "largest error", log_x=True, log_y=True))
     falls = sum(after < before for before, after in zip(errors, errors[1:], strict=False))
-    scalars |= {"steps": float(len(errors) - 1), "falls": float(falls), "last error": errors[-1], "first error": errors[0]}
+    scalars |= {
+        "steps": float(len(errors) - 1),
+        "falls": float(falls),
+        "last error": errors[-1],
+        "first error": errors[0],
+    }
     return Report(scalars, pictures={"universal": LineCharts(charts, columns=3)})
 
 

@@ -59,7 +59,9 @@ class SmallNetwork:
     def _edge(self, axes: Any, layer: int, unit: int, source: int, weight: float) -> None:
         start, end = np.array(self._place(layer, source)), np.array(self._place(layer + 1, unit))
         color = COLORS[0] if weight >= 0 else COLORS[1]
-        axes.plot(*zip(start, end, strict=True), color=color, linewidth=0.8 + 2.5 * min(abs(weight), 2.0), alpha=0.6, zorder=1)
+        axes.plot(
+            *zip(start, end, strict=True), color=color, linewidth=0.8 + 2.5 * min(abs(weight), 2.0), alpha=0.6, zorder=1
+        )
         share = 0.5 if unit == source else _SHARES[source % 2]
         x, y = start + share * (end - start)
         angle = np.degrees(np.arctan2(*(end - start)[::-1]))
