@@ -8,6 +8,7 @@ from dlcourse.lectures.gan import gan
 from dlcourse.lectures.landscapes import landscape
 from dlcourse.lectures.loop import loop
 from dlcourse.lectures.optimizers import optimizers
+from dlcourse.lectures.regularization import ablation, batch_norm, dropout, random_labels
 from dlcourse.lectures.several import against, bars, curves, evaluated
 from dlcourse.lectures.small_networks import activations, backprop, universal
 from dlcourse.lectures.units import units
@@ -19,25 +20,29 @@ from dlcourse.metrics.report import Report
 FIGURES: Registry[Report] = Registry(
     "lecture",
     {
+        "ablation": ablation,
         "activations": activations,
         "against": against,
         "backprop": backprop,
         "bars": bars,
+        "batch_norm": batch_norm,
         "cat_or_dog": cat_or_dog,
         "criterion": criterion,
         "curves": curves,
         "diffusion": diffusion,
         "diffusion_images": diffusion_images,
+        "dropout": dropout,
         "evaluated": evaluated,
         "gan": gan,
+        "landscape": landscape,
         "lecture_cnn48": lecture_cnn48,
         "loop": loop,
-        "vae": vae,
-        "weight_sharing": weight_sharing,
-        "landscape": landscape,
         "optimizers": optimizers,
+        "random_labels": random_labels,
         "units": units,
         "universal": universal,
+        "vae": vae,
+        "weight_sharing": weight_sharing,
     },
     run_time=("runs",),
 )
