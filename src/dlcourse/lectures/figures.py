@@ -5,7 +5,7 @@ from dlcourse.lectures.cat_or_dog import cat_or_dog
 from dlcourse.lectures.criterion import criterion
 from dlcourse.lectures.diffusion import diffusion, diffusion_images
 from dlcourse.lectures.gan import gan
-from dlcourse.lectures.landscapes import landscape
+from dlcourse.lectures.landscapes import landscape, resnet_depth
 from dlcourse.lectures.loop import loop
 from dlcourse.lectures.optimizers import optimizers
 from dlcourse.lectures.regularization import ablation, batch_norm, dropout, random_labels
@@ -39,6 +39,7 @@ FIGURES: Registry[Report] = Registry(
         "loop": loop,
         "optimizers": optimizers,
         "random_labels": random_labels,
+        "resnet_depth": resnet_depth,
         "units": units,
         "universal": universal,
         "vae": vae,
