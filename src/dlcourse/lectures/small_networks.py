@@ -3,6 +3,7 @@
 N is a number of examples, P of parameters.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -166,7 +167,7 @@ def universal(runs: Sequence[Finished]) -> Report:
         widths.append(float(width))
         errors.append(error)
     charts.append(LineChart({"largest error": (widths, errors)}, "width", "largest error", log_x=True, log_y=True))
-    falls = sum(after < before for before, after in zip(errors, errors[1:], strict=False))
+    falls = sum(after < before for before, after in itertools.pairwise(errors))
     scalars |= {
         "steps": float(len(errors) - 1),
         "falls": float(falls),
