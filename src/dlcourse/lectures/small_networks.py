@@ -106,7 +106,7 @@ def _central_differences(parameters: list[nn.Parameter], error: Callable[[], Ten
 
 
 def _best_line(batches: Iterator[Batch], angles: int = 180) -> float:
-    """The share of two classes of points in the plane that the best of all straight lines in `angles` directions gets right."""
+    """The share of points of two classes that the best of all straight lines in `angles` directions gets right."""
     inputs, classes = next(batches)
     best = 0.0
     for angle in torch.linspace(0, torch.pi, angles + 1)[:-1]:
