@@ -10,9 +10,12 @@ from dlcourse.plots.calibration import ReliabilityDiagram
 from dlcourse.plots.classes import ConfusionMatrix, DecisionBoundary
 from dlcourse.plots.collage import Collage
 from dlcourse.plots.curves import FittedCurve, LearningCurve, PredictedVsTrue
+from dlcourse.plots.descent import Descent
 from dlcourse.plots.diffusion import PointStrip
 from dlcourse.plots.filters import ActivationMaps, FirstFilters
+from dlcourse.plots.games import BoardValues, GameTrace, GridWalk
 from dlcourse.plots.graph import ComputationGraph, Listing, Node
+from dlcourse.plots.image_rows import ImageRow, ImageRows
 from dlcourse.plots.images import ImageGrid, WeightImages
 from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
@@ -24,7 +27,9 @@ from dlcourse.plots.samples import SampledPoints
 from dlcourse.plots.search import OptionImportances, SearchHistory
 from dlcourse.plots.sequences import Forecast
 from dlcourse.plots.shifts import ShiftedAnswers
+from dlcourse.plots.surfaces import Surface, Surfaces
 from dlcourse.plots.sweep import OptionSlices, ParallelOptions, SweepCurves
+from dlcourse.plots.words import WordMap
 
 __all__ = [
     "AccuracyByLength",
@@ -32,15 +37,21 @@ __all__ = [
     "AnsweredImages",
     "AttentionMap",
     "BarChart",
+    "BoardValues",
     "Captioned",
     "Collage",
     "ComputationGraph",
     "ConfusionMatrix",
     "DecisionBoundary",
+    "Descent",
     "FirstFilters",
     "FittedCurve",
     "Forecast",
+    "GameTrace",
+    "GridWalk",
     "ImageGrid",
+    "ImageRow",
+    "ImageRows",
     "ImageSheet",
     "KLPerDimension",
     "LatentScatter",
@@ -64,8 +75,11 @@ __all__ = [
     "SearchHistory",
     "ShiftedAnswers",
     "Stage",
+    "Surface",
+    "Surfaces",
     "SweepCurves",
     "WeightImages",
+    "WordMap",
     "save_png",
     "to_image",
     "to_png",
