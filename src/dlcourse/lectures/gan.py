@@ -16,7 +16,7 @@ from dlcourse.spec import Data, DataSpec
 from dlcourse.tasks.adversarial import Adversarial
 
 _LOSS_D, _LOSS_G, _D = 1.386, 0.693, 0.5  # 2 ln 2, ln 2 and a half: nobody can tell real from generated
-_SHOWN, _COMPARED = 12, 200
+_SHOWN, _ROWS, _COMPARED = 12, 4, 200
 
 
 def gan(runs: Sequence[Finished], samples: Count = 2000) -> Report:
@@ -67,8 +67,12 @@ def _strip(film: dict[int, Tensor], spec: DataSpec) -> Picture:
     title = "What the generator makes of the same noise"
     if not spec.is_image:
         return PointStrip([scene.numpy() for scene in film.values()], names, title, spec.centers)
-    shown = torch.stack([spec.to_pixels(scene[:_SHOWN]).clamp(0, 1) for scene in film.values()])
-    return ImageSheet(shown.numpy(), title, names)
+    scenes = torch.stack(list(film.values()))  # (scenes, n, C, H, W)
+    if len(film) == 1:  # more of it
+        rows = max(1, min(_ROWS, scenes.shape[1] // _SHOWN))
+        scenes = scenes[:, : rows * _SHOWN].reshape(rows, -1, *spec.input_shape)
+        names, title = [], f"What the generator makes of noise {names[0]}"
+    return ImageSheet(spec.to_pixels(scenes[:, :_SHOWN]).clamp(0, 1).numpy(), title, names)
 
 
 def _courses(run: Finished) -> list[LineChart]:

@@ -64,7 +64,8 @@ def weight_sharing(
     )
     lines = {name: (range(farthest + 1), found) for name, found in accuracies.items()}
     chart = LineChart(lines, "shift (pixels)", "test accuracy", "Trained on centered digits only", share=True)
-    return Report(scalars, pictures={"weight_sharing": Collage([[shown, LineCharts([chart])], [_listing(scalars)]])})
+    right = Collage([[LineCharts([chart])], [_listing(scalars)]], margin=0)
+    return Report(scalars, pictures={"weight_sharing": Collage([[shown, right]])})
 
 
 def _networks(runs: Sequence[Finished]) -> tuple[Classification, Classification]:
