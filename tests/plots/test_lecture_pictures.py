@@ -78,3 +78,9 @@ def test_a_logarithmic_axis_across_has_plain_numbers():
     figure.canvas.draw()
     shown = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert "10" in shown and not any("$" in label for label in shown)
+
+
+def test_whole_numbers_across_have_whole_ticks():
+    for places, whole in (([1, 2, 3], True), ([0.1, 0.2, 0.3], False)):
+        (axes,) = LineChart({"a": (places, [1, 2, 3])}, "epoch", "y").draw().axes
+        assert all(tick % 1 == 0 for tick in axes.get_xticks()) == whole

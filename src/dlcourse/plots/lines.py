@@ -86,6 +86,8 @@ def draw_lines(axes: "Axes", chart: LineChart) -> None:
             along(value, color="0.35", linestyle=(":", "--", "-.")[place % 3], linewidth=1.3, label=name, zorder=1)
     if chart.log_x:
         _log_x(axes)
+    elif all((np.asarray(x, dtype=float) % 1 == 0).all() for x, _ in chart.lines.values()):
+        axes.xaxis.get_major_locator().set_params(integer=True)  # no half epochs
     heights = np.concatenate(drawn) if drawn else np.empty(0)
     if chart.log_y and heights.size and heights.min() > 0:
         log_scale(axes, heights)
