@@ -1,6 +1,7 @@
 """The drawings of the lectures' figures by name."""
 
 from dlcourse.config.registry import Registry
+from dlcourse.lectures.regression import fit, likelihood, polynomial, two_heads
 from dlcourse.lectures.several import against, bars, curves, evaluated
 from dlcourse.metrics.report import Report
 
@@ -11,6 +12,10 @@ FIGURES: Registry[Report] = Registry(
         "bars": bars,
         "curves": curves,
         "evaluated": evaluated,
+        "likelihood": likelihood,
+        "line": fit,
+        "polynomial": polynomial,
+        "two_heads": two_heads,
     },
     run_time=("runs",),
 )

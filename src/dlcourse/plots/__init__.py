@@ -14,6 +14,7 @@ from dlcourse.plots.images import ImageGrid, WeightImages
 from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
 from dlcourse.plots.lines import BarChart, LineChart, LineCharts
+from dlcourse.plots.panels import BarPanel, BowlPanel, FitPanel, Panels, RegionPanel
 from dlcourse.plots.picture import Captioned, Picture, save_png, to_image, to_png
 from dlcourse.plots.ranking import RankedClass, RankingCurves
 from dlcourse.plots.samples import SampledPoints
@@ -26,10 +27,13 @@ __all__ = [
     "ActivationMaps",
     "AttentionMap",
     "BarChart",
+    "BarPanel",
+    "BowlPanel",
     "Captioned",
     "ConfusionMatrix",
     "DecisionBoundary",
     "FirstFilters",
+    "FitPanel",
     "FittedCurve",
     "Forecast",
     "ImageGrid",
@@ -42,12 +46,14 @@ __all__ = [
     "LossByPosition",
     "OptionImportances",
     "OptionSlices",
+    "Panels",
     "ParallelOptions",
     "Picture",
     "PointStrip",
     "PredictedVsTrue",
     "RankedClass",
     "RankingCurves",
+    "RegionPanel",
     "ReliabilityDiagram",
     "SampledPoints",
     "SearchHistory",
