@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_FEW = 50
+"""Fewer points lie over the curves, more under them."""
+
+
 class Panel(Protocol):
     """A part of a figure that draws itself into axes."""
 
@@ -92,7 +96,7 @@ class FitPanel:
             heights = np.asarray(curve)
             drawn.append(heights.clip(y.min() - reach, y.max() + reach))
             color = (COLORS[1], "0.35", *COLORS[2:])[place]
-            axes.plot(np.asarray(x), heights, color=color, label=name, zorder=4)
+            axes.plot(np.asarray(x), heights, color=color, label=name, zorder=4 if len(y) > _FEW else 2)
         axes.set_ylim(padded(np.concatenate(drawn)))
         axes.set(xlabel=self.names[0], ylabel=self.names[1])
         axes.set_title(self.title)
