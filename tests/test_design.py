@@ -100,7 +100,7 @@ LAYERS = (
     "state_dict config",
     "plots device",
     "rng optim spec",
-    "tokens metrics",
+    "tokens metrics environments",
     "runs",
     "data models",
     "tasks",

@@ -13,7 +13,7 @@ class ConfigError(UserError):
     """An option, name or combination of choices that cannot be used."""
 
 
-Need = Literal["images", "images or points", "pixels", "classes", "values"]
+Need = Literal["images", "images or points", "pixels", "classes", "values", "games", "matches"]
 """What a model or a task may miss in the data."""
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-Target = Literal["class", "value", "next", "sequence"]
+Target = Literal["class", "value", "next", "sequence", "game", "match"]
 
 
 class TargetKind(NamedTuple):
@@ -32,6 +32,8 @@ TARGETS: dict[Target, TargetKind] = {
     "sequence": TargetKind(
         "sequences for targets", "seq2seq", lambda spec: f"sequences of up to {counted(spec.output_length, 'token')}"
     ),
+    "game": TargetKind("starts of a game", "q_learning", lambda spec: f"{spec.num_outputs} moves"),
+    "match": TargetKind("starts of a game for two", "self_play", lambda spec: f"{spec.num_outputs} moves, two sides"),
 }
 
 
@@ -43,7 +45,9 @@ class DataSpec:
     for tables, `(T, features)` for sequences of numbers, `(T,)` for sequences of tokens, which have a `vocabulary`.
 
     A `class` target is an index into `class_names`; a `value` target is a vector of `num_outputs` numbers; `next` is the
-    token after each of the inputs; a `sequence` target is at most `output_length` tokens that end with END, then PAD.
+    token after each of the inputs; a `sequence` target is at most `output_length` tokens that end with END, then PAD. The
+    start of a `game`, or of a `match` of two sides, has no target: `num_outputs` are the moves to choose from in its
+    `environment`.
     """
 
     name: str
@@ -55,7 +59,14 @@ class DataSpec:
     vocabulary: tuple[str, ...] = ()
     """The symbol of each token, if inputs are tokens."""
     tokenizer: str = ""
-    """How text becomes tokens: `characters`, `words`, or the JSON of a byte-pair encoding (see dlcourse.tokens)."""
+    """How text becomes tokens: `characters`, `words`, `running words`, or the JSON of a byte-pair encoding.
+
+    See dlcourse.tokens.
+    """
+    word_classes: tuple[str, ...] = ()
+    """The class of each word of the vocabulary, if a grammar made the text, such as "animal"; empty for a word of none."""
+    analogies: tuple[str, ...] = ()
+    """Those of a grammar, four words each: the first is to the second as the third to the fourth."""
     output_length: int = 0
     pixel_mean: tuple[float, ...] = ()
     pixel_std: tuple[float, ...] = ()
@@ -63,6 +74,8 @@ class DataSpec:
     centers: tuple[tuple[float, ...], ...] = ()
     """The modes of a density that is a mixture of round Gaussians, each with the standard deviation `spread`."""
     spread: float = 0.0
+    environment: str = ""
+    """The game whose starts the examples are, by its name in dlcourse.environments."""
 
     @property
     def target_kind(self) -> TargetKind:
@@ -129,7 +142,8 @@ def described(spec: DataSpec) -> str:
 class Batch(NamedTuple):
     """Inputs `(B, *input_shape)`, int64 tokens or float32 numbers, and targets.
 
-    Targets are `(B,)` int64 classes, `(B, num_outputs)` float32 values, `(B, T)` or `(B, output_length)` int64 tokens.
+    Targets are `(B,)` int64 classes, `(B, num_outputs)` float32 values, `(B, T)` or `(B, output_length)` int64 tokens, and
+    for starts of games `(B, 0)`: nothing.
     Inputs of a feature map that standardizes, and values that a task standardizes, may be float64.
     """
 

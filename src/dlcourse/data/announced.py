@@ -3,7 +3,8 @@
 Of everything that a spec says, they have what decides whether a model takes the data: shapes, targets and sizes.
 """
 
-from dlcourse.spec import DataSpec
+from dlcourse.environments import ENVIRONMENTS
+from dlcourse.spec import DataSpec, Target
 
 
 def numbers(*shape: int, classes: int = 0, values: int = 1) -> DataSpec:
@@ -48,6 +49,19 @@ def rewritten(length: int, vocabulary: int) -> DataSpec:
 def text(context: int, vocabulary: int = 100) -> DataSpec:
     """Text to continue; how many symbols it has shows only when it is read."""
     return DataSpec("", (context,), vocabulary, "next", vocabulary=_names(vocabulary), tokenizer="characters")
+
+
+def starts(environment: str, target: Target = "game") -> DataSpec:
+    """Starts of a game of dlcourse.environments."""
+    world = ENVIRONMENTS[environment]
+    return DataSpec(
+        name="",
+        input_shape=(len(world.features),),
+        num_outputs=len(world.actions),
+        target=target,
+        feature_names=world.features,
+        environment=environment,
+    )
 
 
 def _names(count: int) -> tuple[str, ...]:

@@ -29,13 +29,31 @@ NAMES = {
     "good": "share of good samples",
     "classes": "classes found",
     "recognized": "share of recognized samples",
+    "neighbors": "neighbors of the same class",
+    "analogies": "analogies found",
     "f1": "F1",
     "roc_auc": "ROC AUC",
     "average_precision": "average precision",
+    "won_first": "won against random moves, going first",
+    "won_second": "won against random moves, going second",
+    "lost_to_random": "lost to random moves",
+    "lost_to_perfect": "lost to perfect play",
+    "moves": "moves in a game",
     "ece": "expected calibration error",
 }
 _COUNTS = ("active_units", "modes", "classes")
-_SHARES = ("good", "recognized", "explained")
+_SHARES = (
+    "good",
+    "recognized",
+    "explained",
+    "neighbors",
+    "analogies",
+    "won_first",
+    "won_second",
+    "lost_to_random",
+    "lost_to_perfect",
+    "undefeated",
+)
 
 
 def metric_name(key: str) -> str:

@@ -10,10 +10,12 @@ from dlcourse.models.denoiser import Denoiser
 from dlcourse.models.gan import GAN
 from dlcourse.models.linear import LinearRegression, LogisticRegression, SoftmaxRegression
 from dlcourse.models.mlp import MLP
+from dlcourse.models.policy_and_value import PolicyAndValue
 from dlcourse.models.recurrent import gru, lstm, rnn
 from dlcourse.models.resnet import ResNet, ResNet9
 from dlcourse.models.torchvision_model import Torchvision
 from dlcourse.models.transformer import transformer
+from dlcourse.models.word_vectors import WordVectors
 
 MODELS: Registry[nn.Module] = Registry(
     "model",
@@ -30,11 +32,13 @@ MODELS: Registry[nn.Module] = Registry(
         "gru": gru,
         "lstm": lstm,
         "bag": BagOfWords,
+        "embedding": WordVectors,
         "transformer": transformer,
         "autoencoder": Autoencoder,
         "vae": VAE,
         "gan": GAN,
         "diffusion": Denoiser,
+        "policy_and_value": PolicyAndValue,
     },
     run_time=("spec",),
 )

@@ -24,11 +24,11 @@ class Affine(nn.Module):
 
 
 class LinearRegression(Affine):
-    """Linear regression, y = W x + b, for targets that are numbers."""
+    """Linear regression, y = W x + b, for targets that are numbers, and for the values of moves."""
 
     def __init__(self, spec: DataSpec) -> None:
         require_numbers(spec, "linreg")
-        if spec.target != "value":
+        if spec.target not in ("value", "game", "match"):
             raise MisfitError(
                 f"model 'linreg' predicts numbers, and data '{spec.name}' has {spec.num_outputs} classes",
                 needs="values",
@@ -54,10 +54,11 @@ class LogisticRegression(Affine):
 
 
 class SoftmaxRegression(Affine):
-    """Softmax regression: one logit W x + b for each class."""
+    """Softmax regression: one logit W x + b for each class, or for each move of a game."""
 
     def __init__(self, spec: DataSpec) -> None:
-        require_classes(spec, "softmax")
+        if not spec.environment:
+            require_classes(spec, "softmax")
         super().__init__(spec, spec.num_outputs)
 
 

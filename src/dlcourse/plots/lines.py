@@ -85,7 +85,7 @@ def draw_lines(axes: "Axes", chart: LineChart) -> None:
         for place, (name, value) in enumerate(at.items()):
             along(value, color="0.35", linestyle=(":", "--", "-.")[place % 3], linewidth=1.3, label=name, zorder=1)
     if chart.log_x:
-        axes.set_xscale("log")
+        _log_x(axes)
     heights = np.concatenate(drawn) if drawn else np.empty(0)
     if chart.log_y and heights.size and heights.min() > 0:
         log_scale(axes, heights)
@@ -95,6 +95,16 @@ def draw_lines(axes: "Axes", chart: LineChart) -> None:
     axes.set_ylim(*chart.limits_y)
     axes.set_title(chart.title)
     axes.grid()
+
+
+def _log_x(axes: "Axes") -> None:
+    """Make the horizontal axis logarithmic, with plain numbers at its ticks: `1`, `10`, `0.001`."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=9))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,14 +8,20 @@ from torch import nn
 from dlcourse.config.registry import Choice, Registry
 from dlcourse.device import Device
 from dlcourse.spec import DataSpec
+from dlcourse.tasks.actor_critic import ActorCritic
 from dlcourse.tasks.adversarial import Adversarial
 from dlcourse.tasks.classification import Classification
 from dlcourse.tasks.closed_form import least_squares
 from dlcourse.tasks.diffusion import Diffusion
 from dlcourse.tasks.language import Language
+from dlcourse.tasks.monte_carlo import MonteCarlo
+from dlcourse.tasks.policy_gradient import PolicyGradient
+from dlcourse.tasks.q_learning import QLearning
 from dlcourse.tasks.reconstruction import Reconstruction
 from dlcourse.tasks.regression import Regression
+from dlcourse.tasks.self_play import SelfPlay
 from dlcourse.tasks.seq2seq import SequenceToSequence
+from dlcourse.tasks.skip_gram import SkipGram
 from dlcourse.tasks.task import PredictionTask, Task
 from dlcourse.tasks.variational import Variational
 
@@ -44,8 +50,14 @@ TASKS: Registry[Task] = Registry(
         "reconstruction": Reconstruction,
         "variational": Variational,
         "language": Language,
+        "skip_gram": SkipGram,
         "seq2seq": SequenceToSequence,
         "diffusion": Diffusion,
+        "q_learning": QLearning,
+        "monte_carlo": MonteCarlo,
+        "policy_gradient": PolicyGradient,
+        "actor_critic": ActorCritic,
+        "self_play": SelfPlay,
     },
     run_time=("model", "spec", "device"),
 )

@@ -28,6 +28,8 @@ class Task(ABC):
     """The number of an evaluation that is shown beside the loss."""
     measured_in_training: ClassVar[bool] = False
     """Whether `train_step` gives the main metric, too."""
+    updates_per_batch: int = 1
+    """The losses that the optimizer learns from in one `train_step`."""
     recordable: ClassVar[tuple[str, ...]] = ()
     """The methods that make all of a step on the device, from a batch to scalars, and do the same each time."""
 

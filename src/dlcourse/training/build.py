@@ -117,14 +117,17 @@ def fingerprint(data: Data) -> list[str]:
     return [split.fingerprint() for split in (data.train, data.val, data.test)]
 
 
-def planned_lr(config: RunConfig, data: Data, step: int) -> float:
-    """The learning rate of the optimizer's next update after so many steps; 1 for an optimizer without one."""
-    schedule = SCHEDULERS.build(config.scheduler)(_updates(config.trainer, data))
-    return float(config.optimizer.options.get("lr", 1.0)) * schedule(step // config.trainer.accumulate)
+def planned_lr(config: RunConfig, data: Data, step: int, times: int = 1) -> float:
+    """The learning rate of the optimizer's next update after so many steps of `times` losses each.
+
+    1 for an optimizer without one.
+    """
+    schedule = SCHEDULERS.build(config.scheduler)(_updates(config.trainer, data, times=times))
+    return float(config.optimizer.options.get("lr", 1.0)) * schedule(step * times // config.trainer.accumulate)
 
 
-def _updates(config: TrainerConfig, data: Data, every: int = 1) -> Updates:
-    return Updates(config.epochs, steps_per_epoch(config, data), config.accumulate, every)
+def _updates(config: TrainerConfig, data: Data, every: int = 1, times: int = 1) -> Updates:
+    return Updates(config.epochs, steps_per_epoch(config, data), config.accumulate, every, times)
 
 
 def build_task(config: RunConfig, data: Data, device: Device, console: Console, *, is_new: bool = True) -> Task:
@@ -141,8 +144,8 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console, 
         )
     make_schedule = SCHEDULERS.build(config.scheduler)
 
-    def make_scheduled(module: nn.Module, *, every: int = 1) -> ScheduledOptimizer:
-        schedule = make_schedule(_updates(config.trainer, data, every))
+    def make_scheduled(module: nn.Module, *, every: int = 1, times: int = 1) -> ScheduledOptimizer:
+        schedule = make_schedule(_updates(config.trainer, data, every, times))
         optimizer = make_optimizer(module)
         return ScheduledOptimizer(
             optimizer,

@@ -71,7 +71,7 @@ def step_memory(model: nn.Module, config: RunConfig, spec: DataSpec, batch_size:
         task = TASKS.build(config.task, model=model, spec=spec, device=device)
         optimizers: list[Optimizer] = []
 
-        def make(module: nn.Module, *, every: int = 1) -> ScheduledOptimizer:
+        def make(module: nn.Module, *, every: int = 1, times: int = 1) -> ScheduledOptimizer:
             optimizers.append(OPTIMIZERS.build(config.optimizer)(module))
             return ScheduledOptimizer(optimizers[-1], lambda update: 1.0, device)
 
@@ -97,6 +97,8 @@ def zero_batch(spec: DataSpec, size: int) -> Batch:
         targets = torch.zeros(size, dtype=torch.int64)
     elif spec.target == "value":
         targets = torch.zeros(size, spec.num_outputs)
+    elif spec.environment:
+        targets = torch.zeros(size, 0)
     else:
         length = spec.output_length if spec.target == "sequence" else spec.input_shape[0]
         targets = torch.zeros(size, length, dtype=torch.int64)
