@@ -8,6 +8,8 @@ from dlcourse.lectures.gan import gan
 from dlcourse.lectures.landscapes import landscape
 from dlcourse.lectures.loop import loop
 from dlcourse.lectures.optimizers import optimizers
+from dlcourse.lectures.overfitting import benign, double_descent, holdout
+from dlcourse.lectures.regression import fit, likelihood, polynomial, two_heads
 from dlcourse.lectures.several import against, bars, curves, evaluated
 from dlcourse.lectures.units import units
 from dlcourse.lectures.vae import vae
@@ -20,20 +22,27 @@ FIGURES: Registry[Report] = Registry(
     {
         "against": against,
         "bars": bars,
+        "benign": benign,
         "cat_or_dog": cat_or_dog,
         "criterion": criterion,
         "curves": curves,
         "diffusion": diffusion,
         "diffusion_images": diffusion_images,
+        "double_descent": double_descent,
         "evaluated": evaluated,
         "gan": gan,
+        "holdout": holdout,
+        "landscape": landscape,
         "lecture_cnn48": lecture_cnn48,
+        "likelihood": likelihood,
+        "line": fit,
         "loop": loop,
+        "optimizers": optimizers,
+        "polynomial": polynomial,
+        "two_heads": two_heads,
+        "units": units,
         "vae": vae,
         "weight_sharing": weight_sharing,
-        "landscape": landscape,
-        "optimizers": optimizers,
-        "units": units,
     },
     run_time=("runs",),
 )

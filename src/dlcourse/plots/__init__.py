@@ -21,6 +21,7 @@ from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
 from dlcourse.plots.lines import BarChart, LineChart, LineCharts
 from dlcourse.plots.network import NetworkDiagram, Stage
+from dlcourse.plots.panels import BarPanel, BowlPanel, FitPanel, Panels, RegionPanel
 from dlcourse.plots.picture import Captioned, Picture, save_png, to_image, to_png
 from dlcourse.plots.ranking import RankedClass, RankingCurves
 from dlcourse.plots.samples import SampledPoints
@@ -37,7 +38,9 @@ __all__ = [
     "AnsweredImages",
     "AttentionMap",
     "BarChart",
+    "BarPanel",
     "BoardValues",
+    "BowlPanel",
     "Captioned",
     "Collage",
     "ComputationGraph",
@@ -45,6 +48,7 @@ __all__ = [
     "DecisionBoundary",
     "Descent",
     "FirstFilters",
+    "FitPanel",
     "FittedCurve",
     "Forecast",
     "GameTrace",
@@ -64,12 +68,14 @@ __all__ = [
     "Node",
     "OptionImportances",
     "OptionSlices",
+    "Panels",
     "ParallelOptions",
     "Picture",
     "PointStrip",
     "PredictedVsTrue",
     "RankedClass",
     "RankingCurves",
+    "RegionPanel",
     "ReliabilityDiagram",
     "SampledPoints",
     "SearchHistory",
