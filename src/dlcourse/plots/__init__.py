@@ -28,6 +28,7 @@ from dlcourse.plots.samples import SampledPoints
 from dlcourse.plots.search import OptionImportances, SearchHistory
 from dlcourse.plots.sequences import Forecast
 from dlcourse.plots.shifts import ShiftedAnswers
+from dlcourse.plots.small_network import SmallNetwork
 from dlcourse.plots.surfaces import Surface, Surfaces
 from dlcourse.plots.sweep import OptionSlices, ParallelOptions, SweepCurves
 from dlcourse.plots.words import WordMap
@@ -80,6 +81,7 @@ __all__ = [
     "SampledPoints",
     "SearchHistory",
     "ShiftedAnswers",
+    "SmallNetwork",
     "Stage",
     "Surface",
     "Surfaces",
