@@ -107,6 +107,7 @@ LAYERS = (
     "training",
     "sweeps",
     "pages",
+    "lectures",
     "cli",
     "api",
     "__main__",

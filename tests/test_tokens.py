@@ -7,7 +7,7 @@ import pytest
 
 from dlcourse.errors import ConfigError
 from dlcourse.spec import DataSpec
-from dlcourse.tokens import Tokenizer, learn_byte_pairs, tokenizer_of
+from dlcourse.tokens import RUNNING_WORDS, UNKNOWN, Tokenizer, learn_byte_pairs, learn_words, tokenizer_of, words_of
 
 TEXT = "the cat sat on the mat and the rat sat on the cat\n" * 20
 
@@ -65,3 +65,25 @@ def test_byte_pairs_without_their_library(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(ConfigError, match=r"pip install 'dlcourse\[bpe\]', or write data.tokens=characters"):
         learn_byte_pairs(TEXT, 300)
+
+
+def test_running_words_are_words_punctuation_marks_and_line_feeds() -> None:
+    text = "The cat's mat: well-worn (and flat)!\n\nSat \t it?"
+    found = ["The", "cat's", "mat", ":", "well-worn", "(", "and", "flat", ")", "!", "\n", "\n", "Sat", "it", "?"]
+    assert words_of(text) == found
+    vocabulary = learn_words(text, text, 100)
+    assert vocabulary == tuple(sorted(set(found)))
+    tokenizer = of(RUNNING_WORDS, vocabulary)
+    assert [vocabulary[token] for token in tokenizer.encode(text)] == found
+    assert tokenizer.decode(tokenizer.encode(text)) == text.replace("Sat \t it", "Sat it")
+
+
+def test_rare_words_of_a_running_text_are_unknown() -> None:
+    vocabulary = learn_words("a a a b b c d e", "a a a b b c d", 3)
+    assert vocabulary == (UNKNOWN, "a", "b")
+    tokenizer = of(RUNNING_WORDS, vocabulary)
+    assert tokenizer.encode("b c a zebra") == [2, 0, 1, 0] and tokenizer.decode([2, 0]) == "b <unk>"
+    with pytest.raises(
+        ConfigError, match=r"^the training data have no 'zebra' \(word 2\); use words of their vocabulary$"
+    ):
+        of(RUNNING_WORDS, ("a", "b")).encode("a zebra b zebra")

@@ -125,6 +125,7 @@ _OPTIONS = {
         *_write_text(folder, "root", "text/tinyshakespeare.txt"),
         *("data.verify=false", "data.download=false"),
     ],
+    "grammar": lambda folder: ["data.sentences=200", "data.windows=40"],
     "pydoc": lambda folder: [
         "data.context=8",
         "data.windows=20",

@@ -36,6 +36,10 @@ class DataError(UserError):
     """Data files that are missing or damaged, or data that cannot be used as asked."""
 
 
+class MissingDataError(DataError):
+    """Data files that are not there, and cannot be downloaded."""
+
+
 class OutputError(UserError):
     """The run folder cannot be made or written."""
 

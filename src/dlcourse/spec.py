@@ -59,7 +59,14 @@ class DataSpec:
     vocabulary: tuple[str, ...] = ()
     """The symbol of each token, if inputs are tokens."""
     tokenizer: str = ""
-    """How text becomes tokens: `characters`, `words`, or the JSON of a byte-pair encoding (see dlcourse.tokens)."""
+    """How text becomes tokens: `characters`, `words`, `running words`, or the JSON of a byte-pair encoding.
+
+    See dlcourse.tokens.
+    """
+    word_classes: tuple[str, ...] = ()
+    """The class of each word of the vocabulary, if a grammar made the text, such as "animal"; empty for a word of none."""
+    analogies: tuple[str, ...] = ()
+    """Those of a grammar, four words each: the first is to the second as the third to the fourth."""
     output_length: int = 0
     pixel_mean: tuple[float, ...] = ()
     pixel_std: tuple[float, ...] = ()

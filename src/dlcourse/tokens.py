@@ -1,5 +1,7 @@
-"""Text to tokens and back: characters, words, or byte pairs of the `tokenizers` library."""
+"""Text to tokens and back: characters, symbols between blanks, words, or byte pairs of the `tokenizers` library."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +16,17 @@ PAD, START, END = 0, 1, 2
 
 SPECIAL = ("<pad>", "<start>", "<end>")
 """Their symbols."""
+
+
+UNKNOWN = "<unk>"
+"""Stands for all words of a running text that are not in its vocabulary."""
+
+RUNNING_WORDS = "running words"
+"""The tokenizer that takes a running text apart: words, punctuation marks and line feeds are tokens of their own."""
+
+_RUNNING = re.compile(r"<unk>|\n|\w+(?:['\u2019-]\w+)*|[^\w\s]")
+_NO_BLANK_BEFORE = frozenset(".,;:!?)]}\n")
+_NO_BLANK_AFTER = frozenset("([{\n")
 
 
 class Tokenizer(Protocol):
@@ -47,6 +60,46 @@ class _Symbols:
         return self._glue.join(self._vocabulary[token] for token in tokens)
 
 
+class _RunningWords:
+    """Words and punctuation marks, of which those that are not in the vocabulary are UNKNOWN, if it has that."""
+
+    def __init__(self, vocabulary: Sequence[str]) -> None:
+        self._vocabulary = tuple(vocabulary)
+        self._index = {word: token for token, word in enumerate(vocabulary)}
+
+    def encode(self, text: str) -> list[int]:
+        found, unknown = words_of(text), self._index.get(UNKNOWN)
+        unseen = [word for word in dict.fromkeys(found) if word not in self._index]
+        if unseen and unknown is None:
+            shown = ", ".join(f"{word!r} (word {found.index(word) + 1})" for word in unseen[:10])
+            raise ConfigError(f"the training data have no {shown}; use words of their vocabulary")
+        return [self._index.get(word, unknown or 0) for word in found]
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        text = ""
+        for token in tokens:
+            word = self._vocabulary[token]
+            is_glued = not text or word in _NO_BLANK_BEFORE or text[-1] in _NO_BLANK_AFTER
+            text += word if is_glued else f" {word}"
+        return text
+
+
+def words_of(text: str) -> list[str]:
+    """The words, punctuation marks and line feeds of a running text, in order; other blanks only part them."""
+    return _RUNNING.findall(text)
+
+
+def learn_words(text: str, training: str, vocab_size: int) -> tuple[str, ...]:
+    """All words of a text in order of the alphabet; if they are too many, UNKNOWN and those most frequent in training."""
+    every = set(words_of(text))
+    if len(every) <= vocab_size:
+        return tuple(sorted(every))
+    counts = Counter(words_of(training))
+    counts.pop(UNKNOWN, None)
+    ranked = sorted(counts, key=lambda word: (-counts[word], word))
+    return (UNKNOWN, *sorted(ranked[: vocab_size - 1]))
+
+
 class _BytePairs:
     """A byte-level byte-pair encoding (Sennrich 2016; on bytes, Radford 2019), which knows every text."""
 
@@ -60,10 +113,17 @@ class _BytePairs:
         return str(self._tokenizer.decode(list(tokens)))
 
 
+def is_byte_pairs(spec: "DataSpec") -> bool:
+    """Whether tokens are byte pairs, which know every text, whatever their vocabulary."""
+    return spec.tokenizer not in ("", "characters", "words", RUNNING_WORDS)
+
+
 def tokenizer_of(spec: "DataSpec") -> Tokenizer:
     """The tokenizer of a data set of tokens."""
     if spec.tokenizer in ("characters", "words"):
         return _Symbols(spec.vocabulary, " " if spec.tokenizer == "words" else "")
+    if spec.tokenizer == RUNNING_WORDS:
+        return _RunningWords(spec.vocabulary)
     return _BytePairs(spec.tokenizer)
 
 

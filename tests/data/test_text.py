@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dlcourse.config.registry import Choice
 from dlcourse.data import DATASETS, download
-from dlcourse.data.text import TextSplit, TinyShakespeare
+from dlcourse.data.text import Text, TextSplit, TinyShakespeare
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.spec import Data
 from dlcourse.tokens import tokenizer_of
@@ -233,3 +233,12 @@ def test_the_real_tinyshakespeare(real_data: Path) -> None:
     assert len(data.spec.vocabulary) == 65
     assert [len(split.tokens) for split in (data.train, data.val, data.test)] == [1_003_854, 55_770, 55_770]
     assert decoded(data, data.train.tokens[:14]) == "First Citizen:"
+
+
+def test_the_parts_of_a_text_of_words_end_between_two_of_them(tmp_path: Path) -> None:
+    words = [f"word{number}" for number in range(200)]
+    (tmp_path / "own.txt").write_text(" ".join(words))
+    data = Text(file=str(tmp_path / "own.txt"), tokens="words", context=2).build(name="text", seed=0)
+    parts = [data.train, data.val, data.test]
+    found = [data.spec.vocabulary[token] for part in parts for token in part.tokens.tolist()]
+    assert found == words and [len(part.tokens) for part in parts] == [180, 10, 10]

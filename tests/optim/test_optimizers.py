@@ -85,6 +85,27 @@ def test_step_drops_with_the_first_update_of_an_epoch(accumulate: int, every: in
     assert [rate for _, rate in rates] == [0.5 ** (epoch // 2) for epoch, _ in rates]
 
 
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_batch_that_is_learnt_from_several_times_counts_as_often(accumulate: int) -> None:
+    """PPO's passes: the rate drops with the first update of an epoch, not with the first of four times as many."""
+    batches, epochs, times = 13, 6, 4
+    model = nn.Linear(1, 1)
+    schedule = SCHEDULERS.build(Choice("step", {"every": 2, "gamma": 0.5}))
+    updates = Updates(epochs, batches, accumulate, times=times)
+    descent = ScheduledOptimizer(
+        torch.optim.SGD(model.parameters(), lr=1.0), schedule(updates), cpu(), accumulate=accumulate
+    )
+    rates = [
+        (epoch, descent.lr)
+        for epoch in range(epochs)
+        for _ in range(batches * times)
+        if descent.step(model(torch.ones(1, 1)).sum())
+    ]
+    assert len(rates) == updates.total == epochs * batches * times // accumulate
+    assert [rate for _, rate in rates] == [0.5 ** (epoch // 2) for epoch, _ in rates]
+    assert updates.per_epoch == pytest.approx(batches * times / accumulate)
+
+
 def test_a_run_drops_its_rate_with_the_first_update_of_an_epoch(lab: Lab) -> None:
     words = ["data=iris", "trainer.accumulate=8", "trainer.batch_size=8", "trainer.epochs=6", "trainer.log_every=1"]
     run = lab.train(*words, "scheduler=step", "optimizer=sgd", "optimizer.lr=1e-3", "model.hidden=[4]")

@@ -226,7 +226,9 @@ def test_the_generator_learns_nothing_from_the_discriminators_loss():
     torch.manual_seed(0)
     model = GAN(POINTS, **TINY)
     lrs = {model.generator: 0.01, model.discriminator: 0.0}
-    adversarial = task(model, make_optimizer=lambda module, every=1: plain_sgd(lrs[module], accumulate=2)(module))
+    adversarial = task(
+        model, make_optimizer=lambda module, every=1, times=1: plain_sgd(lrs[module], accumulate=2)(module)
+    )
     generator, real = weights(model.generator), batch(POINTS)
     total = [torch.zeros_like(weight) for weight in generator]
     for _ in range(2):

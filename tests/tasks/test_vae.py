@@ -43,7 +43,7 @@ def build(spec: DataSpec, latent: int = 3, **options: object) -> Variational:
     torch.manual_seed(0)
     model = VAE(spec, hidden=(8,), latent=latent)
     task = TASKS.build(Choice("variational", options), model=model, spec=spec, device=cpu())
-    task.start(lambda module, every=1: Resting())
+    task.start(lambda module, every=1, times=1: Resting())
     assert isinstance(task, Variational)
     return task
 

@@ -48,7 +48,7 @@ def measured(config: RunConfig, spec: DataSpec) -> tuple[int, dict[str, int]]:
     device, size = cpu(threads=1), config.trainer.batch_size
     optimizers: list[Any] = []
 
-    def make(module: torch.nn.Module, *, every: int = 1) -> ScheduledOptimizer:
+    def make(module: torch.nn.Module, *, every: int = 1, times: int = 1) -> ScheduledOptimizer:
         optimizers.append(OPTIMIZERS.build(config.optimizer)(module))
         return ScheduledOptimizer(optimizers[-1], lambda update: 1.0, device, clip_norm=config.trainer.clip_norm)
 

@@ -8,6 +8,7 @@ from dlcourse.data.emnist import EMNIST
 from dlcourse.data.games import CartPole, Cliff, GridWorld, TicTacToe
 from dlcourse.data.gaussian_mixtures import Grid, Ring
 from dlcourse.data.glyphs import Glyphs
+from dlcourse.data.grammar import Grammar
 from dlcourse.data.image_folder import ImageFolder
 from dlcourse.data.mnist import KMNIST, MNIST, FashionMNIST
 from dlcourse.data.npz_file import NpzFile
@@ -59,6 +60,7 @@ DATASETS: Registry[DataSet] = Registry(
         "text": Text,
         "tinyshakespeare": TinyShakespeare,
         "pydoc": Pydoc,
+        "grammar": Grammar,
         "csv": CsvFile,
         "npz": NpzFile,
         "images": ImageFolder,

@@ -23,10 +23,11 @@ from dlcourse.data.text_file import decode
 from dlcourse.device import sent
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.spec import Batch, Data, DataSpec
-from dlcourse.tokens import learn_byte_pairs, tokenizer_of
+from dlcourse.tokens import RUNNING_WORDS, learn_byte_pairs, learn_words, tokenizer_of
 
 _PARTS = ("training", "validation", "test")
 
+Tokens = Literal["characters", "words", "bpe"]
 VocabSize = Annotated[int, Range(ge=257)]
 """Byte pairs start from the 256 bytes."""
 
@@ -92,15 +93,16 @@ class TextSplit:
 class TextSource(DataSet):
     """A text, of which the first part is for training, the next for validation, the last for testing.
 
-    `tokens` are its characters or `vocab_size` byte pairs, learnt on the training part; `context` is the length of a
-    window in tokens, `windows` how many of them are drawn for an epoch.
+    `tokens` are its characters, its words with punctuation marks and line feeds, or byte pairs learnt on the training part;
+    at most `vocab_size` byte pairs or words, of which the rarer ones are `<unk>`. `context` is the length of a window in
+    tokens, `windows` how many of them are drawn for an epoch.
     """
 
     SPECS = (announced.text(64),)
 
     val_fraction: ProperFraction = 0.05
     test_fraction: ProperFraction = 0.05
-    tokens: Literal["characters", "bpe"] = "characters"
+    tokens: Tokens = "characters"
     vocab_size: VocabSize = 1000
     context: Count = 64
     windows: Count | None = None
@@ -134,9 +136,14 @@ class TextSource(DataSet):
         )
 
     def _learn(self, text: str, training: str) -> tuple[str, tuple[str, ...]]:
-        """The tokenizer and the vocabulary, of characters that of the whole text, as there is no token for others."""
+        """The tokenizer and the vocabulary.
+
+        Of characters, and of words if they are few, it is that of the whole text, as there is no token for others.
+        """
         if self.tokens == "characters":
             return "characters", tuple(sorted(set(text)))
+        if self.tokens == "words":
+            return RUNNING_WORDS, learn_words(text, training, self.vocab_size)
         return learn_byte_pairs(training, self.vocab_size)
 
     def _divide(self, text: str) -> tuple[str, str, str]:
@@ -147,7 +154,10 @@ class TextSource(DataSet):
                 f"data.val_fraction={self.val_fraction} and data.test_fraction={self.test_fraction} leave no text to "
                 "train on; their sum must be less than 1"
             )
-        return text[:train], text[train : train + val], text[train + val :]
+        ends = [train, train + val]
+        if self.tokens == "words":
+            ends = [_end_of_word(text, end) for end in ends]
+        return text[: ends[0]], text[ends[0] : ends[1]], text[ends[1] :]
 
     def _require_windows(self, name: str, tokens: list[Tensor]) -> None:
         """Raise DataError if a part is shorter than a window and the token after it."""
@@ -158,6 +168,13 @@ class TextSource(DataSet):
             f"data '{name}' is too short for data.context={self.context}: it has {sizes}, and each needs "
             f"{self.context + 1} tokens; use a longer text or a smaller data.context"
         )
+
+
+def _end_of_word(text: str, place: int) -> int:
+    """The first place from this one on at which no word is cut in two."""
+    while 0 < place < len(text) and not text[place - 1].isspace():
+        place += 1
+    return place
 
 
 def _encode(text: str, spec: DataSpec) -> Tensor:

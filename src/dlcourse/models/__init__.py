@@ -15,6 +15,7 @@ from dlcourse.models.recurrent import gru, lstm, rnn
 from dlcourse.models.resnet import ResNet, ResNet9
 from dlcourse.models.torchvision_model import Torchvision
 from dlcourse.models.transformer import transformer
+from dlcourse.models.word_vectors import WordVectors
 
 MODELS: Registry[nn.Module] = Registry(
     "model",
@@ -31,6 +32,7 @@ MODELS: Registry[nn.Module] = Registry(
         "gru": gru,
         "lstm": lstm,
         "bag": BagOfWords,
+        "embedding": WordVectors,
         "transformer": transformer,
         "autoencoder": Autoencoder,
         "vae": VAE,

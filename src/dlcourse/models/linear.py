@@ -10,7 +10,7 @@ from dlcourse.models.layers import require_numbers
 from dlcourse.spec import DataSpec
 
 
-class _Affine(nn.Module):
+class Affine(nn.Module):
     """Abstract: `W x + b` of the flattened input, starting at zero where the loss is convex from anywhere."""
 
     def __init__(self, spec: DataSpec, num_outputs: int) -> None:
@@ -23,7 +23,7 @@ class _Affine(nn.Module):
         return self.linear(inputs.flatten(1))  # (B, ...) -> (B, D) -> (B, outputs)
 
 
-class LinearRegression(_Affine):
+class LinearRegression(Affine):
     """Linear regression, y = W x + b, for targets that are numbers, and for the values of moves."""
 
     def __init__(self, spec: DataSpec) -> None:
@@ -45,7 +45,7 @@ class LinearRegression(_Affine):
         return " ".join([f"y = {first[0]:.5g}{first[1]}", *signed])
 
 
-class LogisticRegression(_Affine):
+class LogisticRegression(Affine):
     """Logistic regression: the logit of the second of two classes, or one logit for each of more (softmax regression)."""
 
     def __init__(self, spec: DataSpec) -> None:
@@ -53,7 +53,7 @@ class LogisticRegression(_Affine):
         super().__init__(spec, 1 if spec.num_outputs == 2 else spec.num_outputs)
 
 
-class SoftmaxRegression(_Affine):
+class SoftmaxRegression(Affine):
     """Softmax regression: one logit W x + b for each class, or for each move of a game."""
 
     def __init__(self, spec: DataSpec) -> None:

@@ -19,27 +19,28 @@ Schedule = Callable[[int], float]
 class Updates:
     """When an optimizer updates in `epochs` epochs of `batches` batches each: after every `accumulate` losses.
 
-    There is a loss from the first batch and from every `every`-th after it. Updates are numbered from 0.
+    There are `times` losses from the first batch and from every `every`-th after it. Updates are numbered from 0.
     """
 
     epochs: int
     batches: int
     accumulate: int = 1
     every: int = 1
+    times: int = 1
 
     @property
     def total(self) -> int:
         """The updates in all, at least 1: batches at the end that do not fill an update are lost."""
-        return max(1, math.ceil(self.epochs * self.batches / self.every) // self.accumulate)
+        return max(1, math.ceil(self.epochs * self.batches / self.every) * self.times // self.accumulate)
 
     @property
     def per_epoch(self) -> float:
         """The updates in an epoch, on average."""
-        return self.batches / self.accumulate / self.every
+        return self.batches / self.accumulate / self.every * self.times
 
     def epochs_before(self, update: int) -> int:
         """The epochs that are over when an update comes, which is with the last of its losses."""
-        return ((update + 1) * self.accumulate - 1) * self.every // self.batches
+        return ((update + 1) * self.accumulate - 1) // self.times * self.every // self.batches
 
 
 ScheduleMaker = Callable[[Updates], Schedule]

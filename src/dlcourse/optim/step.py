@@ -142,9 +142,9 @@ def _beside(parameter: nn.Parameter, entry: Any) -> Any:
 
 
 class MakeOptimizer(Protocol):
-    """Makes the optimizer of a module that learns from every `every`-th batch."""
+    """Makes the optimizer of a module that learns from every `every`-th batch, from each of those `times` times."""
 
-    def __call__(self, module: nn.Module, *, every: int = 1) -> ScheduledOptimizer: ...
+    def __call__(self, module: nn.Module, *, every: int = 1, times: int = 1) -> ScheduledOptimizer: ...
 
 
 def require_finite(value: float, name: str = "the loss") -> None:

@@ -18,7 +18,7 @@ from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks.answers import Answer, rank
 from dlcourse.tasks.generative_task import SampleRequest
 from dlcourse.tasks.task import LossTask, Scalars, output_shape
-from dlcourse.tokens import encode_prompt, tokenizer_of
+from dlcourse.tokens import encode_prompt, is_byte_pairs, tokenizer_of
 
 _TEMPERATURES = (0.5, 0.8, 1.0)
 _SHORT, _LONG = 200, 500  # tokens of the samples of an evaluation, and of a full report
@@ -148,8 +148,8 @@ class Language(LossTask):
 
     def _start(self) -> list[int]:
         """A prompt that the vocabulary surely has: the end of a line, or its first symbol."""
-        knows_lines = self.spec.tokenizer != "characters" or "\n" in self.spec.vocabulary
-        return self._tokenizer.encode("\n" if knows_lines else self.spec.vocabulary[0])
+        has_lines = is_byte_pairs(self.spec) or "\n" in self.spec.vocabulary
+        return self._tokenizer.encode("\n" if has_lines else self.spec.vocabulary[0])
 
     def _write(self, prompt: list[int], length: int, temperature: Tensor, top_k: int | None = None) -> list[str]:
         """A text for each row of the temperatures `(B, 1)`, prompt included."""

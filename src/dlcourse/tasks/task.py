@@ -28,8 +28,13 @@ class Task(ABC):
     """The number of an evaluation that is shown beside the loss."""
     measured_in_training: ClassVar[bool] = False
     """Whether `train_step` gives the main metric, too."""
+    updates_per_batch: int = 1
+    """The losses that the optimizer learns from in one `train_step`."""
     recordable: ClassVar[tuple[str, ...]] = ()
     """The methods that make all of a step on the device, from a batch to scalars, and do the same each time."""
+
+    needs_full_batch: ClassVar[bool] = False
+    """Whether a step must see the whole training set."""
 
     def __init__(self, model: nn.Module, spec: DataSpec, device: Device) -> None:
         self.model = model
@@ -72,7 +77,7 @@ class Task(ABC):
 class LossTask(Task):
     """Abstract: one loss, one optimizer. Only `losses` has to be written."""
 
-    recordable = ("descend",)
+    recordable: ClassVar[tuple[str, ...]] = ("descend",)
     _optimizer: ScheduledOptimizer
 
     @abstractmethod

@@ -35,8 +35,8 @@ from dlcourse.optim.optimizers import OPTIMIZERS
 from dlcourse.optim.schedules import SCHEDULERS, Updates
 from dlcourse.optim.step import ScheduledOptimizer
 from dlcourse.spec import Batch, Data, DataSpec, Split
-from dlcourse.tasks import TASKS
-from dlcourse.tasks.task import PredictionTask, Task
+from dlcourse.tasks import TASKS, takes_features
+from dlcourse.tasks.task import Task
 from dlcourse.training.advice import advised
 from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.pretrained import start_pretrained
@@ -55,8 +55,7 @@ def check_entries(config: RunConfig) -> None:
     """Check every name and option of the config against the registries; raises ConfigError."""
     for group, registry in REGISTRIES.items():
         registry.check(getattr(config, group))
-    task: Any = TASKS[config.task.name]
-    if config.features.name != "none" and config.task.name != "auto" and not issubclass(task, PredictionTask):
+    if config.features.name != "none" and not takes_features(config.task.name):
         raise ConfigError(
             f"features={config.features.name} does not go with task '{config.task.name}'; write features=none, "
             "or a model for task classification or regression"
@@ -118,14 +117,17 @@ def fingerprint(data: Data) -> list[str]:
     return [split.fingerprint() for split in (data.train, data.val, data.test)]
 
 
-def planned_lr(config: RunConfig, data: Data, step: int) -> float:
-    """The learning rate of the optimizer's next update after so many steps; 1 for an optimizer without one."""
-    schedule = SCHEDULERS.build(config.scheduler)(_updates(config.trainer, data))
-    return float(config.optimizer.options.get("lr", 1.0)) * schedule(step // config.trainer.accumulate)
+def planned_lr(config: RunConfig, data: Data, step: int, times: int = 1) -> float:
+    """The learning rate of the optimizer's next update after so many steps of `times` losses each.
+
+    1 for an optimizer without one.
+    """
+    schedule = SCHEDULERS.build(config.scheduler)(_updates(config.trainer, data, times=times))
+    return float(config.optimizer.options.get("lr", 1.0)) * schedule(step * times // config.trainer.accumulate)
 
 
-def _updates(config: TrainerConfig, data: Data, every: int = 1) -> Updates:
-    return Updates(config.epochs, steps_per_epoch(config, data), config.accumulate, every)
+def _updates(config: TrainerConfig, data: Data, every: int = 1, times: int = 1) -> Updates:
+    return Updates(config.epochs, steps_per_epoch(config, data), config.accumulate, every, times)
 
 
 def build_task(config: RunConfig, data: Data, device: Device, console: Console, *, is_new: bool = True) -> Task:
@@ -142,8 +144,8 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console, 
         )
     make_schedule = SCHEDULERS.build(config.scheduler)
 
-    def make_scheduled(module: nn.Module, *, every: int = 1) -> ScheduledOptimizer:
-        schedule = make_schedule(_updates(config.trainer, data, every))
+    def make_scheduled(module: nn.Module, *, every: int = 1, times: int = 1) -> ScheduledOptimizer:
+        schedule = make_schedule(_updates(config.trainer, data, every, times))
         optimizer = make_optimizer(module)
         return ScheduledOptimizer(
             optimizer,
@@ -161,10 +163,21 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console, 
         if config.freeze:
             console.say("freeze", freeze(model, config.freeze))
         task = TASKS.build(config.task, model=model, spec=data.spec, device=device)
+        _require_full_batch(task, config, data)
         task.start(make_scheduled)
         evaluate(task, _FirstBatch(data.val), config.trainer.eval_batch_size)
         _try_training_mode(model, data, min(2, batch_size(config.trainer, data)), device)
     return task
+
+
+def _require_full_batch(task: Task, config: RunConfig, data: Data) -> None:
+    """Raise ConfigError if a task that needs the whole training set in one step would see less of it."""
+    size = batch_size(config.trainer, data)
+    if task.needs_full_batch and size < len(data.train):
+        raise ConfigError(
+            f"task '{config.task.name}' takes one step on all {len(data.train):,} training examples, and "
+            f"trainer.batch_size={size} is less; write trainer=one_step"
+        )
 
 
 @contextlib.contextmanager

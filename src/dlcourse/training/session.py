@@ -210,7 +210,8 @@ class _Session:
         assert self._start.checkpoint is not None and epochs is not None
         if epochs != config.trainer.epochs:
             planned = dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, epochs=epochs))
-            lrs = [planned_lr(asked, self._setup.data, self._start.checkpoint.step) for asked in (planned, config)]
+            step, times = self._start.checkpoint.step, self._setup.task.updates_per_batch
+            lrs = [planned_lr(asked, self._setup.data, step, times) for asked in (planned, config)]
             yield run_report.other_schedule(config, epochs, *lrs)
 
 
