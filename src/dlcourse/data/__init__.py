@@ -11,6 +11,7 @@ from dlcourse.data.grammar import Grammar
 from dlcourse.data.image_folder import ImageFolder
 from dlcourse.data.mnist import KMNIST, MNIST, FashionMNIST
 from dlcourse.data.npz_file import NpzFile
+from dlcourse.data.preferences import Preferences
 from dlcourse.data.sequences import Adding, Parity, Sine, WordOrder
 from dlcourse.data.shapes import Shapes
 from dlcourse.data.sklearn_data import BreastCancer, Diabetes, Digits, Iris, Wine
@@ -56,6 +57,7 @@ DATASETS: Registry[DataSet] = Registry(
         "tinyshakespeare": TinyShakespeare,
         "pydoc": Pydoc,
         "grammar": Grammar,
+        "preferences": Preferences,
         "csv": CsvFile,
         "npz": NpzFile,
         "images": ImageFolder,

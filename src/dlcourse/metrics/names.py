@@ -30,13 +30,14 @@ NAMES = {
     "recognized": "share of recognized samples",
     "neighbors": "neighbors of the same class",
     "analogies": "analogies found",
+    "knowing_the_taste": "accuracy of who knows the taste",
     "f1": "F1",
     "roc_auc": "ROC AUC",
     "average_precision": "average precision",
     "ece": "expected calibration error",
 }
 _COUNTS = ("active_units", "modes", "classes")
-_SHARES = ("good", "recognized", "explained", "neighbors", "analogies")
+_SHARES = ("good", "recognized", "explained", "neighbors", "analogies", "knowing_the_taste")
 
 
 def metric_name(key: str) -> str:

@@ -9,8 +9,10 @@ from dlcourse.tasks.adversarial import Adversarial
 from dlcourse.tasks.classification import Classification
 from dlcourse.tasks.diffusion import Diffusion
 from dlcourse.tasks.language import Language
+from dlcourse.tasks.preference import Preference
 from dlcourse.tasks.reconstruction import Reconstruction
 from dlcourse.tasks.regression import Regression
+from dlcourse.tasks.rlhf import RLHF
 from dlcourse.tasks.seq2seq import SequenceToSequence
 from dlcourse.tasks.skip_gram import SkipGram
 from dlcourse.tasks.task import Task
@@ -42,6 +44,8 @@ TASKS: Registry[Task] = Registry(
         "language": Language,
         "skip_gram": SkipGram,
         "seq2seq": SequenceToSequence,
+        "preference": Preference,
+        "rlhf": RLHF,
         "diffusion": Diffusion,
     },
     run_time=("model", "spec", "device"),
