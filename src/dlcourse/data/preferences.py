@@ -38,8 +38,8 @@ class Preferences(DataFiles, DataSet):
     seed: NonNegativeInt = 0
 
     def build(self, *, name: str, seed: int) -> Data:
-        files = {"root": self.root, "download": self.download, "verify": self.verify}
-        text = TinyShakespeare(**files, context=self.length).build(name=name, seed=0)
+        source = TinyShakespeare(root=self.root, download=self.download, verify=self.verify, context=self.length)
+        text = source.build(name=name, seed=0)
         if self.taste not in text.spec.vocabulary:
             raise ConfigError(f"data.taste='{self.taste}' must be one of the characters of the text, such as o")
         spec = DataSpec(
@@ -53,7 +53,8 @@ class Preferences(DataFiles, DataSet):
         )
         sizes = (self.size, _HELD_OUT, _HELD_OUT)
         parts = enumerate(zip((text.train, text.val, text.test), sizes, strict=True))
-        return Data(spec, *(self._pairs(spec, part, size, which, seed) for which, (part, size) in parts))
+        train, val, test = (self._pairs(spec, part, size, which, seed) for which, (part, size) in parts)
+        return Data(spec, train, val, test)
 
     def _pairs(self, spec: DataSpec, part: Split, size: int, which: int, seed: int) -> TensorSplit:
         """That many pairs of windows of a part of the text, and which of the two is preferred."""

@@ -4,7 +4,7 @@ B is a batch size, P the length of a prompt, L that of what is written behind it
 """
 
 import copy
-from typing import NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -46,10 +46,11 @@ class RLHF(Language):
     written, which the reward only stands for: where the reward grows and the text is spoilt, the reward is hacked.
     """
 
+    name = "rlhf"
     main_metric = "objective"
     monitor = "objective"
-    mode = "max"
-    recordable = ()
+    mode: Literal["max", "min"] = "max"
+    recordable: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class RLHF(Language):
         self._clip = clip
         self._prompt = prompt
         self._length = length
-        self._start = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
+        self._frozen = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
         self._reward: FrozenReward | None = None
 
     def start(self, make_optimizer: MakeOptimizer) -> None:
@@ -92,11 +93,11 @@ class RLHF(Language):
 
     def frozen_state(self) -> State:
         reward = None if self._reward is None else self._reward.state_dict()
-        return {"start": dict(self._start.state_dict()), "reward": reward}
+        return {"start": dict(self._frozen.state_dict()), "reward": reward}
 
     def load_frozen_state(self, state: State) -> None:
-        start = load_tensors(self._start.state_dict(), state["start"], "the frozen start")
-        self._start.load_state_dict(start)
+        start = load_tensors(self._frozen.state_dict(), state["start"], "the frozen start")
+        self._frozen.load_state_dict(start)
         if state["reward"] is not None:
             self._use(FrozenReward.from_state(state["reward"], self.device))
 
@@ -132,7 +133,7 @@ class RLHF(Language):
         report = Report({"loss": -objective, "objective": objective, **scalars})
         report.texts["samples"] = self._told(written.texts)
         if full:
-            before = self._play(prompts, self._start)
+            before = self._play(prompts, self._frozen)
             at_start = {name: float(value) for name, value in self._means(before).items() if name != "kl"}
             report.details["start"] = at_start
             report.details["reward_from"] = None if self._reward is None else self._reward.run
@@ -166,7 +167,7 @@ class RLHF(Language):
         with self.device.autocast():
             texts = generate(writer, windows[:, : self._prompt], self._length, self.spec.num_features)
             now = self._log_probabilities(writer, texts)
-            kl = now - self._log_probabilities(self._start, texts)
+            kl = now - self._log_probabilities(self._frozen, texts)
             rewards = (
                 kl.new_zeros(len(texts)) if self._reward is None else self._reward.rewards(texts[:, self._prompt :])
             )

@@ -84,7 +84,7 @@ class Task(ABC):
 class LossTask(Task):
     """Abstract: one loss, one optimizer. Only `losses` has to be written."""
 
-    recordable = ("descend",)
+    recordable: ClassVar[tuple[str, ...]] = ("descend",)
     _optimizer: ScheduledOptimizer
 
     @abstractmethod
