@@ -9,6 +9,7 @@ from dlcourse.data.gaussian_mixtures import Grid, Ring
 from dlcourse.data.glyphs import Glyphs
 from dlcourse.data.grammar import Grammar
 from dlcourse.data.image_folder import ImageFolder
+from dlcourse.data.in_context import InContext
 from dlcourse.data.mnist import KMNIST, MNIST, FashionMNIST
 from dlcourse.data.npz_file import NpzFile
 from dlcourse.data.preferences import Preferences
@@ -57,6 +58,7 @@ DATASETS: Registry[DataSet] = Registry(
         "tinyshakespeare": TinyShakespeare,
         "pydoc": Pydoc,
         "grammar": Grammar,
+        "in_context": InContext,
         "preferences": Preferences,
         "csv": CsvFile,
         "npz": NpzFile,

@@ -56,5 +56,10 @@ def text(context: int, vocabulary: int = 100) -> DataSpec:
     return DataSpec("", (context,), vocabulary, "next", vocabulary=_names(vocabulary), tokenizer="characters")
 
 
+def prompts(length: int, vocabulary: int) -> DataSpec:
+    """Prompts of so many symbols, each of which is to be predicted."""
+    return DataSpec("", (length,), vocabulary, "next", vocabulary=_names(vocabulary), tokenizer="words")
+
+
 def _names(count: int) -> tuple[str, ...]:
     return tuple(map(str, range(count)))
