@@ -117,6 +117,9 @@ _OPTIONS = {
             *("adding", "parity", "sine", "copy", "reverse", "sort"),
         )
     },
+    "cartpole": lambda folder: ["data.size=40", "data.held_out=4"],
+    "grid_world": lambda folder: ["data.size=20", "data.held_out=2"],
+    **{name: lambda folder: ["data.size=20"] for name in ("cliff", "tic_tac_toe")},
     "text": lambda folder: _write_text(folder, "file", "own.txt"),
     "tinyshakespeare": lambda folder: [
         *_write_text(folder, "root", "text/tinyshakespeare.txt"),

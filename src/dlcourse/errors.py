@@ -13,7 +13,7 @@ class ConfigError(UserError):
     """An option, name or combination of choices that cannot be used."""
 
 
-Need = Literal["images", "images or points", "pixels", "classes", "values"]
+Need = Literal["images", "images or points", "pixels", "classes", "values", "games", "matches"]
 """What a model or a task may miss in the data."""
 
 
@@ -34,6 +34,10 @@ class MisfitError(ConfigError):
 
 class DataError(UserError):
     """Data files that are missing or damaged, or data that cannot be used as asked."""
+
+
+class MissingDataError(DataError):
+    """Data files that are not there, and cannot be downloaded."""
 
 
 class OutputError(UserError):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-Target = Literal["class", "value", "next", "sequence", "preference"]
+Target = Literal["class", "value", "next", "sequence", "preference", "game", "match"]
 
 
 class TargetKind(NamedTuple):
@@ -33,6 +33,8 @@ TARGETS: dict[Target, TargetKind] = {
         "sequences for targets", "seq2seq", lambda spec: f"sequences of up to {counted(spec.output_length, 'token')}"
     ),
     "preference": TargetKind("preferences between texts", "preference", lambda spec: "which of two is preferred"),
+    "game": TargetKind("starts of a game", "q_learning", lambda spec: f"{spec.num_outputs} moves"),
+    "match": TargetKind("starts of a game for two", "self_play", lambda spec: f"{spec.num_outputs} moves, two sides"),
 }
 
 
@@ -46,6 +48,8 @@ class DataSpec:
     A `class` target is an index into `class_names`; a `value` target is a vector of `num_outputs` numbers; `next` is the
     token after each of the inputs; a `sequence` target is at most `output_length` tokens that end with END, then PAD. For a
     `preference` the inputs are two texts of the same length, one behind the other, and the target says which is preferred.
+    The start of a `game`, or of a `match` of two sides, has no target: `num_outputs` are the moves to choose from in its
+    `environment`.
     """
 
     name: str
@@ -74,6 +78,8 @@ class DataSpec:
     centers: tuple[tuple[float, ...], ...] = ()
     """The modes of a density that is a mixture of round Gaussians, each with the standard deviation `spread`."""
     spread: float = 0.0
+    environment: str = ""
+    """The game whose starts the examples are, by its name in dlcourse.environments."""
 
     @property
     def target_kind(self) -> TargetKind:
@@ -141,7 +147,7 @@ class Batch(NamedTuple):
     """Inputs `(B, *input_shape)`, int64 tokens or float32 numbers, and targets.
 
     Targets are `(B,)` int64 classes or preferences (0 or 1), `(B, num_outputs)` float32 values, `(B, T)` or
-    `(B, output_length)` int64 tokens.
+    `(B, output_length)` int64 tokens, and for starts of games `(B, 0)`: nothing.
     Inputs of a feature map that standardizes, and values that a task standardizes, may be float64.
     """
 

@@ -324,8 +324,7 @@ def test_training_on_numbers(lab: Lab) -> None:
     assert "too many for classes; choose another data.target, or data.kind=value" in lab.err
     lab.train(*words, "task.loss=mae", code=2)
     assert (
-        "unknown option 'task.loss'; the loss of classes is cross-entropy, leave it out; for numbers write task="
-        in lab.err
+        "unknown option 'task.loss'; for numbers write task=regression task.loss=mse (mae, huber, nll), for" in lab.err
     )
     lab.train(*words, "task=regression", "task.loss=mae", "model.hidden=[4]")
 

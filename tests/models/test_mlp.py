@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dlcourse.errors import ConfigError
-from dlcourse.models.mlp import MLP
+from dlcourse.models.mlp import MLP, has_sigmoid
 from dlcourse.models.summary import count_parameters
 from dlcourse.spec import DataSpec
 
@@ -34,6 +34,30 @@ def test_a_norm_comes_before_the_activation(norm: str) -> None:
     means = hidden.mean(0) if norm == "batch" else hidden.mean(1)
     torch.testing.assert_close(means, torch.zeros_like(means), atol=1e-5, rtol=0)
     assert count_parameters(model) == (6 + 1) * 8 + 2 * 8 + (8 + 1) * 2
+
+
+@pytest.mark.parametrize(
+    ("hidden", "weights"),
+    [((4,), 12), ((4, 4), 28), ((4, 4, 4), 44), ((4, 4, 4, 4), 60), ((16,), 48), ((64,), 192), ((256,), 768)],
+)
+def test_deep_and_wide_networks_have_exactly_the_weights_of_the_lectures(hidden: tuple[int, ...], weights: int) -> None:
+    """Lecture A16: 2-4-1, 2-4-4-1 and so on, without biases."""
+    model = MLP(DataSpec("circles", (2,), 2), hidden=hidden, bias=False, one_logit=True)
+    assert count_parameters(model) == weights
+    assert model(torch.zeros(5, 2)).tolist() == [[0.0]] * 5
+
+
+def test_outputs_of_a_sigmoid_are_between_0_and_1() -> None:
+    plain, squashed = (MLP(DataSpec("table", (3,), 2), output=output) for output in ("identity", "sigmoid"))
+    squashed.load_state_dict(plain.state_dict())
+    inputs = 50 * torch.randn(9, 3)
+    torch.testing.assert_close(squashed(inputs), plain(inputs).sigmoid())
+    assert has_sigmoid(squashed) and not has_sigmoid(plain)
+
+
+def test_one_logit_is_for_two_classes() -> None:
+    with pytest.raises(ConfigError, match=r"model.one_logit=true is for two classes, and data 'mnist' has 10 "):
+        MLP(MNIST, one_logit=True)
 
 
 def test_tokens_are_refused() -> None:

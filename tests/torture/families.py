@@ -68,6 +68,18 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
         *("data=ring", "data.size=200", "model=gan", "model.hidden=[16]", "model.latent=4", "model.conditional=true"),
         *("task.loss=wasserstein", "task.critic_steps=3", "task.samples=50", "trainer.accumulate=2"),
     ),
+    "dqn": (
+        *("data=cartpole", "data.size=33", "data.held_out=4", "model=mlp", "model.hidden=[16]", "trainer.batch_size=4"),
+        *("task.memory=20", "task.replay=8", "task.sync=4", "task.explore=60"),
+    ),
+    "table": (
+        *("data=cliff", "data.size=12", "model=linreg", "task=q_learning", "task.replay=0", "task.explore=20"),
+        *("freeze=[linear.bias]", "trainer.batch_size=2", "task.on_policy=true"),
+    ),
+    "actor_critic": (
+        *("data=cartpole", "data.size=33", "data.held_out=4", "model=policy_and_value", "model.hidden=[8]"),
+        "trainer.batch_size=4",
+    ),
     "diffusion": (
         *("data=moons", "data.size=200", "model=diffusion", "model.hidden=[16,16]", "model.conditional=true"),
         *("task.samples=40", "task.sample_steps=3", "task.steps=50"),

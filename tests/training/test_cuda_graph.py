@@ -14,8 +14,12 @@ from dlcourse.training import cuda_graph, session
 from torture.families import NAMES, family
 from torture.same import differences
 
-_NOT_HERE = ("transfer", "accumulate", "gaussian", "wasserstein", "patience", "frozen", "polynomial")
-"""Families with trainer.accumulate, which has steps of two kinds, and with optimizers that only record on an accelerator."""
+_NOT_HERE = (
+    *("transfer", "accumulate", "gaussian", "wasserstein", "patience", "frozen", "polynomial"),
+    *("dqn", "table", "actor_critic"),
+)
+"""Families with trainer.accumulate, which has steps of two kinds, with optimizers that only record on an accelerator, and
+those that play games, of which the processor decides when one begins anew."""
 FAMILIES = [name for name in NAMES if name not in _NOT_HERE]
 
 

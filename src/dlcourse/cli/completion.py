@@ -1,4 +1,4 @@
-"""Tab completion: verbs, the words of `list`, behind `train` and `summary` groups, entries, options and values.
+"""Tab completion: verbs, names behind `list`, `lecture` and `check`, groups, entries and options behind `train`.
 
 A shell's completion script, which Hydra prints, calls `dlcourse -sc query=SHELL` with the line so far in the environment
 variable COMP_LINE. Bash expands what it is told once more, so that a proposal with a `$(...)` in it, such as the name of a
@@ -17,6 +17,7 @@ from dlcourse.cli import config_files
 from dlcourse.cli.entry_docs import read_entry
 from dlcourse.config.paths import conf_dir
 from dlcourse.config.run_config import GROUPS
+from dlcourse.lectures.items import all_items
 
 _PLAIN = re.compile(r"[\w.,:=/\[\]+~-]+")
 _NOT_VALUES = ("text", "number", "section")
@@ -45,6 +46,8 @@ def _proposals(before: list[str], word: str, verbs: list[str]) -> Iterator[str]:
     elif before[0] == "list":
         for group in GROUPS:
             yield from (group, *config_files.entries(group, [conf_dir()]))
+    elif before[0] in ("lecture", "check"):
+        yield from (*config_files.entries("lecture", [conf_dir()]), *all_items())
     elif before[0] in ("train", "summary"):
         own_folder = [value for flag, value in pairwise(before) if flag in ("--config-dir", "-cd")]
         own_folder += [flag.partition("=")[2] for flag in before if flag.startswith("--config-dir=")]

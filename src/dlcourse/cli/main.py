@@ -42,6 +42,8 @@ VERBS: dict[str, Verb] = {
     "sample": Verb("sample", ("RUN",), ("images or text from a generative model",)),
     "runs": Verb("runs", ("[FOLDER]",), ("all runs below a folder, as a table",)),
     "compare": Verb("compare", ("RUN RUN ...",), ("runs side by side: is one better, or is it chance?",)),
+    "lecture": Verb("lecture", ("[NAME | ITEM]",), ("the figures of the lectures, each one command",)),
+    "check": Verb("check", ("[NAME ...]",), ("every number of the lectures beside the known one",)),
     "report": Verb("report", ("RUN",), ("a run or a sweep as one HTML file",)),
     "tensorboard": Verb("tensorboard", ("[RUN ...]",), ("show runs in the browser",)),
     "summary": Verb(

@@ -248,7 +248,7 @@ def _lines(summary: _Summary) -> Iterator[str]:
 
 def _memory_lines(memory: "StepMemory", optimizer: str, batch_size: int) -> Iterator[str]:
     """A row for each part with its size in MiB and what it is."""
-    kept = round(memory.optimizer_state / memory.gradients)
+    kept = round(memory.optimizer_state / max(memory.gradients, 1))  # a closed form has no gradients
     each = memory.activations / batch_size / _MIB
     rows = [
         ("weights", memory.weights, "parameters and buffers"),

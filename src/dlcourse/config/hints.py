@@ -133,6 +133,8 @@ HINTS: dict[str, dict[str, str]] = {
         "your own arrays: data=npz data.file=FILE": "numpy npy array arrays tensor",
     },
     "features": {
+        "random": "rff random_fourier random_fourier_features rbf_sampler elm kitchen_sinks",
+        "pca": "principal_components principal_component_analysis svd whitening whiten truncated_svd",
         "none": "null off no raw identity false",
         "standard": "standardize standardise standardscaler scaler scale zscore normalize normalise minmax",
         "polynomial": "polynomialfeatures polynomials quadratic cubic",
@@ -147,6 +149,8 @@ HINTS: dict[str, dict[str, str]] = {
         "diffusion": "ddpm denoising",
         "seq2seq": "translation sequence sequence_to_sequence s2s",
         "write task=regression task.loss=mse": "mse l2 squared mse_loss",
+        "write task=regression task.loss=nll": "gaussian_nll likelihood mle maximum_likelihood",
+        "least_squares": "lstsq ols normal_equation normal_equations closed_form pinv ridge pseudoinverse",
         "write task=regression task.loss=mae": "mae l1 absolute l1_loss",
         "write task=regression task.loss=huber": "huber smooth_l1",
         "write model=vae, model=gan or model=diffusion, which bring their tasks": "generation generative generate",
@@ -209,7 +213,7 @@ HINTS: dict[str, dict[str, str]] = {
         "features": "preprocessing preprocess scaler normalize normalise standardize standardise feature poly",
         "experiment": "preset recipe exp config config_file cfg",
         "task.loss": "loss loss_fn criterion objective loss_function",
-        "the loss of classes is cross-entropy, leave it out; for numbers write task=regression task.loss=mse (mae, huber)": (
+        "for numbers write task=regression task.loss=mse (mae, huber, nll), for classes task=classification task.loss=mse": (
             "loss loss_fn criterion objective loss_function"
         ),
         "optimizer.lr": "learning_rate learningrate learning_rate_init rate base_lr max_lr initial_lr lr0 eta eta0",

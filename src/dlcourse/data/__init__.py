@@ -5,6 +5,7 @@ from dlcourse.data.cifar import CIFAR10, CIFAR100
 from dlcourse.data.csv_file import CsvFile
 from dlcourse.data.dataset import DataSet
 from dlcourse.data.emnist import EMNIST
+from dlcourse.data.games import CartPole, Cliff, GridWorld, TicTacToe
 from dlcourse.data.gaussian_mixtures import Grid, Ring
 from dlcourse.data.glyphs import Glyphs
 from dlcourse.data.grammar import Grammar
@@ -54,6 +55,10 @@ DATASETS: Registry[DataSet] = Registry(
         "copy": Copy,
         "reverse": Reverse,
         "sort": Sort,
+        "cartpole": CartPole,
+        "cliff": Cliff,
+        "grid_world": GridWorld,
+        "tic_tac_toe": TicTacToe,
         "text": Text,
         "tinyshakespeare": TinyShakespeare,
         "pydoc": Pydoc,

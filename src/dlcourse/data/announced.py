@@ -3,7 +3,8 @@
 Of everything that a spec says, they have what decides whether a model takes the data: shapes, targets and sizes.
 """
 
-from dlcourse.spec import DataSpec
+from dlcourse.environments import ENVIRONMENTS
+from dlcourse.spec import DataSpec, Target
 
 
 def numbers(*shape: int, classes: int = 0, values: int = 1) -> DataSpec:
@@ -59,6 +60,19 @@ def text(context: int, vocabulary: int = 100) -> DataSpec:
 def prompts(length: int, vocabulary: int) -> DataSpec:
     """Prompts of so many symbols, each of which is to be predicted."""
     return DataSpec("", (length,), vocabulary, "next", vocabulary=_names(vocabulary), tokenizer="words")
+
+
+def starts(environment: str, target: Target = "game") -> DataSpec:
+    """Starts of a game of dlcourse.environments."""
+    world = ENVIRONMENTS[environment]
+    return DataSpec(
+        name="",
+        input_shape=(len(world.features),),
+        num_outputs=len(world.actions),
+        target=target,
+        feature_names=world.features,
+        environment=environment,
+    )
 
 
 def _names(count: int) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from dlcourse.config.paths import path_to_read
 from dlcourse.data.dataset import ImageSource
-from dlcourse.errors import DataError
+from dlcourse.errors import DataError, MissingDataError
 from dlcourse.files import whole_file
 from dlcourse.terminal import unguarded
 
@@ -74,9 +74,9 @@ class DataFiles:
         return default_root() if self.root is None else path_to_read(self.root, "data.root")
 
     def require_download(self, missing: str, folder: Path) -> None:
-        """Raise DataError, naming the missing file and its folder, unless downloading is allowed."""
+        """Raise MissingDataError, naming the missing file and its folder, unless downloading is allowed."""
         if not self.download:
-            raise DataError(
+            raise MissingDataError(
                 f"{missing} is not in {folder}; write data.root=FOLDER for the folder that holds it, "
                 "or data.download=true"
             )
@@ -130,7 +130,7 @@ def fetch(
     """Download the file that lies at each of the `urls` to `target`, which appears only whole and with its checksum.
 
     Mirrors are tried in order and once more after `pause` seconds, less those that refused; `timeout` is that of each
-    read, in seconds. Raises DataError.
+    read, in seconds. Raises DataError, MissingDataError if no mirror delivers.
     """
     failures: dict[str, _MirrorError] = {}
     try:
@@ -148,7 +148,7 @@ def fetch(
     except OSError as error:
         raise DataError(f"cannot write {target}: {error.strerror}; {advice.elsewhere}") from None
     reasons = ", ".join(f"{urlsplit(url).netloc}: {error}" for url, error in failures.items())
-    raise DataError(f"cannot download {target.name} ({reasons}); {advice.offline}")
+    raise MissingDataError(f"cannot download {target.name} ({reasons}); {advice.offline}")
 
 
 def _download(url: str, target: Path, checksum: str, timeout: float) -> None:

@@ -56,7 +56,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
 
 def analogies() -> tuple[str, ...]:
     """All "a b c d" that say: a is to b as c is to d. The pairs differ in one and the same thing, such as the rank."""
-    people: dict[tuple[str, ...], str] = dict(_PEOPLE.items())
+    people: dict[tuple[str, ...], str] = {tuple(key): word for key, word in _PEOPLE.items()}
     found = []
     for (one, a), (two, b) in permutations(_PEOPLE.items(), 2):
         changed = [index for index in range(3) if one[index] != two[index]]

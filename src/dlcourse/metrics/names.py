@@ -10,6 +10,7 @@ NAMES = {
     "rmse": "root mean squared error",
     "mae": "mean absolute error",
     "r2": "R^2",
+    "sigma": "learned standard deviation",
     "bits_per_character": "bits per character",
     "bits_per_dim": "bits per dimension",
     "reconstruction": "reconstruction loss",
@@ -34,10 +35,27 @@ NAMES = {
     "f1": "F1",
     "roc_auc": "ROC AUC",
     "average_precision": "average precision",
+    "won_first": "won against random moves, going first",
+    "won_second": "won against random moves, going second",
+    "lost_to_random": "lost to random moves",
+    "lost_to_perfect": "lost to perfect play",
+    "moves": "moves in a game",
     "ece": "expected calibration error",
 }
 _COUNTS = ("active_units", "modes", "classes")
-_SHARES = ("good", "recognized", "explained", "neighbors", "analogies", "knowing_the_taste")
+_SHARES = (
+    "good",
+    "recognized",
+    "explained",
+    "neighbors",
+    "analogies",
+    "knowing_the_taste",
+    "won_first",
+    "won_second",
+    "lost_to_random",
+    "lost_to_perfect",
+    "undefeated",
+)
 
 
 def metric_name(key: str) -> str:

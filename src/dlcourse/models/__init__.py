@@ -10,6 +10,7 @@ from dlcourse.models.denoiser import Denoiser
 from dlcourse.models.gan import GAN
 from dlcourse.models.linear import LinearRegression, LogisticRegression, SoftmaxRegression
 from dlcourse.models.mlp import MLP
+from dlcourse.models.policy_and_value import PolicyAndValue
 from dlcourse.models.recurrent import gru, lstm, rnn
 from dlcourse.models.resnet import ResNet, ResNet9
 from dlcourse.models.torchvision_model import Torchvision
@@ -37,6 +38,7 @@ MODELS: Registry[nn.Module] = Registry(
         "vae": VAE,
         "gan": GAN,
         "diffusion": Denoiser,
+        "policy_and_value": PolicyAndValue,
     },
     run_time=("spec",),
 )

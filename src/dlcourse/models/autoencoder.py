@@ -128,8 +128,9 @@ def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def _require_examples(spec: DataSpec, name: str, arch: Arch) -> None:
-    if spec.is_tokens or len(spec.input_shape) not in (1, 3) or spec.num_features < 2:
-        kind = "tokens" if spec.is_tokens else f"examples of shape {spec.input_shape}"
+    if spec.is_tokens or spec.environment or len(spec.input_shape) not in (1, 3) or spec.num_features < 2:
+        other = "tokens" if spec.is_tokens else spec.target_kind.words if spec.environment else ""
+        kind = other or f"examples of shape {spec.input_shape}"
         raise MisfitError(
             f"model '{name}' needs images, or tables of two numbers or more, and data '{spec.name}' has {kind}",
             needs="images or points",

@@ -1,54 +1,23 @@
-"""Feature maps in front of a model: standardization and polynomial terms, measured once on the training inputs.
+"""The feature maps there are, and the two of tables: standardization and polynomial terms.
 
-A feature map belongs to the model that stands behind it: it is saved with the weights, and a decision boundary is drawn
-in the space of the raw inputs. N is a number of examples, D the number of raw features, P of polynomial terms.
+P is a number of polynomial terms.
 """
 
-from abc import ABC, abstractmethod
 from itertools import chain, combinations, combinations_with_replacement, islice
 from typing import Annotated
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlcourse.config.options import Range
 from dlcourse.config.registry import Registry
 from dlcourse.errors import ConfigError
-from dlcourse.models.target_scale import moments
+from dlcourse.models.feature_map import FeatureMap, require_table
+from dlcourse.models.principal_components import PrincipalComponents
+from dlcourse.models.random_features import RandomFeatures
 from dlcourse.spec import DataSpec
 
 MAX_TERMS = 10_000
-
-
-class FeatureMap(nn.Module, ABC):
-    """Abstract: a fixed map of inputs `(B, D)` to features `(B, P)`, scaled by what `fit` measures."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, names: tuple[str, ...], standardize: bool) -> None:
-        super().__init__()
-        self.names = names
-        self.standardize = standardize
-        self.register_buffer("mean", torch.zeros(len(names)))
-        self.register_buffer("std", torch.ones(len(names)))
-
-    @abstractmethod
-    def expand(self, inputs: Tensor) -> Tensor:
-        """The unscaled features `(B, P)` of inputs `(B, D)`."""
-
-    def fit(self, inputs: Tensor) -> None:
-        """Measure mean and standard deviation of each feature on the training inputs `(N, D)`."""
-        if self.standardize:
-            self.mean, self.std = moments(self.expand(inputs))
-
-    def spec(self, spec: DataSpec) -> DataSpec:
-        """What the model behind this map sees instead of `spec`."""
-        return DataSpec(spec.name, (len(self.names),), spec.num_outputs, spec.target, spec.class_names, self.names)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Float32 features, also of inputs that are float64 as float32 would blur them."""
-        return ((self.expand(inputs) - self.mean) / self.std).float()
 
 
 class Standardize(FeatureMap):
@@ -116,18 +85,15 @@ def no_features(spec: DataSpec) -> None:
 
 FEATURES: Registry[FeatureMap | None] = Registry(
     "features",
-    {"none": no_features, "standard": Standardize, "polynomial": Polynomial},
+    {
+        "none": no_features,
+        "standard": Standardize,
+        "polynomial": Polynomial,
+        "random": RandomFeatures,
+        "pca": PrincipalComponents,
+    },
     run_time=("spec",),
 )
-
-
-def require_table(spec: DataSpec, features: str) -> None:
-    """Raise ConfigError unless one example is a plain row of numbers."""
-    if len(spec.input_shape) != 1:
-        raise ConfigError(
-            f"features '{features}' needs rows of numbers, and an example of data '{spec.name}' has shape "
-            f"{spec.input_shape}; write features=none"
-        )
 
 
 def _term_name(term: tuple[int, ...], names: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from dlcourse.models.layers import require_numbers
 from dlcourse.spec import DataSpec
 
 
-class _Affine(nn.Module):
+class Affine(nn.Module):
     """Abstract: `W x + b` of the flattened input, starting at zero where the loss is convex from anywhere."""
 
     def __init__(self, spec: DataSpec, num_outputs: int) -> None:
@@ -23,12 +23,12 @@ class _Affine(nn.Module):
         return self.linear(inputs.flatten(1))  # (B, ...) -> (B, D) -> (B, outputs)
 
 
-class LinearRegression(_Affine):
-    """Linear regression, y = W x + b, for targets that are numbers."""
+class LinearRegression(Affine):
+    """Linear regression, y = W x + b, for targets that are numbers, and for the values of moves."""
 
     def __init__(self, spec: DataSpec) -> None:
         require_numbers(spec, "linreg")
-        if spec.target != "value":
+        if spec.target not in ("value", "game", "match"):
             raise MisfitError(
                 f"model 'linreg' predicts numbers, and data '{spec.name}' has {spec.num_outputs} classes",
                 needs="values",
@@ -45,7 +45,7 @@ class LinearRegression(_Affine):
         return " ".join([f"y = {first[0]:.5g}{first[1]}", *signed])
 
 
-class LogisticRegression(_Affine):
+class LogisticRegression(Affine):
     """Logistic regression: the logit of the second of two classes, or one logit for each of more (softmax regression)."""
 
     def __init__(self, spec: DataSpec) -> None:
@@ -53,11 +53,12 @@ class LogisticRegression(_Affine):
         super().__init__(spec, 1 if spec.num_outputs == 2 else spec.num_outputs)
 
 
-class SoftmaxRegression(_Affine):
-    """Softmax regression: one logit W x + b for each class."""
+class SoftmaxRegression(Affine):
+    """Softmax regression: one logit W x + b for each class, or for each move of a game."""
 
     def __init__(self, spec: DataSpec) -> None:
-        require_classes(spec, "softmax")
+        if not spec.environment:
+            require_classes(spec, "softmax")
         super().__init__(spec, spec.num_outputs)
 
 

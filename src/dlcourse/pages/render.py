@@ -41,7 +41,7 @@ def _render(template: str, page: object, about: About, groups: Mapping[str, Sequ
     kept = iter(fitting([figure for group in groups.values() for figure in group], _FOR_PICTURES))
     fitted = {name: [(figure, next(kept)) for figure in group] for name, group in groups.items()}
     html = (
-        _environment()
+        environment()
         .get_template(template)
         .render(
             page=page,
@@ -55,8 +55,9 @@ def _render(template: str, page: object, about: About, groups: Mapping[str, Sequ
     return html.encode()
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Where templates come from, and how what is put into them is escaped."""
+    templates = Environment(
         loader=PackageLoader("dlcourse.pages"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -65,9 +66,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["lines"] = _lines
-    environment.filters["words"] = _words
-    return environment
+    templates.filters["lines"] = _lines
+    templates.filters["words"] = _words
+    return templates
 
 
 def _finalized(value: Any) -> Any:

@@ -40,16 +40,8 @@ _STYLE = {
     "ytick.labelsize": 10,
 }
 # Those of these that are installed stand in for glyphs that matplotlib's own font lacks.
-_OTHER_SCRIPTS = (
-    "Noto Sans CJK JP",
-    "Noto Sans JP",
-    "IPAexGothic",
-    "Hiragino Sans",
-    "Yu Gothic",
-    "MS Gothic",
-    "WenQuanYi Micro Hei",
-    "Arial Unicode MS",
-)
+JAPANESE_FONTS = ("Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "Hiragino Sans", "Yu Gothic", "MS Gothic")
+_OTHER_SCRIPTS = (*JAPANESE_FONTS, "WenQuanYi Micro Hei", "Arial Unicode MS")
 # Okabe and Ito, "Color Universal Design" (2008), without the yellow that is faint on white; for more classes Petroff,
 # "Accessible Color Sequences for Data Visualization" (2021). Both can be told apart with any kind of color blindness.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -87,6 +79,19 @@ def house_style() -> Iterator[None]:
     with warnings.catch_warnings(), matplotlib.style.context(["default", {**_STYLE, "font.family": fonts}]):
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
         yield
+
+
+def japanese_fonts() -> list[str]:
+    """The fonts with Japanese characters that are installed, of those that pictures use, newly installed ones included."""
+    with _without_variables():
+        from matplotlib.font_manager import findSystemFonts, fontManager
+
+    if not set(JAPANESE_FONTS) & set(fontManager.get_font_names()):
+        known = {font.fname for font in fontManager.ttflist}
+        for path in set(findSystemFonts()) - known:
+            with contextlib.suppress(RuntimeError, OSError, ValueError):  # of files that are no font
+                fontManager.addfont(path)
+    return [name for name in JAPANESE_FONTS if name in set(fontManager.get_font_names())]
 
 
 @contextlib.contextmanager

@@ -93,7 +93,7 @@ class LocalRuns:
         folder = Path(where)
         try:
             begun = folder.exists()
-            _wait_until_free(folder)
+            wait_until_free(folder)
             config = RunConfig.from_mapping(mapping)
             placed = replace(config, run=replace(config.run, dir=where))
             self._train.run(replace(placed, resume="auto" if begun else None), words)
@@ -117,7 +117,7 @@ class LocalRuns:
         self._agenda.ended(place, reached)
 
 
-def _wait_until_free(folder: Path) -> None:
+def wait_until_free(folder: Path) -> None:
     """Wait while another process works in a run's folder: one of a sweep that was killed ends as soon as it has saved."""
     until = time.monotonic() + _PATIENCE
     while folder.exists() and time.monotonic() < until:

@@ -1,21 +1,30 @@
 """The tasks there are: what a batch means, which loss it has, and how a model is measured on a split."""
 
+import inspect
+from typing import Any, get_type_hints
+
 from torch import nn
 
 from dlcourse.config.registry import Choice, Registry
 from dlcourse.device import Device
 from dlcourse.spec import DataSpec
+from dlcourse.tasks.actor_critic import ActorCritic
 from dlcourse.tasks.adversarial import Adversarial
 from dlcourse.tasks.classification import Classification
+from dlcourse.tasks.closed_form import least_squares
 from dlcourse.tasks.diffusion import Diffusion
 from dlcourse.tasks.language import Language
+from dlcourse.tasks.monte_carlo import MonteCarlo
+from dlcourse.tasks.policy_gradient import PolicyGradient
 from dlcourse.tasks.preference import Preference
+from dlcourse.tasks.q_learning import QLearning
 from dlcourse.tasks.reconstruction import Reconstruction
 from dlcourse.tasks.regression import Regression
 from dlcourse.tasks.rlhf import RLHF
+from dlcourse.tasks.self_play import SelfPlay
 from dlcourse.tasks.seq2seq import SequenceToSequence
 from dlcourse.tasks.skip_gram import SkipGram
-from dlcourse.tasks.task import Task
+from dlcourse.tasks.task import PredictionTask, Task
 from dlcourse.tasks.variational import Variational
 
 
@@ -39,6 +48,7 @@ TASKS: Registry[Task] = Registry(
         "classification": Classification,
         "adversarial": Adversarial,
         "regression": Regression,
+        "least_squares": least_squares,
         "reconstruction": Reconstruction,
         "variational": Variational,
         "language": Language,
@@ -47,6 +57,18 @@ TASKS: Registry[Task] = Registry(
         "preference": Preference,
         "rlhf": RLHF,
         "diffusion": Diffusion,
+        "q_learning": QLearning,
+        "monte_carlo": MonteCarlo,
+        "policy_gradient": PolicyGradient,
+        "actor_critic": ActorCritic,
+        "self_play": SelfPlay,
     },
     run_time=("model", "spec", "device"),
 )
+
+
+def takes_features(name: str) -> bool:
+    """Whether a feature map may stand in front of the models of a task; what `auto` chooses may take one, too."""
+    builder: Any = TASKS[name]
+    made = builder if inspect.isclass(builder) else get_type_hints(builder)["return"]
+    return name == "auto" or issubclass(made, PredictionTask)

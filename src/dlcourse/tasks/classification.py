@@ -1,4 +1,4 @@
-"""Classification: cross-entropy, and everything that is measured on classes.
+"""Classification: cross-entropy or squared error, and everything that is measured on classes.
 
 N is a number of examples, B a batch size, K the number of classes.
 """
@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from dlcourse.config.options import Count, Fraction
 from dlcourse.device import Device
@@ -17,10 +16,12 @@ from dlcourse.metrics.predictions import confident_mistakes
 from dlcourse.metrics.report import Report
 from dlcourse.models.convolutions import first_filters, grad_cam, heat
 from dlcourse.models.linear import SoftmaxRegression
+from dlcourse.models.mlp import has_sigmoid
 from dlcourse.plots import ActivationMaps, DecisionBoundary, FirstFilters, Picture, WeightImages
 from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks.answers import Answer, rank
 from dlcourse.tasks.baselines import majority, targets_of
+from dlcourse.tasks.class_losses import CLASS_LOSSES, ClassLoss
 from dlcourse.tasks.class_pictures import confusion_picture, mistakes_picture, ranking_picture, reliability_picture
 from dlcourse.tasks.class_report import ClassOutcome, describe
 from dlcourse.tasks.coefficients import Coefficients
@@ -32,7 +33,10 @@ _GRID = 200
 
 
 class Classification(PredictionTask):
-    """One class for each example: cross-entropy on K logits, or binary cross-entropy if the model has one logit."""
+    """One class for each example, from K outputs or, of two classes, one; the loss says what outputs mean.
+
+    Under cross-entropy they are logits. Under squared error they are the probabilities, as those of model.output=sigmoid.
+    """
 
     main_metric = "accuracy"
     measured_in_training: ClassVar[bool] = True
@@ -43,6 +47,7 @@ class Classification(PredictionTask):
         model: nn.Module,
         spec: DataSpec,
         device: Device,
+        loss: ClassLoss = "cross_entropy",
         label_smoothing: Fraction = 0.0,
         top_k: Count = 3,
         monitor: Literal["accuracy", "loss"] = "accuracy",
@@ -60,7 +65,13 @@ class Classification(PredictionTask):
                 f"task 'classification' needs one output for each of the {spec.num_outputs} classes of data "
                 f"'{spec.name}', and the model's outputs have shape {shape}; write model=softmax, model=mlp or model=cnn"
             )
+        if loss == "cross_entropy" and has_sigmoid(model):
+            raise ConfigError(
+                "model.output=sigmoid gives probabilities, and task.loss=cross_entropy needs logits, of which it takes the "
+                "sigmoid itself; write task.loss=mse or model.output=identity"
+            )
         super().__init__(model, spec, device)
+        self._loss = CLASS_LOSSES[loss]
         self.label_smoothing = label_smoothing
         self.top_k = top_k
         self.monitor = monitor
@@ -71,18 +82,18 @@ class Classification(PredictionTask):
         return []
 
     def losses(self, batch: Batch) -> Scalars:
-        logits = self.model(batch.inputs)  # (B, K), or (B, 1) if binary
-        loss = self._cross_entropy(logits, batch.targets, self.label_smoothing)
+        outputs = self.model(batch.inputs)  # (B, K), or (B, 1) if binary
+        loss = self._loss.mean(outputs, batch.targets, self.label_smoothing)
         with torch.no_grad():
-            predicted = logits[:, 0] > 0 if self.is_binary else logits.argmax(1)
+            predicted = outputs[:, 0] > self._loss.threshold if self.is_binary else outputs.argmax(1)
             accuracy = (predicted == batch.targets).float().mean()
         return {"loss": loss, "accuracy": accuracy}
 
     def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
-        logits, targets = self.outputs(split, batch_size)
-        probabilities = self.probabilities(logits)  # (N, K)
+        outputs, targets = self.outputs(split, batch_size)
+        probabilities = self.probabilities(outputs)  # (N, K)
         scalars = {
-            "loss": float(self._cross_entropy(logits, targets, 0.0)),
+            "loss": float(self._loss.mean(outputs, targets, 0.0)),
             "accuracy": int((probabilities.argmax(1) == targets).sum()) / len(targets),
         }
         if self.top_k < self.spec.num_outputs:
@@ -102,27 +113,19 @@ class Classification(PredictionTask):
     def answer(self, inputs: Tensor) -> list[Answer]:
         """The classes of each input with their probabilities."""
         with self.device.autocast():
-            logits = self.model(inputs)
-        return rank(self.probabilities(logits.float()), self.spec.class_names)
+            outputs = self.model(inputs)
+        return rank(self.probabilities(outputs.float()), self.spec.class_names)
 
-    def probabilities(self, logits: Tensor) -> Tensor:
+    def probabilities(self, outputs: Tensor) -> Tensor:
         """Of each class `(N, K)`, from the model's outputs, `(N, K)` or `(N, 1)` if binary."""
-        if not self.is_binary:
-            return logits.softmax(1)
-        second = logits[:, 0].sigmoid()
-        return torch.stack([1 - second, second], dim=1)
-
-    def _cross_entropy(self, logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-        if not self.is_binary:
-            return functional.cross_entropy(logits, targets, label_smoothing=smoothing)
-        wanted = targets.to(logits.dtype) * (1 - smoothing) + smoothing / 2
-        return functional.binary_cross_entropy_with_logits(logits[:, 0], wanted)
+        return self._loss.probabilities(outputs)
 
     def _add_coefficients(self, report: Report) -> None:
         """What a linear model on a table has come to; nothing for any other."""
         names, coefficients = self.spec.class_names, Coefficients.of(self.model, self.spec)
         if coefficients is not None:
-            what = f"the log-odds of '{names[1]}'" if self.is_binary else "each class's logit"
+            binary = f"the {self._loss.binary_quantity} of '{names[1]}'"
+            what = binary if self.is_binary else f"each class's {self._loss.quantity}"
             coefficients.add_to(report, names[1:] if self.is_binary else names, what)
 
     def _add_pictures(self, report: Report, outcome: ClassOutcome, split: Split, batch_size: int) -> None:

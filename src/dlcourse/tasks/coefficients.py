@@ -5,12 +5,11 @@ P is a number of features, O of outputs.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor, nn
 
 from dlcourse.metrics.report import Report
-from dlcourse.models.features import FeatureMap
+from dlcourse.models.feature_map import parts
 from dlcourse.models.linear import LinearRegression, LogisticRegression, SoftmaxRegression
 from dlcourse.spec import DataSpec
 from dlcourse.text_table import aligned
@@ -38,14 +37,13 @@ class Coefficients:
         """Those of a linear model on a table, behind a feature map or none; None for any other, and if there are many."""
         if len(spec.input_shape) != 1 or spec.is_tokens:
             return None
-        mapping = getattr(model, "features", None)
-        affine: Any = model.get_submodule("model") if isinstance(mapping, FeatureMap) else model
+        mapping, affine = parts(model)
         if not isinstance(affine, LinearRegression | LogisticRegression | SoftmaxRegression):
             return None
         weights, intercepts = (tensor.detach().cpu().double() for tensor in (affine.linear.weight, affine.linear.bias))
         if weights.numel() > _MOST_NUMBERS:
             return None
-        if not isinstance(mapping, FeatureMap):
+        if mapping is None:
             return cls(spec.feature_labels, weights, intercepts)
         mean, std = mapping.mean.cpu().double(), mapping.std.cpu().double()
         raw = weights / std

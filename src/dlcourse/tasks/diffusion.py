@@ -147,8 +147,8 @@ class Diffusion(GenerativeTask):
             report.headline = "   ".join(self.say(name, value) for name, value in report.scalars.items())
             report.tables["steps"] = self._steps_table()
             report.lines += _steps_lines(report.tables["steps"])
-            report.pictures["noising"] = self._noising_picture(split)
-            report.pictures["denoising"] = self._denoising_picture()
+            report.pictures["noising"] = self.noising_picture(split)
+            report.pictures["denoising"] = self.denoising_picture()
             if self.spec.is_image:
                 report.pictures["nearest"] = self._nearest_picture(samples[:_COLUMNS])
         return report
@@ -280,8 +280,8 @@ class Diffusion(GenerativeTask):
         images = torch.cat([row[:columns] for row in shown])
         return ImageGrid(self._pixels(images), title="Samples, a class in each row", columns=columns)
 
-    def _noising_picture(self, split: Split) -> Picture:
-        """The way from data to noise."""
+    def noising_picture(self, split: Split) -> Picture:
+        """The way from data to noise, of the first examples of a split."""
         few = _COLUMNS if self.spec.is_image else _POINTS
         clean = self._scaled(next(split.batches(few)).inputs)
         noise = torch.randn_like(clean)
@@ -289,8 +289,8 @@ class Diffusion(GenerativeTask):
         states = [self._noising.add_noise(clean, torch.full((len(clean),), time), noise) for time in times]
         return self._strip(states, [f"t = {time}" for time in times], "From data to noise")
 
-    def _denoising_picture(self) -> Picture:
-        """The way from noise to samples."""
+    def denoising_picture(self) -> Picture:
+        """The way from noise to samples; under no_grad."""
         few = _COLUMNS if self.spec.is_image else _POINTS
         noise = torch.randn(few, *self.spec.input_shape, device=self.device.torch_device)
         states = [noise, *self._trajectory(noise, self._labels(few), self._sample_steps, self._guidance)]

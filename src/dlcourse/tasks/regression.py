@@ -3,12 +3,8 @@
 N is a number of examples, B a batch size, O the numbers predicted for each.
 """
 
-from collections.abc import Callable
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError, MisfitError
@@ -23,27 +19,22 @@ from dlcourse.tasks.answers import Answer
 from dlcourse.tasks.baselines import mean_value, targets_of
 from dlcourse.tasks.coefficients import Coefficients
 from dlcourse.tasks.task import PredictionTask, Scalars, output_shape
+from dlcourse.tasks.value_losses import GaussianNLL, ValueLoss, value_loss
 
-_LOSSES: dict[str, tuple[Callable[..., Tensor], int]] = {
-    "mse": (functional.mse_loss, 2),
-    "mae": (functional.l1_loss, 1),
-    "huber": (functional.huber_loss, 2),
-}
-"""Each with the power of the targets' unit that it is measured in."""
 _GRID = 200
 _MAX_TERMS = 10
 _SHOWN_SERIES = 4
 
 
 class Regression(PredictionTask):
-    """Numbers for each example: squared, absolute or Huber loss.
+    """Numbers for each example: squared, absolute or Huber loss, or a Gaussian negative log likelihood.
 
     The model learns targets that are standardized by the mean and standard deviation of the training set, so that one
     learning rate does for prices and for shares; Huber's loss is quadratic up to one such deviation. Everything that is
-    reported, the losses too, is in the targets' own units: the minimized loss times the square of the deviation (of
-    `mae`, the deviation), averaged over the outputs. The scale is kept with the weights, but is never another run's:
-    under `init_from` the weights of the other run predict in deviations of this run's own targets. `standardize=False`
-    leaves the targets as they are.
+    reported, the losses too, is in the targets' own units, averaged over the outputs: the minimized loss times the square
+    of the deviation (of `mae`, times the deviation; of `nll`, plus its logarithm). The scale is kept with the weights,
+    but is never another run's: under `init_from` the weights of the other run predict in deviations of this run's own
+    targets. `standardize=False` leaves the targets as they are.
     """
 
     main_metric = "r2"
@@ -56,7 +47,7 @@ class Regression(PredictionTask):
         model: nn.Module,
         spec: DataSpec,
         device: Device,
-        loss: Literal["mse", "mae", "huber"] = "mse",
+        loss: ValueLoss = "mse",
         standardize: bool = True,
     ) -> None:
         if spec.target != "value":
@@ -72,7 +63,7 @@ class Regression(PredictionTask):
                 f"shape {shape}; write model=linreg or model=mlp"
             )
         super().__init__(model, spec, device)
-        self._loss, self._power = _LOSSES[loss]
+        self._loss = value_loss(loss, model, spec.num_outputs, device.torch_device)
         self._scale = TargetScale(model, spec.num_outputs, device.torch_device, standardize=standardize)
 
     def prepare(self, data: Data) -> list[str]:
@@ -83,7 +74,7 @@ class Regression(PredictionTask):
 
     def losses(self, batch: Batch) -> Scalars:
         wanted = self._scale.standardized(batch.targets).float()
-        each = self._loss(self.model(batch.inputs), wanted, reduction="none")  # (B, O)
+        each = self._loss.each(self.model(batch.inputs), wanted)  # (B, O)
         return {"loss": self._loss_in_units(each.detach()), "objective": each.mean()}
 
     def in_units(self, outputs: Tensor) -> Tensor:
@@ -92,19 +83,25 @@ class Regression(PredictionTask):
 
     def _loss_in_units(self, losses: Tensor) -> Tensor:
         """The mean of the losses `(B, O)` of standardized targets, in the targets' own units."""
-        return (losses * self._scale.std.to(losses) ** self._power).mean()
+        return self._loss.in_units(losses, self._scale.std).mean()
 
     def evaluate(self, split: Split, batch_size: int, *, full: bool = False) -> Report:
         outputs, targets = self.outputs(split, batch_size)
         wanted = self._scale.standardized(targets.double())
-        loss = self._loss_in_units(self._loss(outputs.double(), wanted, reduction="none"))
+        loss = self._loss_in_units(self._loss.each(outputs.double(), wanted))
         predicted = self._scale.in_units(outputs)
-        report = Report({"loss": float(loss), **regression_scores(predicted, targets)})
+        report = Report({"loss": float(loss), **regression_scores(predicted, targets), **self._sigma()})
         if full:
             self._add_words(report, targets)
             report.tables["predictions"] = _prediction_rows(predicted, targets)
             self._draw(report, self.inputs(split, batch_size), predicted, targets, batch_size)
         return report
+
+    def _sigma(self) -> dict[str, float]:
+        """The deviation of the noise, if the loss learns one; of several outputs the root of the mean square."""
+        if not isinstance(self._loss, GaussianNLL):
+            return {}
+        return {"sigma": float(self._loss.sigma(self._scale.std).square().mean().sqrt())}
 
     def answer(self, inputs: Tensor) -> list[Answer]:
         """The numbers that are predicted for each input, in their own units."""
@@ -122,6 +119,9 @@ class Regression(PredictionTask):
             report.facts.append(
                 ("outputs", f"{self.spec.num_outputs}; all numbers are of all of them, R^2 weighted by variance")
             )
+        if "sigma" in report.scalars:
+            sigma, rmse = (report.scalars[name] for name in ("sigma", "rmse"))
+            report.facts.append(("sigma", f"{sigma:.5g}, the learned deviation of the noise; RMSE here {rmse:.5g}"))
         if isinstance(self.model, LinearRegression) and self.spec.num_features <= _MAX_TERMS:
             mean, std = float(self._scale.mean[0]), float(self._scale.std[0])
             report.highlights.append(self.model.formula(self.spec.feature_labels, mean=mean, std=std))

@@ -33,6 +33,9 @@ class Task(ABC):
     recordable: ClassVar[tuple[str, ...]] = ()
     """The methods that make all of a step on the device, from a batch to scalars, and do the same each time."""
 
+    needs_full_batch: ClassVar[bool] = False
+    """Whether a step must see the whole training set."""
+
     def __init__(self, model: nn.Module, spec: DataSpec, device: Device) -> None:
         self.model = model
         self.spec = spec

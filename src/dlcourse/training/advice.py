@@ -36,6 +36,14 @@ def _values(misfit: MisfitError, spec: DataSpec) -> str:
     return "data.kind=value" if "kind" in _options(spec) else "data=diabetes"
 
 
+def _games(misfit: MisfitError, spec: DataSpec) -> str:
+    return "data=cartpole"
+
+
+def _matches(misfit: MisfitError, spec: DataSpec) -> str:
+    return "data=tic_tac_toe"
+
+
 def _options(spec: DataSpec) -> list[str]:
     return list(DATASETS.schema(spec.name)) if spec.name in DATASETS else []
 
@@ -46,4 +54,6 @@ _ADVICE: dict[Need, Callable[[MisfitError, DataSpec], str]] = {
     "pixels": _pixels,
     "classes": _classes,
     "values": _values,
+    "games": _games,
+    "matches": _matches,
 }

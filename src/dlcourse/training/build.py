@@ -35,8 +35,8 @@ from dlcourse.optim.optimizers import OPTIMIZERS
 from dlcourse.optim.schedules import SCHEDULERS, Updates
 from dlcourse.optim.step import ScheduledOptimizer
 from dlcourse.spec import Batch, Data, DataSpec, Split
-from dlcourse.tasks import TASKS
-from dlcourse.tasks.task import PredictionTask, Task
+from dlcourse.tasks import TASKS, takes_features
+from dlcourse.tasks.task import Task
 from dlcourse.training.advice import advised
 from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.pretrained import start_pretrained
@@ -55,8 +55,7 @@ def check_entries(config: RunConfig) -> None:
     """Check every name and option of the config against the registries; raises ConfigError."""
     for group, registry in REGISTRIES.items():
         registry.check(getattr(config, group))
-    task: Any = TASKS[config.task.name]
-    if config.features.name != "none" and config.task.name != "auto" and not issubclass(task, PredictionTask):
+    if config.features.name != "none" and not takes_features(config.task.name):
         raise ConfigError(
             f"features={config.features.name} does not go with task '{config.task.name}'; write features=none, "
             "or a model for task classification or regression"
@@ -166,10 +165,21 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console, 
         task = TASKS.build(config.task, model=model, spec=data.spec, device=device)
         if is_new:
             console.say("frozen", *task.read_frozen())
+        _require_full_batch(task, config, data)
         task.start(make_scheduled)
         evaluate(task, _FirstBatch(data.val), config.trainer.eval_batch_size)
         _try_training_mode(model, data, min(2, batch_size(config.trainer, data)), device)
     return task
+
+
+def _require_full_batch(task: Task, config: RunConfig, data: Data) -> None:
+    """Raise ConfigError if a task that needs the whole training set in one step would see less of it."""
+    size = batch_size(config.trainer, data)
+    if task.needs_full_batch and size < len(data.train):
+        raise ConfigError(
+            f"task '{config.task.name}' takes one step on all {len(data.train):,} training examples, and "
+            f"trainer.batch_size={size} is less; write trainer=one_step"
+        )
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from dlcourse.runs.find import find_run
 from dlcourse.runs.folder import WEIGHTS
 from dlcourse.runs.reopen import stated_checksum
 from dlcourse.runs.weights import read_tensors
+from dlcourse.tasks.value_losses import LOG_SIGMA
 
 _MOST_NAMED = 4
 
@@ -18,7 +19,8 @@ _MOST_NAMED = 4
 def start_from(model: nn.Module, folder: str, skip: Iterable[str]) -> str:
     """Copy a run's weights into a model, less those whose names match `skip`; returns what was done, in words.
 
-    The scale of its targets stays behind: that is a fact of its data, and this run measures its own.
+    The scale of its targets and the deviation of their noise stay behind: those are facts of its data, and this run
+    finds its own.
     Raises ConfigError if no run is found or tensors do not fit, DataError if its weights cannot be read.
     """
     run = find_run(folder, "init_from")
@@ -30,6 +32,7 @@ def start_from(model: nn.Module, folder: str, skip: Iterable[str]) -> str:
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in theirs):
             raise ConfigError(f"init_skip: no tensor matches '{pattern}'; there are {_few(list(theirs))}")
+    theirs.pop(LOG_SIGMA, None)
     scale = [theirs.pop(name) for name in TARGET_SCALE if name in theirs]
     theirs = {name: tensor for name, tensor in theirs.items() if not _matches(name, patterns)}
     if not theirs:
