@@ -188,5 +188,7 @@ def _gains(known: Mapping[str, Difference], title: str) -> BarChart:
 
 
 def _table(known: Mapping[str, Difference]) -> list[list[object]]:
-    rows = [[row, f"{each.value:.4f}", f"{each.low:.4f}", f"{each.high:.4f}"] for row, each in known.items()]
+    rows: list[list[object]] = [
+        [row, f"{each.value:.4f}", f"{each.low:.4f}", f"{each.high:.4f}"] for row, each in known.items()
+    ]
     return [["change", "gain", "low", "high"], *rows]
