@@ -5,6 +5,7 @@ from dlcourse.lectures.cat_or_dog import cat_or_dog
 from dlcourse.lectures.criterion import criterion
 from dlcourse.lectures.diffusion import diffusion, diffusion_images
 from dlcourse.lectures.gan import gan
+from dlcourse.lectures.hypotheses import many_hypotheses, no_free_lunch
 from dlcourse.lectures.landscapes import landscape
 from dlcourse.lectures.loop import loop
 from dlcourse.lectures.optimizers import optimizers
@@ -34,6 +35,8 @@ FIGURES: Registry[Report] = Registry(
         "holdout": holdout,
         "landscape": landscape,
         "lecture_cnn48": lecture_cnn48,
+        "many_hypotheses": many_hypotheses,
+        "no_free_lunch": no_free_lunch,
         "likelihood": likelihood,
         "line": fit,
         "loop": loop,

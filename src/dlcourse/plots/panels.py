@@ -64,7 +64,11 @@ class Panels:
                 panel.draw_into(axes)
             axes.set_title(axes.get_title("left"), fontsize=11)
             if len(axes.get_legend_handles_labels()[0]) > 1:
-                axes.legend(fontsize=9)
+                is_full = isinstance(panel, BarPanel)  # bars leave no room for a legend
+                place: dict[str, Any] = (
+                    {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": 2} if is_full else {}
+                )
+                axes.legend(fontsize=9, **place)
         for axes in places[len(self.panels) :]:
             axes.set_visible(False)
         if self.title:
