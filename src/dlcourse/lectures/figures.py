@@ -2,6 +2,7 @@
 
 from dlcourse.config.registry import Registry
 from dlcourse.lectures.cat_or_dog import cat_or_dog
+from dlcourse.lectures.classifiers import deep_wide, logistic, pca
 from dlcourse.lectures.criterion import criterion
 from dlcourse.lectures.diffusion import diffusion, diffusion_images
 from dlcourse.lectures.gan import gan
@@ -27,6 +28,7 @@ FIGURES: Registry[Report] = Registry(
         "cat_or_dog": cat_or_dog,
         "criterion": criterion,
         "curves": curves,
+        "deep_wide": deep_wide,
         "diffusion": diffusion,
         "diffusion_images": diffusion_images,
         "double_descent": double_descent,
@@ -39,8 +41,10 @@ FIGURES: Registry[Report] = Registry(
         "no_free_lunch": no_free_lunch,
         "likelihood": likelihood,
         "line": fit,
+        "logistic": logistic,
         "loop": loop,
         "optimizers": optimizers,
+        "pca": pca,
         "polynomial": polynomial,
         "two_heads": two_heads,
         "units": units,
