@@ -13,6 +13,7 @@ from dlcourse.lectures.optimizers import optimizers
 from dlcourse.lectures.overfitting import benign, double_descent, holdout
 from dlcourse.lectures.regression import fit, likelihood, polynomial, two_heads
 from dlcourse.lectures.several import against, bars, curves, evaluated
+from dlcourse.lectures.tasks_of_learning import tasks
 from dlcourse.lectures.units import units
 from dlcourse.lectures.vae import vae
 from dlcourse.lectures.weight_sharing import weight_sharing
@@ -46,6 +47,7 @@ FIGURES: Registry[Report] = Registry(
         "optimizers": optimizers,
         "pca": pca,
         "polynomial": polynomial,
+        "tasks": tasks,
         "two_heads": two_heads,
         "units": units,
         "vae": vae,

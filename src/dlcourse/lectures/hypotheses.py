@@ -51,7 +51,7 @@ def no_free_lunch(runs: Sequence[Finished]) -> Report:
         ],
     }
     groups = [f"{wrong} of {len(unseen)} wrong" for wrong in range(len(unseen) + 1)]
-    left = BarPanel(shares, groups, "share of the targets", "Each learner, all targets: the same", share=True)
+    left = BarPanel(shares, groups, "share of the targets", "Each learner, all targets: the same")
     right = BarPanel(
         bars, names, "mean error on unseen inputs", "With and without prior knowledge", at={"guessing": 0.5}
     )

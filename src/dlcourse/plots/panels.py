@@ -171,7 +171,7 @@ class RegionPanel:
 
 @dataclass(frozen=True, eq=False)
 class BarPanel:
-    """Bars by name, a group of them for each of `groups`; `value` names their axis. `at` marks values by name.
+    """Bars by name, a group of them for each of `groups`, of one line or more; `value` names their axis. `at` marks values by name.
 
     With `share` they are in percent.
     """
@@ -190,7 +190,7 @@ class BarPanel:
             axes.barh(places + offset, values, height=0.95 * height, color=COLORS[number], label=name)
         for name, value in self.at.items():
             axes.axvline(value, color="0.35", linestyle=":", linewidth=1.5, label=name, zorder=3)
-        axes.set_yticks(places, [shorten(group) for group in self.groups])
+        axes.set_yticks(places, ["\n".join(map(shorten, group.split("\n"))) for group in self.groups])
         axes.invert_yaxis()
         if self.share:
             percent_axis(axes.xaxis, "accuracy")
