@@ -2,9 +2,11 @@
 
 from dlcourse.config.registry import Registry
 from dlcourse.lectures.cat_or_dog import cat_or_dog
+from dlcourse.lectures.classifiers import deep_wide, logistic, pca
 from dlcourse.lectures.criterion import criterion
 from dlcourse.lectures.diffusion import diffusion, diffusion_images
 from dlcourse.lectures.gan import gan
+from dlcourse.lectures.hypotheses import many_hypotheses, no_free_lunch
 from dlcourse.lectures.landscapes import landscape
 from dlcourse.lectures.loop import loop
 from dlcourse.lectures.optimizers import optimizers
@@ -13,6 +15,7 @@ from dlcourse.lectures.regression import fit, likelihood, polynomial, two_heads
 from dlcourse.lectures.regularization import ablation, batch_norm, dropout, random_labels
 from dlcourse.lectures.several import against, bars, curves, evaluated
 from dlcourse.lectures.small_networks import activations, backprop, universal
+from dlcourse.lectures.tasks_of_learning import tasks
 from dlcourse.lectures.units import units
 from dlcourse.lectures.vae import vae
 from dlcourse.lectures.weight_sharing import weight_sharing
@@ -32,6 +35,7 @@ FIGURES: Registry[Report] = Registry(
         "cat_or_dog": cat_or_dog,
         "criterion": criterion,
         "curves": curves,
+        "deep_wide": deep_wide,
         "diffusion": diffusion,
         "diffusion_images": diffusion_images,
         "double_descent": double_descent,
@@ -43,10 +47,15 @@ FIGURES: Registry[Report] = Registry(
         "lecture_cnn48": lecture_cnn48,
         "likelihood": likelihood,
         "line": fit,
+        "logistic": logistic,
         "loop": loop,
+        "many_hypotheses": many_hypotheses,
+        "no_free_lunch": no_free_lunch,
         "optimizers": optimizers,
+        "pca": pca,
         "polynomial": polynomial,
         "random_labels": random_labels,
+        "tasks": tasks,
         "two_heads": two_heads,
         "units": units,
         "universal": universal,
