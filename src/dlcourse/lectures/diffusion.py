@@ -71,6 +71,12 @@ def diffusion_images(
             shares.append(float((judge.classes(made) == labels.cpu()).float().mean()))
             scalars[f"recognized at {count} steps and guidance {weight:g}"] = shares[-1]
         lines[f"guidance {weight:g}"] = (sorted(steps), shares)
+    first, last = (lines[f"guidance {weight:g}"][1] for weight in (min(guidance), max(guidance)))
+    scalars |= {
+        "few": float(min(steps)),
+        "recognized with few steps": last[0],
+        "gain by guidance": last[-1] - first[-1],
+    }
     title = "Recognized as the digit asked for"
     chart = LineChart(lines, "steps", "share of samples", title, log_x=True, share=True, at_y={"real": judge.accuracy})
     grid = _class_grid(task, data, max(steps), max(guidance))
