@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,13 +13,13 @@ from dlcourse.lectures.several import required
 from dlcourse.metrics.generative import energy_distance
 from dlcourse.metrics.reference_classifier import ReferenceClassifier
 from dlcourse.metrics.report import Report
-from dlcourse.plots import Collage, ImageSheet, LineChart, LineCharts, Picture, PointStrip
+from dlcourse.plots import Collage, ImageGrid, ImageSheet, LineChart, LineCharts, Picture, PointStrip
 from dlcourse.spec import Data, Split
 from dlcourse.tasks.diffusion import Diffusion
 
 _LEAST_SHOWN = 1e-3  # the estimate of a small distance may come out below 0, which a logarithmic axis has not
 _CLOUDS = 4
-_COLUMNS = 10
+_ROWS = 6
 
 
 def diffusion(
@@ -80,8 +81,8 @@ def diffusion_images(
     title = "Recognized as the digit asked for"
     chart = LineChart(lines, "steps", "share of samples", title, log_x=True, share=True, at_y={"real": judge.accuracy})
     grid = _class_grid(task, data, max(steps), max(guidance))
-    rows: list[list[Picture]] = [[strip] for strip in _strips(task, data)]
-    return Report(scalars, pictures={"diffusion_images": Collage([rows[0] + rows[1], [grid, LineCharts([chart])]])})
+    strips: list[Picture] = [_sheet(strip) for strip in _strips(task, data)]
+    return Report(scalars, pictures={"diffusion_images": Collage([strips, [grid, LineCharts([chart])]])})
 
 
 def _opened(runs: Sequence[Finished], *, of_images: bool) -> tuple[Finished, Diffusion, Data]:
@@ -119,10 +120,17 @@ def _strips(task: Diffusion, data: Data) -> Iterator[Picture]:
         yield task.denoising_picture()
 
 
+def _sheet(strip: Picture) -> Picture:
+    """Some rows of a strip of images, smaller."""
+    assert isinstance(strip, ImageGrid)
+    images = np.asarray(strip.images)[: _ROWS * strip.columns]
+    return ImageSheet(images.reshape(-1, strip.columns, *images.shape[1:]), strip.title)
+
+
 def _class_grid(task: Diffusion, data: Data, steps: int, guidance: float) -> Picture:
-    """Ten samples of each class, a column for each."""
+    """Samples of each class, a column for each."""
     classes = len(data.spec.class_names)
-    made = data.spec.to_pixels(_generated(task, classes * _COLUMNS, steps, guidance)).clamp(0, 1)
-    rows = made.reshape(_COLUMNS, classes, *data.spec.input_shape)
+    made = data.spec.to_pixels(_generated(task, classes * _ROWS, steps, guidance)).clamp(0, 1)
+    rows = made.reshape(_ROWS, classes, *data.spec.input_shape)
     title = f"On request: {steps} steps, guidance {guidance:g}"
     return ImageSheet(rows.numpy(), title, column_names=data.spec.class_names)
