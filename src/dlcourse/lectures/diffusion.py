@@ -51,9 +51,9 @@ def diffusion(
 
 def diffusion_images(
     runs: Sequence[Finished],
-    steps: tuple[Count, ...] = (5, 10, 25, 50),
+    steps: tuple[Count, ...] = (5, 10, 50),
     guidance: tuple[NonNegative, ...] = (0.0, 2.0),
-    samples: Count = 200,
+    samples: Count = 120,
 ) -> Report:
     """Strips of images on the way to noise and back, samples of each class, and how many are recognized as it.
 
@@ -121,10 +121,11 @@ def _strips(task: Diffusion, data: Data) -> Iterator[Picture]:
 
 
 def _sheet(strip: Picture) -> Picture:
-    """Some rows of a strip of images, smaller."""
+    """Some rows of a strip of images, smaller, with the captions that its title lists below the columns."""
     assert isinstance(strip, ImageGrid)
+    title, _, captions = strip.title.partition(": ")
     images = np.asarray(strip.images)[: _ROWS * strip.columns]
-    return ImageSheet(images.reshape(-1, strip.columns, *images.shape[1:]), strip.title)
+    return ImageSheet(images.reshape(-1, strip.columns, *images.shape[1:]), title, (), captions.split(", "))
 
 
 def _class_grid(task: Diffusion, data: Data, steps: int, guidance: float) -> Picture:
