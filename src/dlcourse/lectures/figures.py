@@ -8,7 +8,11 @@ from dlcourse.lectures.gan import gan
 from dlcourse.lectures.landscapes import landscape
 from dlcourse.lectures.loop import loop
 from dlcourse.lectures.optimizers import optimizers
+from dlcourse.lectures.overfitting import benign, double_descent, holdout
+from dlcourse.lectures.regression import fit, likelihood, polynomial, two_heads
+from dlcourse.lectures.regularization import ablation, batch_norm, dropout, random_labels
 from dlcourse.lectures.several import against, bars, curves, evaluated
+from dlcourse.lectures.small_networks import activations, backprop, universal
 from dlcourse.lectures.units import units
 from dlcourse.lectures.vae import vae
 from dlcourse.lectures.weight_sharing import weight_sharing
@@ -18,22 +22,36 @@ from dlcourse.metrics.report import Report
 FIGURES: Registry[Report] = Registry(
     "lecture",
     {
+        "ablation": ablation,
+        "activations": activations,
         "against": against,
+        "backprop": backprop,
         "bars": bars,
+        "batch_norm": batch_norm,
+        "benign": benign,
         "cat_or_dog": cat_or_dog,
         "criterion": criterion,
         "curves": curves,
         "diffusion": diffusion,
         "diffusion_images": diffusion_images,
+        "double_descent": double_descent,
+        "dropout": dropout,
         "evaluated": evaluated,
         "gan": gan,
+        "holdout": holdout,
+        "landscape": landscape,
         "lecture_cnn48": lecture_cnn48,
+        "likelihood": likelihood,
+        "line": fit,
         "loop": loop,
+        "optimizers": optimizers,
+        "polynomial": polynomial,
+        "random_labels": random_labels,
+        "two_heads": two_heads,
+        "units": units,
+        "universal": universal,
         "vae": vae,
         "weight_sharing": weight_sharing,
-        "landscape": landscape,
-        "optimizers": optimizers,
-        "units": units,
     },
     run_time=("runs",),
 )

@@ -21,12 +21,14 @@ from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
 from dlcourse.plots.lines import BarChart, LineChart, LineCharts
 from dlcourse.plots.network import NetworkDiagram, Stage
+from dlcourse.plots.panels import BarPanel, BowlPanel, FitPanel, Panels, RegionPanel
 from dlcourse.plots.picture import Captioned, Picture, save_png, to_image, to_png
 from dlcourse.plots.ranking import RankedClass, RankingCurves
 from dlcourse.plots.samples import SampledPoints
 from dlcourse.plots.search import OptionImportances, SearchHistory
 from dlcourse.plots.sequences import Forecast
 from dlcourse.plots.shifts import ShiftedAnswers
+from dlcourse.plots.small_network import SmallNetwork
 from dlcourse.plots.surfaces import Surface, Surfaces
 from dlcourse.plots.sweep import OptionSlices, ParallelOptions, SweepCurves
 from dlcourse.plots.words import WordMap
@@ -37,7 +39,9 @@ __all__ = [
     "AnsweredImages",
     "AttentionMap",
     "BarChart",
+    "BarPanel",
     "BoardValues",
+    "BowlPanel",
     "Captioned",
     "Collage",
     "ComputationGraph",
@@ -45,6 +49,7 @@ __all__ = [
     "DecisionBoundary",
     "Descent",
     "FirstFilters",
+    "FitPanel",
     "FittedCurve",
     "Forecast",
     "GameTrace",
@@ -64,16 +69,19 @@ __all__ = [
     "Node",
     "OptionImportances",
     "OptionSlices",
+    "Panels",
     "ParallelOptions",
     "Picture",
     "PointStrip",
     "PredictedVsTrue",
     "RankedClass",
     "RankingCurves",
+    "RegionPanel",
     "ReliabilityDiagram",
     "SampledPoints",
     "SearchHistory",
     "ShiftedAnswers",
+    "SmallNetwork",
     "Stage",
     "Surface",
     "Surfaces",
