@@ -1,12 +1,13 @@
 """C7: diffusion: data on the way to noise, noise on the way to data, and how the number of steps decides the quality."""
 
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dlcourse.config.options import Count, NonNegative
+from dlcourse.config.options import Count, NonNegative, Range
 from dlcourse.errors import ConfigError
 from dlcourse.lectures.finished import Finished
 from dlcourse.lectures.several import required
@@ -16,6 +17,8 @@ from dlcourse.metrics.report import Report
 from dlcourse.plots import Collage, ImageGrid, ImageSheet, LineChart, LineCharts, Picture, PointStrip
 from dlcourse.spec import Data, Split
 from dlcourse.tasks.diffusion import Diffusion
+
+Several = Annotated[int, Range(ge=2)]
 
 _LEAST_SHOWN = 1e-3  # the estimate of a small distance may come out below 0, which a logarithmic axis has not
 _CLOUDS = 4
@@ -30,6 +33,7 @@ def diffusion(
     The run is a diffusion model on points. All numbers of steps start from the same noise, that of `samples` samples.
     `energy distance of real points` is that of as many training points: no sampler does better.
     """
+    _require("steps", steps)
     run, task, data = _opened(runs, of_images=False)
     real, others = _points(data.test, len(data.test)), _points(data.train, samples)
     made = {count: _generated(task, samples, count) for count in sorted(steps)}
@@ -53,13 +57,15 @@ def diffusion_images(
     runs: Sequence[Finished],
     steps: tuple[Count, ...] = (5, 10, 50),
     guidance: tuple[NonNegative, ...] = (0.0, 2.0),
-    samples: Count = 120,
+    samples: Several = 120,
 ) -> Report:
     """Strips of images on the way to noise and back, samples of each class, and how many are recognized as it.
 
     The run is a conditional diffusion model on images. A classifier trained on real ones judges `samples` samples, all from
     the same noise, for each number of steps and each weight of the classifier-free guidance.
     """
+    _require("steps", steps)
+    _require("guidance", guidance)
     run, task, data = _opened(runs, of_images=True)
     judge = ReferenceClassifier.train(data, task.device)
     labels = task.classes_in_turn(samples)
@@ -83,6 +89,12 @@ def diffusion_images(
     grid = _class_grid(task, data, max(steps), max(guidance))
     strips: list[Picture] = [_sheet(strip) for strip in _strips(task, data)]
     return Report(scalars, pictures={"diffusion_images": Collage([strips, [grid, LineCharts([chart])]])})
+
+
+def _require(option: str, values: Sequence[float]) -> None:
+    """Raise ConfigError if there is nothing to compare."""
+    if len(set(values)) < 2:
+        raise ConfigError(f"lecture.{option} must name two numbers or more to compare, got {list(values)}")
 
 
 def _opened(runs: Sequence[Finished], *, of_images: bool) -> tuple[Finished, Diffusion, Data]:
