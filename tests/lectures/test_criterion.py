@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from dlcourse.errors import ConfigError
 from dlcourse.lectures.criterion import criterion
 from short_runs import finished
 
@@ -23,9 +22,3 @@ def test_errors_modes_and_gradients_of_a_network_with_dropout(tmp_path: Path) ->
     assert report.scalars["different answers in train mode"] > 0
     assert report.scalars["gradient after two passes"] == pytest.approx(2)
     assert report.scalars["gradient after two passes with zero_grad"] == pytest.approx(1)
-
-
-def test_a_network_without_dropout_is_refused(tmp_path: Path) -> None:
-    run = finished(tmp_path / "run", "data=iris model=mlp model.hidden=[8] trainer.epochs=1")
-    with pytest.raises(ConfigError, match=r"needs a classifier with dropout, such as model=mlp model.dropout=0.5"):
-        criterion([run])

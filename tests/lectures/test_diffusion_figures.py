@@ -22,6 +22,8 @@ def test_points_without_training_are_far_from_the_data(tmp_path: Path) -> None:
     assert abs(first["energy distance of real points"]) < 0.03
     with pytest.raises(ConfigError, match="needs a run of a conditional diffusion model on images"):
         diffusion_images([run])
+    with pytest.raises(ConfigError, match=r"lecture.steps must name two numbers or more to compare, got \[5\]"):
+        diffusion([run], steps=(5,))
 
 
 @pytest.mark.slow

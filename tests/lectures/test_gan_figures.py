@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from dlcourse.config.paths import conf_dir
-from dlcourse.errors import ConfigError
 from dlcourse.lectures.entry import read_lecture
 from dlcourse.lectures.gan import gan
 from dlcourse.metrics.report import Report
@@ -38,9 +37,11 @@ def test_a_generator_without_training_is_out_of_its_bands(report: Report) -> Non
         assert not bands[number].holds(report.scalars[number])
 
 
-def test_runs_of_other_tasks_are_refused(tmp_path: Path) -> None:
-    run = finished(tmp_path / "run", "data=iris model=softmax trainer.epochs=1")
-    with pytest.raises(ConfigError, match="needs runs of a GAN, such as experiment=gan_ring"):
-        gan([run])
-    with pytest.raises(ConfigError, match="at least one run of a GAN, got none"):
-        gan([])
+@pytest.mark.slow
+def test_samples_of_images_stand_beside_their_nearest_training_images(tmp_path: Path) -> None:
+    words = "data=digits model=gan model.channels=4 task.samples=20 trainer.epochs=1 trainer.batch_size=256"
+    report = gan([finished(tmp_path / "run", words)], samples=40)
+    assert report.scalars["distance to the nearest training image"] > report.scalars["distance of real test images"] > 0
+    assert "frechet in scene 1" in report.scalars
+    (strip,), _, (nearest,) = report.pictures["gan"].rows
+    assert strip.images.shape[:2] == (3, 12) and nearest.images.shape[:2] == (2, 12)

@@ -1,7 +1,5 @@
 """Figures of networks on images: layers and parameters, probabilities of pictures, and what sharing weights does."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
@@ -65,6 +63,8 @@ def test_shared_weights_move_with_the_image_and_others_do_not(cnn: Finished, mlp
     assert report.scalars["fully connected parameters"] == (3 * 48 * 48 + 1) * 32 * 48 * 48
     with pytest.raises(ConfigError, match="needs a run of model=cnn, then one of another classifier"):
         weight_sharing([mlp, cnn])
+    with pytest.raises(ConfigError, match="must be at most half of the images, which have 8 pixels across"):
+        weight_sharing([cnn, mlp], shift=5)
 
 
 def test_a_layer_that_is_no_convolution_would_be_seen(
@@ -78,11 +78,3 @@ def test_a_layer_that_is_no_convolution_would_be_seen(
 
     monkeypatch.setattr(nn.Conv2d, "forward", with_places)
     assert weight_sharing([cnn, mlp], shift=2, farthest=1, images=20).scalars["difference"] > 0.1
-
-
-def test_classifiers_are_asked_for(tmp_path: Path) -> None:
-    run = finished(tmp_path / "run", "data=diabetes model=linreg trainer.epochs=1")
-    with pytest.raises(ConfigError, match="needs a run of model=cnn with classes"):
-        lecture_cnn48([run])
-    with pytest.raises(ConfigError, match="needs a classifier of images"):
-        cat_or_dog([run])

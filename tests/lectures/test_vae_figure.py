@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.errors import ConfigError
 from dlcourse.lectures.vae import vae
 from short_runs import finished
 
@@ -20,9 +19,3 @@ def test_parts_of_the_bound_and_the_plane_of_codes(tmp_path: Path) -> None:
     assert report.scalars["same digit nearby"] > 0.2, "chance is a tenth"
     (left, right), *_ = report.pictures["vae"].rows
     assert type(left.rows[0][0]).__name__ == "LatentScatter" and right.rows[0][0].title == "The plane of codes"
-
-
-def test_a_classifier_is_refused(tmp_path: Path) -> None:
-    run = finished(tmp_path / "run", "data=iris model=softmax trainer.epochs=1")
-    with pytest.raises(ConfigError, match="needs a run of a VAE on images"):
-        vae([run])

@@ -1,11 +1,12 @@
 """D5: a counterfeiter and the police: a film of the same noise, the modes found, both losses, the real images nearby."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from dlcourse.config.options import Count
+from dlcourse.config.options import Range
 from dlcourse.errors import ConfigError
 from dlcourse.lectures.by_epoch import by_epoch
 from dlcourse.lectures.finished import Finished
@@ -19,7 +20,7 @@ _LOSS_D, _LOSS_G, _D = 1.386, 0.693, 0.5  # 2 ln 2, ln 2 and a half: nobody can 
 _SHOWN, _ROWS, _COMPARED = 12, 4, 200
 
 
-def gan(runs: Sequence[Finished], samples: Count = 2000) -> Report:
+def gan(runs: Sequence[Finished], samples: Annotated[int, Range(ge=20)] = 2000) -> Report:
     """The same noise after more and more training, both losses, and what the discriminator calls real.
 
     The runs are GANs on points or images that differ in their epochs, a scene of the film each. A scene has scores of
