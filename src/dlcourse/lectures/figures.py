@@ -7,7 +7,7 @@ from dlcourse.lectures.criterion import criterion
 from dlcourse.lectures.diffusion import diffusion, diffusion_images
 from dlcourse.lectures.gan import gan
 from dlcourse.lectures.hypotheses import many_hypotheses, no_free_lunch
-from dlcourse.lectures.landscapes import landscape
+from dlcourse.lectures.landscapes import landscape, resnet_depth
 from dlcourse.lectures.loop import loop
 from dlcourse.lectures.optimizers import optimizers
 from dlcourse.lectures.overfitting import benign, double_descent, holdout
@@ -55,6 +55,7 @@ FIGURES: Registry[Report] = Registry(
         "pca": pca,
         "polynomial": polynomial,
         "random_labels": random_labels,
+        "resnet_depth": resnet_depth,
         "tasks": tasks,
         "two_heads": two_heads,
         "units": units,
