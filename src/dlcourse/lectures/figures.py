@@ -1,9 +1,11 @@
 """The drawings of the lectures' figures by name."""
 
 from dlcourse.config.registry import Registry
+from dlcourse.lectures.bandits import bandits
 from dlcourse.lectures.cat_or_dog import cat_or_dog
 from dlcourse.lectures.criterion import criterion
 from dlcourse.lectures.diffusion import diffusion, diffusion_images
+from dlcourse.lectures.games import cartpole, cliff, self_play
 from dlcourse.lectures.gan import gan
 from dlcourse.lectures.landscapes import landscape
 from dlcourse.lectures.loop import loop
@@ -19,8 +21,11 @@ FIGURES: Registry[Report] = Registry(
     "lecture",
     {
         "against": against,
+        "bandits": bandits,
         "bars": bars,
+        "cartpole": cartpole,
         "cat_or_dog": cat_or_dog,
+        "cliff": cliff,
         "criterion": criterion,
         "curves": curves,
         "diffusion": diffusion,
@@ -33,6 +38,7 @@ FIGURES: Registry[Report] = Registry(
         "weight_sharing": weight_sharing,
         "landscape": landscape,
         "optimizers": optimizers,
+        "self_play": self_play,
         "units": units,
     },
     run_time=("runs",),
