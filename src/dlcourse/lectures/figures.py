@@ -11,6 +11,7 @@ from dlcourse.lectures.landscapes import landscape
 from dlcourse.lectures.loop import loop
 from dlcourse.lectures.optimizers import optimizers
 from dlcourse.lectures.several import against, bars, curves, evaluated
+from dlcourse.lectures.speed import hardware, parallel
 from dlcourse.lectures.units import units
 from dlcourse.lectures.vae import vae
 from dlcourse.lectures.weight_sharing import weight_sharing
@@ -32,12 +33,14 @@ FIGURES: Registry[Report] = Registry(
         "diffusion_images": diffusion_images,
         "evaluated": evaluated,
         "gan": gan,
+        "hardware": hardware,
         "lecture_cnn48": lecture_cnn48,
         "loop": loop,
         "vae": vae,
         "weight_sharing": weight_sharing,
         "landscape": landscape,
         "optimizers": optimizers,
+        "parallel": parallel,
         "self_play": self_play,
         "units": units,
     },

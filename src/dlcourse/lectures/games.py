@@ -26,7 +26,7 @@ _THOUSAND = 1000
 def cliff(runs: Sequence[Finished]) -> Report:
     """Two players by the cliff, off and on policy, and two in the maze, by Q-learning and by Monte Carlo.
 
-    `... return` is that of the greedy walk from the start, `... in training` the mean return of the last epoch's walks,
+    `... return` is that of the greedy walk from the start, `... in training` the mean return in the second half of training,
     `... detour` how many moves more than the fewest a greedy walk takes, a mean over the fields of the maze.
     """
     off, on, temporal, whole = required(runs, 4)
@@ -38,9 +38,9 @@ def cliff(runs: Sequence[Finished]) -> Report:
         if not isinstance(world, Grid):
             raise ConfigError(f"lecture.runs: the figure needs walks on a grid, got data={run.config.data.name}")
         walk: Any = evaluate(task, run.data().test, 100, full=True).pictures["values"]
-        walks[name] = dataclasses.replace(walk, title=f"{name}: {len(walk.way) - 1} moves from S")
+        walks[name] = dataclasses.replace(walk, title=f"{name[0].upper()}{name[1:]}: {len(walk.way) - 1} moves from S")
         scalars[f"{name} return"] = _return_from_start(task, world)
-        scalars[f"{name} in training"] = run.numbers()["train/return"]
+        scalars[f"{name} in training"] = _late_mean(run, "train/return")
         scalars[f"{name} detour"] = _detour(task, world)
     maps = list(walks.values())
     return Report(scalars, pictures={"cliff": GridWalks(maps[:2]), "maze": GridWalks(maps[2:], columns=2)})
@@ -93,6 +93,13 @@ def self_play(runs: Sequence[Finished]) -> Report:
     report.pictures["epochs"] = LineChart(curves, "epoch", "share of 500 or 1,000 games", share=True)
     report.scalars["games"] = float(run.config.data.options["size"] * run.config.trainer.epochs)
     return report
+
+
+def _late_mean(run: Finished, number: str) -> float:
+    """The mean of a logged number over the second half of the epochs."""
+    epochs, values = run.series(number)
+    late = [value for epoch, value in zip(epochs, values, strict=True) if epoch > epochs[-1] / 2]
+    return sum(late) / len(late)
 
 
 def _player(run: Finished, needed: str) -> tuple[Reinforcement, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _ARROWS = ((0.0, -1.0), (1.0, 0.0), (0.0, 1.0), (-1.0, 0.0))
 """To the right and down, for up, right, down and left."""
+_DARK = 0.6
 _WALL, _EDGE = "0.35", "#f3d9cf"
 
 
@@ -164,7 +165,8 @@ class BoardValues:
                 color = COLORS[0] if stone == "X" else COLORS[1]
                 axes.text(column, row, stone, fontsize=24, ha="center", va="center", color=color)
             elif np.isfinite(shown[row, column]):
-                axes.text(column, row, f"{shown[row, column]:+.2f}", fontsize=9, ha="center", va="center")
+                color = "white" if abs(shown[row, column]) > _DARK else "0.1"
+                axes.text(column, row, f"{shown[row, column]:+.2f}", fontsize=9, ha="center", va="center", color=color)
         for line in (0.5, 1.5):
             axes.axhline(line, color="0.4", linewidth=1)
             axes.axvline(line, color="0.4", linewidth=1)
