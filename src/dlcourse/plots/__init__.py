@@ -13,7 +13,7 @@ from dlcourse.plots.curves import FittedCurve, LearningCurve, PredictedVsTrue
 from dlcourse.plots.descent import Descent
 from dlcourse.plots.diffusion import PointStrip
 from dlcourse.plots.filters import ActivationMaps, FirstFilters
-from dlcourse.plots.games import BoardValues, GameTrace, GridWalk
+from dlcourse.plots.games import BoardValues, GameTrace, GridWalk, GridWalks
 from dlcourse.plots.graph import ComputationGraph, Listing, Node
 from dlcourse.plots.image_rows import ImageRow, ImageRows
 from dlcourse.plots.images import ImageGrid, WeightImages
@@ -54,6 +54,7 @@ __all__ = [
     "Forecast",
     "GameTrace",
     "GridWalk",
+    "GridWalks",
     "ImageGrid",
     "ImageRow",
     "ImageRows",
