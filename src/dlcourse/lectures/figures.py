@@ -6,15 +6,20 @@ from dlcourse.lectures.cat_or_dog import cat_or_dog
 from dlcourse.lectures.classifiers import deep_wide, logistic, pca
 from dlcourse.lectures.criterion import criterion
 from dlcourse.lectures.diffusion import diffusion, diffusion_images
+from dlcourse.lectures.embeddings import embeddings
 from dlcourse.lectures.games import cartpole, cliff, self_play
 from dlcourse.lectures.gan import gan
+from dlcourse.lectures.gpt import few_shot
 from dlcourse.lectures.hypotheses import many_hypotheses, no_free_lunch
 from dlcourse.lectures.landscapes import landscape, resnet_depth
 from dlcourse.lectures.loop import loop
+from dlcourse.lectures.memory import gates
+from dlcourse.lectures.next_words import next_word, reverse
 from dlcourse.lectures.optimizers import optimizers
 from dlcourse.lectures.overfitting import benign, double_descent, holdout
 from dlcourse.lectures.regression import fit, likelihood, polynomial, two_heads
 from dlcourse.lectures.regularization import ablation, batch_norm, dropout, random_labels
+from dlcourse.lectures.rlhf import rlhf
 from dlcourse.lectures.several import against, bars, curves, evaluated
 from dlcourse.lectures.small_networks import activations, backprop, universal
 from dlcourse.lectures.speed import hardware, parallel
@@ -46,8 +51,11 @@ FIGURES: Registry[Report] = Registry(
         "diffusion_images": diffusion_images,
         "double_descent": double_descent,
         "dropout": dropout,
+        "embeddings": embeddings,
         "evaluated": evaluated,
+        "few_shot": few_shot,
         "gan": gan,
+        "gates": gates,
         "hardware": hardware,
         "holdout": holdout,
         "landscape": landscape,
@@ -57,6 +65,7 @@ FIGURES: Registry[Report] = Registry(
         "logistic": logistic,
         "loop": loop,
         "many_hypotheses": many_hypotheses,
+        "next_word": next_word,
         "no_free_lunch": no_free_lunch,
         "optimizers": optimizers,
         "parallel": parallel,
@@ -64,6 +73,8 @@ FIGURES: Registry[Report] = Registry(
         "polynomial": polynomial,
         "random_labels": random_labels,
         "resnet_depth": resnet_depth,
+        "reverse": reverse,
+        "rlhf": rlhf,
         "self_play": self_play,
         "tasks": tasks,
         "two_heads": two_heads,

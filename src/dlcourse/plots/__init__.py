@@ -12,6 +12,7 @@ from dlcourse.plots.collage import Collage
 from dlcourse.plots.curves import FittedCurve, LearningCurve, PredictedVsTrue
 from dlcourse.plots.descent import Descent
 from dlcourse.plots.diffusion import PointStrip
+from dlcourse.plots.excerpts import Excerpts
 from dlcourse.plots.filters import ActivationMaps, FirstFilters
 from dlcourse.plots.games import BoardValues, GameTrace, GridWalk, GridWalks
 from dlcourse.plots.graph import ComputationGraph, Listing, Node
@@ -48,6 +49,7 @@ __all__ = [
     "ConfusionMatrix",
     "DecisionBoundary",
     "Descent",
+    "Excerpts",
     "FirstFilters",
     "FitPanel",
     "FittedCurve",
