@@ -12,8 +12,9 @@ from dlcourse.plots.collage import Collage
 from dlcourse.plots.curves import FittedCurve, LearningCurve, PredictedVsTrue
 from dlcourse.plots.descent import Descent
 from dlcourse.plots.diffusion import PointStrip
+from dlcourse.plots.excerpts import Excerpts
 from dlcourse.plots.filters import ActivationMaps, FirstFilters
-from dlcourse.plots.games import BoardValues, GameTrace, GridWalk
+from dlcourse.plots.games import BoardValues, GameTrace, GridWalk, GridWalks
 from dlcourse.plots.graph import ComputationGraph, Listing, Node
 from dlcourse.plots.image_rows import ImageRow, ImageRows
 from dlcourse.plots.images import ImageGrid, WeightImages
@@ -21,6 +22,7 @@ from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
 from dlcourse.plots.lines import BarChart, LineChart, LineCharts
 from dlcourse.plots.network import NetworkDiagram, Stage
+from dlcourse.plots.panels import BarPanel, BowlPanel, FitPanel, Panels, RegionPanel
 from dlcourse.plots.picture import Captioned, Picture, save_png, to_image, to_png
 from dlcourse.plots.ranking import RankedClass, RankingCurves
 from dlcourse.plots.samples import SampledPoints
@@ -38,18 +40,23 @@ __all__ = [
     "AnsweredImages",
     "AttentionMap",
     "BarChart",
+    "BarPanel",
     "BoardValues",
+    "BowlPanel",
     "Captioned",
     "Collage",
     "ComputationGraph",
     "ConfusionMatrix",
     "DecisionBoundary",
     "Descent",
+    "Excerpts",
     "FirstFilters",
+    "FitPanel",
     "FittedCurve",
     "Forecast",
     "GameTrace",
     "GridWalk",
+    "GridWalks",
     "ImageGrid",
     "ImageRow",
     "ImageRows",
@@ -65,12 +72,14 @@ __all__ = [
     "Node",
     "OptionImportances",
     "OptionSlices",
+    "Panels",
     "ParallelOptions",
     "Picture",
     "PointStrip",
     "PredictedVsTrue",
     "RankedClass",
     "RankingCurves",
+    "RegionPanel",
     "ReliabilityDiagram",
     "SampledPoints",
     "SearchHistory",
