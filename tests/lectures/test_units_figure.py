@@ -69,7 +69,10 @@ def test_made_up_images_excite_their_units_more_with_each_step() -> None:
 
 
 def test_the_figure_of_a_run(tmp_path: Path) -> None:
-    run = finished(tmp_path / "cnn", "data=digits model=cnn model.channels=[8,8] model.head=[] model.dropout=0 optimizer.lr=0.01 trainer.epochs=5")
+    words = (
+        "data=digits model=cnn model.channels=[8,8] model.head=[] model.dropout=0 optimizer.lr=0.01 trainer.epochs=5"
+    )
+    run = finished(tmp_path / "cnn", words)
     report = units([run], units=3, steps=40, examples=60)
     numbers = report.scalars
     assert numbers["units"] == 6 and numbers["classes"] == 10
