@@ -112,7 +112,7 @@ def resnet_depth(
         lines[name] = run.metrics.series("train/loss")
         scalars |= {name: run.numbers()["train/loss"], f"{name} bends down": found.bends_down}
         scalars[f"{name} around"] = found.cut(0.5)
-        surfaces.append(_surface(found, f"{name}: half of the plane is below {found.cut(0.5):.1f}", shown))
+        surfaces.append(_surface(found, f"{name}: median loss {found.cut(0.5):.1f}", shown))
     shallow, deep = depths
     scalars |= {
         f"{kind} of {depth} without over with": scalars[f"{depth} without shortcuts {kind}"]
