@@ -16,8 +16,8 @@ from dlcourse.spec import Batch
 Weights = Mapping[str, Tensor]
 Draw = Callable[[nn.Module, torch.Generator], Weights]
 
-_BEND = 1e-5
-"""What counts as bending down, in units of the largest loss: rounding is a hundred times less."""
+_BEND = 0.01
+"""The curvature that counts as bending down, in units of the largest loss for the length of an edge: rounding is less."""
 
 
 def normal_direction(model: nn.Module, generator: torch.Generator) -> Weights:
@@ -57,7 +57,8 @@ class Plane:
     def bends_down(self) -> float:
         """The share of places at which the loss bends down along an axis, which that of a convex function does nowhere."""
         bends = torch.cat([self.losses.diff(n=2, dim=axis).flatten() for axis in (0, 1)])
-        return float((bends < -_BEND * self.losses.abs().max()).float().mean())
+        step = 1 / (len(self.places) - 1)
+        return float((bends < -_BEND * step**2 * self.losses.abs().max()).float().mean())
 
     @property
     def minima(self) -> Tensor:
