@@ -112,6 +112,7 @@ class GridWorld(Grid):
     the value of a field is minus the number of moves from there.
     """
 
+    limit: ClassVar[int] = 100
     rows: ClassVar[tuple[str, ...]] = (
         ".......#G",
         "..#....#.",

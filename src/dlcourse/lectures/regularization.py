@@ -50,7 +50,7 @@ def dropout(runs: Sequence[Finished]) -> Report:
     shown = ImageRows(
         [ImageRow(f"Units switched off (black) with dropout {least:g}", 1 - tiles.numpy(), captions)], size=2.4
     )
-    chart = LineChart(lines, "epoch", "validation loss", "The same network with dropout")
+    chart = LineChart(lines, "epoch", "validation loss", "The same network with dropout", log_y=True)
     return Report(scalars, pictures={"dropout": Collage([[chart], [shown]])})
 
 
@@ -79,18 +79,32 @@ def batch_norm(runs: Sequence[Finished], examples: int = 500) -> Report:
         raise ConfigError(
             "lecture.runs: the figure needs runs of model=mlp with model.norm=none,batch and several trainer.epochs"
         )
-    scalars, charts = {}, []
+    scalars: dict[str, float] = {}
+    found: dict[str, dict[str, list[Tensor]]] = {"mean": {}, "standard deviation": {}}
+    epochs = sorted(groups["none"].keys() & groups["batch"].keys())
     for norm, title in (("none", "without batch norm"), ("batch", "with batch norm")):
-        epochs = sorted(groups[norm])
         means, spreads = _statistics([groups[norm][epoch] for epoch in epochs], examples)
+        found["mean"][title], found["standard deviation"][title] = means, spreads
         scalars[f"drift {title}"] = sum(float(layer.std(0).mean()) for layer in means) / len(means)
         last = groups[norm][epochs[-1]].numbers()
         scalars |= {f"accuracy {title}": last["test/accuracy"], f"loss {title}": last["train/loss"]}
-        for what, values in (("mean", means), ("standard deviation", spreads)):
-            lines = {f"layer {n}": (epochs, layer.mean(1).numpy()) for n, layer in enumerate(values, start=1)}
-            charts.append(LineChart(lines, "epoch", what, f"{what.capitalize()} {title}"))
+    charts = [chart for what, by_title in found.items() for chart in _statistic_charts(what, by_title, epochs)]
     scalars["drift with over without"] = scalars["drift with batch norm"] / scalars["drift without batch norm"]
     return Report(scalars, pictures={"batch_norm": LineCharts(charts)})
+
+
+def _statistic_charts(what: str, by_title: Mapping[str, list[Tensor]], epochs: Sequence[int]) -> list[LineChart]:
+    """The mean of a statistic over the units of each layer `(runs, H)`, on the same scale with and without batch norm."""
+    lines = {
+        title: {f"layer {n}": (epochs, layer.mean(1).numpy()) for n, layer in enumerate(layers, start=1)}
+        for title, layers in by_title.items()
+    }
+    heights = np.concatenate([line for each in lines.values() for _, line in each.values()])
+    margin = 0.05 * float(np.ptp(heights))
+    limits = (float(heights.min()) - margin, float(heights.max()) + margin)
+    return [
+        LineChart(each, "epoch", what, f"{what.capitalize()} {title}", limits_y=limits) for title, each in lines.items()
+    ]
 
 
 @torch.no_grad()

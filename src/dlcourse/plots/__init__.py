@@ -12,8 +12,9 @@ from dlcourse.plots.collage import Collage
 from dlcourse.plots.curves import FittedCurve, LearningCurve, PredictedVsTrue
 from dlcourse.plots.descent import Descent
 from dlcourse.plots.diffusion import PointStrip
+from dlcourse.plots.excerpts import Excerpts
 from dlcourse.plots.filters import ActivationMaps, FirstFilters
-from dlcourse.plots.games import BoardValues, GameTrace, GridWalk
+from dlcourse.plots.games import BoardValues, GameTrace, GridWalk, GridWalks
 from dlcourse.plots.graph import ComputationGraph, Listing, Node
 from dlcourse.plots.image_rows import ImageRow, ImageRows
 from dlcourse.plots.images import ImageGrid, WeightImages
@@ -48,12 +49,14 @@ __all__ = [
     "ConfusionMatrix",
     "DecisionBoundary",
     "Descent",
+    "Excerpts",
     "FirstFilters",
     "FitPanel",
     "FittedCurve",
     "Forecast",
     "GameTrace",
     "GridWalk",
+    "GridWalks",
     "ImageGrid",
     "ImageRow",
     "ImageRows",

@@ -64,7 +64,11 @@ class Panels:
                 panel.draw_into(axes)
             axes.set_title(axes.get_title("left"), fontsize=11)
             if len(axes.get_legend_handles_labels()[0]) > 1:
-                axes.legend(fontsize=9)
+                is_full = isinstance(panel, BarPanel)  # bars leave no room for a legend
+                place: dict[str, Any] = (
+                    {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": 2} if is_full else {}
+                )
+                axes.legend(fontsize=9, **place)
         for axes in places[len(self.panels) :]:
             axes.set_visible(False)
         if self.title:
@@ -167,7 +171,7 @@ class RegionPanel:
 
 @dataclass(frozen=True, eq=False)
 class BarPanel:
-    """Bars by name, a group of them for each of `groups`; `value` names their axis. `at` marks values by name.
+    """Bars by name, a group of them for each of `groups`, of one line or more; `value` names their axis. `at` marks values by name.
 
     With `share` they are in percent.
     """
@@ -186,7 +190,7 @@ class BarPanel:
             axes.barh(places + offset, values, height=0.95 * height, color=COLORS[number], label=name)
         for name, value in self.at.items():
             axes.axvline(value, color="0.35", linestyle=":", linewidth=1.5, label=name, zorder=3)
-        axes.set_yticks(places, [shorten(group) for group in self.groups])
+        axes.set_yticks(places, ["\n".join(map(shorten, group.split("\n"))) for group in self.groups])
         axes.invert_yaxis()
         if self.share:
             percent_axis(axes.xaxis, "accuracy")
