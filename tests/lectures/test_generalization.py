@@ -94,4 +94,6 @@ def test_the_peak_is_where_there_are_as_many_features_as_examples(tmp_path: Path
     assert scalars["norm at the peak over norm with the most features"] > 5
     heights = report.pictures["double_descent"].panels[0].lines["test"][1]
     assert heights == [1 - run.numbers()["test/accuracy"] for run in runs]
-    assert "features at the peak" in out("double_descent", double_descent(runs[:2]))
+    assert double_descent([*runs[::-1], runs[0]]).scalars == scalars, "in any order, and averaged"
+    with pytest.raises(ConfigError, match=r"fewer features than 0.5 times the 100 examples, and some with more"):
+        double_descent(runs[:2])
