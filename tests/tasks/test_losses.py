@@ -102,5 +102,5 @@ def test_probabilities_are_no_logits_and_no_standardized_targets() -> None:
     numbers = DataSpec("numbers", (2,), 1, "value")
     model = MLP(numbers, output="sigmoid")
     TASKS.build(Choice("regression", {"standardize": False}), model=model, spec=numbers, device=cpu())
-    with pytest.raises(ConfigError, match="standardized targets do not; write task.standardize=false or model.output"):
+    with pytest.raises(ConfigError, match=r"standardized targets do not; write task.standardize=false or model.output"):
         TASKS.build(Choice("regression"), model=model, spec=numbers, device=cpu())
