@@ -126,6 +126,11 @@ _OPTIONS = {
         *("data.verify=false", "data.download=false"),
     ],
     "grammar": lambda folder: ["data.sentences=200", "data.windows=40"],
+    "in_context": lambda folder: ["data.size=60"],
+    "preferences": lambda folder: [
+        *_write_text(folder, "root", "text/tinyshakespeare.txt")[:1],
+        *("data.size=40", "data.verify=false", "data.download=false"),
+    ],
     "pydoc": lambda folder: [
         "data.context=8",
         "data.windows=20",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-Target = Literal["class", "value", "next", "sequence", "game", "match"]
+Target = Literal["class", "value", "next", "sequence", "preference", "game", "match"]
 
 
 class TargetKind(NamedTuple):
@@ -32,6 +32,7 @@ TARGETS: dict[Target, TargetKind] = {
     "sequence": TargetKind(
         "sequences for targets", "seq2seq", lambda spec: f"sequences of up to {counted(spec.output_length, 'token')}"
     ),
+    "preference": TargetKind("preferences between texts", "preference", lambda spec: "which of two is preferred"),
     "game": TargetKind("starts of a game", "q_learning", lambda spec: f"{spec.num_outputs} moves"),
     "match": TargetKind("starts of a game for two", "self_play", lambda spec: f"{spec.num_outputs} moves, two sides"),
 }
@@ -45,8 +46,9 @@ class DataSpec:
     for tables, `(T, features)` for sequences of numbers, `(T,)` for sequences of tokens, which have a `vocabulary`.
 
     A `class` target is an index into `class_names`; a `value` target is a vector of `num_outputs` numbers; `next` is the
-    token after each of the inputs; a `sequence` target is at most `output_length` tokens that end with END, then PAD. The
-    start of a `game`, or of a `match` of two sides, has no target: `num_outputs` are the moves to choose from in its
+    token after each of the inputs; a `sequence` target is at most `output_length` tokens that end with END, then PAD. For a
+    `preference` the inputs are two texts of the same length, one behind the other, and the target says which is preferred.
+    The start of a `game`, or of a `match` of two sides, has no target: `num_outputs` are the moves to choose from in its
     `environment`.
     """
 
@@ -67,6 +69,8 @@ class DataSpec:
     """The class of each word of the vocabulary, if a grammar made the text, such as "animal"; empty for a word of none."""
     analogies: tuple[str, ...] = ()
     """Those of a grammar, four words each: the first is to the second as the third to the fourth."""
+    taste: str = ""
+    """The symbol that the imagined labeller of preferences likes."""
     output_length: int = 0
     pixel_mean: tuple[float, ...] = ()
     pixel_std: tuple[float, ...] = ()
@@ -142,8 +146,8 @@ def described(spec: DataSpec) -> str:
 class Batch(NamedTuple):
     """Inputs `(B, *input_shape)`, int64 tokens or float32 numbers, and targets.
 
-    Targets are `(B,)` int64 classes, `(B, num_outputs)` float32 values, `(B, T)` or `(B, output_length)` int64 tokens, and
-    for starts of games `(B, 0)`: nothing.
+    Targets are `(B,)` int64 classes or preferences (0 or 1), `(B, num_outputs)` float32 values, `(B, T)` or
+    `(B, output_length)` int64 tokens, and for starts of games `(B, 0)`: nothing.
     Inputs of a feature map that standardizes, and values that a task standardizes, may be float64.
     """
 

@@ -18,6 +18,8 @@ from dlcourse.spec import DataSpec
         (announced.sentences(7, 30, classes=2), (2, 7), 2, "class"),
         (announced.rewritten(7, 12), (2, 7), 12, "sequence"),
         (announced.text(16), (2, 16), 100, "next"),
+        (announced.prompts(7, 8), (2, 7), 8, "next"),
+        (announced.preferences(5, 9), (2, 10), 1, "preference"),
     ],
 )
 def test_examples_have_the_shape_and_targets_announced(

@@ -15,7 +15,8 @@ from dlcourse.errors import ConfigError
 from dlcourse.metrics.word_vectors import complete, cosines, nearest, share_with_neighbor_of_class
 from dlcourse.models import MODELS
 from dlcourse.models.word_vectors import WordVectors
-from dlcourse.plots import WordMap, to_image
+from dlcourse.plots import to_image
+from dlcourse.plots.words import WordMap
 from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.skip_gram import SkipGram, principal_components

@@ -48,6 +48,8 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
         "model.layers=1",
         "optimizer=adamw",
     ),
+    "skip_gram": ("data=grammar", "data.sentences=200", "data.windows=120", "model=embedding", "model.size=8"),
+    "preference": ("data.size=160", "model=gru", "model.hidden=8"),
     "seq2seq": (
         *("data=reverse", "data.size=160", "data.length=4", "data.min_length=2", "model=transformer"),
         *("model.width=16", "model.heads=2", "model.layers=1"),
@@ -86,7 +88,7 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
     "csv": ("model=mlp", "trainer.batch_size=4", "model.hidden=[8]", "model.dropout=0.1"),
 }
 _WITH_DROPOUT = ("language", "seq2seq")
-_FROM_FILES = {"language": "text", "images": "images", "csv": "csv"}
+_FROM_FILES = {"language": "text", "preference": "preferences", "images": "images", "csv": "csv"}
 
 NAMES = (*_FAMILIES, "transfer")
 

@@ -10,8 +10,10 @@ from dlcourse.data.gaussian_mixtures import Grid, Ring
 from dlcourse.data.glyphs import Glyphs
 from dlcourse.data.grammar import Grammar
 from dlcourse.data.image_folder import ImageFolder
+from dlcourse.data.in_context import InContext
 from dlcourse.data.mnist import KMNIST, MNIST, FashionMNIST
 from dlcourse.data.npz_file import NpzFile
+from dlcourse.data.preferences import Preferences
 from dlcourse.data.sequences import Adding, Parity, Sine, WordOrder
 from dlcourse.data.shapes import Shapes
 from dlcourse.data.sklearn_data import BreastCancer, Diabetes, Digits, Iris, Wine
@@ -61,6 +63,8 @@ DATASETS: Registry[DataSet] = Registry(
         "tinyshakespeare": TinyShakespeare,
         "pydoc": Pydoc,
         "grammar": Grammar,
+        "in_context": InContext,
+        "preferences": Preferences,
         "csv": CsvFile,
         "npz": NpzFile,
         "images": ImageFolder,

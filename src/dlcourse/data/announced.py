@@ -46,9 +46,20 @@ def rewritten(length: int, vocabulary: int) -> DataSpec:
     )
 
 
+def preferences(length: int, vocabulary: int) -> DataSpec:
+    """Pairs of texts of so many tokens, of which one is preferred."""
+    names = _names(vocabulary)
+    return DataSpec("", (2 * length,), 1, "preference", vocabulary=names, tokenizer="characters", taste=names[0])
+
+
 def text(context: int, vocabulary: int = 100) -> DataSpec:
     """Text to continue; how many symbols it has shows only when it is read."""
     return DataSpec("", (context,), vocabulary, "next", vocabulary=_names(vocabulary), tokenizer="characters")
+
+
+def prompts(length: int, vocabulary: int) -> DataSpec:
+    """Prompts of so many symbols, each of which is to be predicted."""
+    return DataSpec("", (length,), vocabulary, "next", vocabulary=_names(vocabulary), tokenizer="words")
 
 
 def starts(environment: str, target: Target = "game") -> DataSpec:

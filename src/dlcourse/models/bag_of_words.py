@@ -18,7 +18,7 @@ class BagOfWords(nn.Module):
 
     def __init__(self, spec: DataSpec, embedding: Count = 64) -> None:
         super().__init__()
-        if not spec.is_tokens or spec.target not in ("class", "value"):
+        if not spec.is_tokens or spec.target not in ("class", "value", "preference"):
             what = "has no tokens" if not spec.is_tokens else "asks for tokens in their order"
             other = "model=mlp" if not spec.is_tokens else "model=lstm or model=transformer"
             raise ConfigError(

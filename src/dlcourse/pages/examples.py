@@ -110,6 +110,8 @@ def _target(target: Tensor, spec: DataSpec) -> str:
     """A target in words: the name of a class, numbers, or a sequence of tokens."""
     if spec.target == "class":
         return spec.class_names[int(target)]
+    if spec.target == "preference":
+        return "the second" if int(target) else "the first"
     if spec.target == "sequence":
         return _tokens(target.tolist(), spec)
     return ", ".join(f"{value:.4g}" for value in target.flatten().tolist()[:_COLUMNS])

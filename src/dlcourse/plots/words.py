@@ -27,6 +27,8 @@ class WordMap:
     classes: Sequence[str]
     axis_names: tuple[str, str] = ("first principal component", "second principal component")
     title: str = "Word vectors"
+    links: Sequence[tuple[str, str]] = ()
+    """Pairs of words that are joined by an arrow, from the first to the second; with them both axes have one scale."""
 
     @house_style()
     def draw(self) -> "Figure":
@@ -51,6 +53,11 @@ class WordMap:
                     fontsize=8,
                     color=color,
                 )
+        places = dict(zip(self.words, points, strict=True))
+        for source, target in self.links:
+            arrow = {"arrowstyle": "-|>", "color": "0.35", "linewidth": 1.2, "shrinkA": 4, "shrinkB": 4}
+            axes.annotate("", places[target], places[source], arrowprops=arrow)
+        axes.set_aspect("equal" if self.links else "auto", adjustable="datalim")
         axes.set(xlim=padded(points[:, 0]), ylim=padded(points[:, 1]))
         axes.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1])
         axes.set_title(self.title)

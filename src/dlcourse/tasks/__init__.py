@@ -16,9 +16,11 @@ from dlcourse.tasks.diffusion import Diffusion
 from dlcourse.tasks.language import Language
 from dlcourse.tasks.monte_carlo import MonteCarlo
 from dlcourse.tasks.policy_gradient import PolicyGradient
+from dlcourse.tasks.preference import Preference
 from dlcourse.tasks.q_learning import QLearning
 from dlcourse.tasks.reconstruction import Reconstruction
 from dlcourse.tasks.regression import Regression
+from dlcourse.tasks.rlhf import RLHF
 from dlcourse.tasks.self_play import SelfPlay
 from dlcourse.tasks.seq2seq import SequenceToSequence
 from dlcourse.tasks.skip_gram import SkipGram
@@ -52,6 +54,8 @@ TASKS: Registry[Task] = Registry(
         "language": Language,
         "skip_gram": SkipGram,
         "seq2seq": SequenceToSequence,
+        "preference": Preference,
+        "rlhf": RLHF,
         "diffusion": Diffusion,
         "q_learning": QLearning,
         "monte_carlo": MonteCarlo,

@@ -4,6 +4,7 @@ B is a batch size, T a number of tokens, V the size of the vocabulary.
 """
 
 import math
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,21 +30,22 @@ _COUNTED_AT_ONCE = 1024  # windows
 class Language(LossTask):
     """The next token of a text: cross-entropy on logits `(B, T, V)`, in nats for each token."""
 
+    name: ClassVar[str] = "language"
     main_metric = "perplexity"
     monitor = "loss"
-    mode = "min"
+    mode: Literal["max", "min"] = "min"
 
     def __init__(self, model: nn.Module, spec: DataSpec, device: Device) -> None:
         if spec.target != "next":
             raise ConfigError(
-                f"task 'language' needs text to continue, and data '{spec.name}' has {spec.target_kind.words}; "
+                f"task '{self.name}' needs text to continue, and data '{spec.name}' has {spec.target_kind.words}; "
                 f"write task={spec.target_kind.task}"
             )
         shape = output_shape(model, spec, device)
         expected = (*spec.input_shape, len(spec.vocabulary))
         if shape != expected:
             raise ConfigError(
-                f"task 'language' needs outputs of shape {expected} for data '{spec.name}', a number for each token that "
+                f"task '{self.name}' needs outputs of shape {expected} for data '{spec.name}', a number for each token that "
                 f"may come next, and the model's have shape {shape}; write model=transformer or model=lstm"
             )
         super().__init__(model, spec, device)

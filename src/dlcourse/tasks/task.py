@@ -52,6 +52,16 @@ class Task(ABC):
         """
         return []
 
+    def read_frozen(self) -> list[str]:
+        """Read from other runs what is kept frozen beside the model; returns lines for the console, raises UserError.
+
+        It is called at the beginning of a run only: what is frozen is part of the state of one that is resumed.
+        """
+        return []
+
+    def load_frozen_state(self, state: State) -> None:  # noqa: B027
+        """Take what is frozen from what `state_dict` has under `frozen`, if there is such; raises DataError."""
+
     @property
     @abstractmethod
     def lr(self) -> float:

@@ -163,6 +163,8 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console, 
         if config.freeze:
             console.say("freeze", freeze(model, config.freeze))
         task = TASKS.build(config.task, model=model, spec=data.spec, device=device)
+        if is_new:
+            console.say("frozen", *task.read_frozen())
         _require_full_batch(task, config, data)
         task.start(make_scheduled)
         evaluate(task, _FirstBatch(data.val), config.trainer.eval_batch_size)

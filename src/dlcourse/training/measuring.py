@@ -38,6 +38,7 @@ def measure(run: OpenedRun, config: RunConfig) -> tuple[Data, Report, int]:
     _require_same_kind(run.spec, data.spec)
     if data.spec.pixel_mean != run.spec.pixel_mean or data.spec.pixel_std != run.spec.pixel_std:
         data = _normalized_as(run.spec, data)
+    run.load_frozen()
     run.task.prepare(data)
     run.load_weights()  # preparing may have measured a scale of its own on these data
     size = config.trainer.eval_batch_size

@@ -12,8 +12,10 @@ from dlcourse.device import DEVICES, Device
 from dlcourse.errors import ConfigError, DataError, first_line, is_out_of_memory
 from dlcourse.models import MODELS
 from dlcourse.models.features import FEATURES
-from dlcourse.runs.folder import WEIGHTS
+from dlcourse.runs.find import checkpoints_of
+from dlcourse.runs.folder import WEIGHTS, RunFolder
 from dlcourse.runs.reopen import read_config, read_spec, stated_checksum
+from dlcourse.runs.saver import read
 from dlcourse.runs.weights import load_weights
 from dlcourse.spec import DataSpec
 from dlcourse.tasks import TASKS
@@ -30,6 +32,17 @@ class OpenedRun:
     spec: DataSpec
     device: Device
     task: Task
+
+    def load_frozen(self) -> None:
+        """Give the task what it kept frozen beside its model, from the run's newest checkpoint; raises UserError."""
+        if type(self.task).load_frozen_state is Task.load_frozen_state:
+            return
+        checkpoint, _ = checkpoints_of(RunFolder(self.folder)).newest()
+        if checkpoint is None:
+            raise DataError(
+                f"{self.folder} has no checkpoint, and task '{self.config.task.name}' is measured with what lies in it"
+            )
+        self.task.load_frozen_state(read(checkpoint)[1]["task"]["frozen"])
 
     def load_weights(self) -> None:
         """Put the kept weights back, whatever has been done to the model since; raises DataError."""

@@ -149,7 +149,7 @@ def _tokens(run: OpenedRun, text: str, option: str) -> Tensor:
     if isinstance(run.task, SequenceToSequence):
         return run.task.encode(text, option)
     tokens = encode_prompt(text, tokenizer_of(run.spec), option)
-    wanted = run.spec.input_shape[0]
+    wanted = run.spec.input_shape[0] // (2 if run.spec.target == "preference" else 1)
     if not tokens:
         raise ConfigError(f'{option} is empty; write {option} "..."')
     if run.spec.target != "next" and len(tokens) != wanted:

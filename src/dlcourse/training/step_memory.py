@@ -93,7 +93,7 @@ def step_memory(model: nn.Module, config: RunConfig, spec: DataSpec, batch_size:
 
 def zero_batch(spec: DataSpec, size: int) -> Batch:
     """So many examples of zeros, inputs and targets, of the shapes and types that a training step gets."""
-    if spec.target == "class":
+    if spec.target in ("class", "preference"):
         targets = torch.zeros(size, dtype=torch.int64)
     elif spec.target == "value":
         targets = torch.zeros(size, spec.num_outputs)
