@@ -6,7 +6,7 @@ from dlcourse.lectures.criterion import criterion
 from dlcourse.lectures.diffusion import diffusion, diffusion_images
 from dlcourse.lectures.embeddings import embeddings
 from dlcourse.lectures.gan import gan
-from dlcourse.lectures.gpt import few_shot
+from dlcourse.lectures.gpt import few_shot, pretraining, scaling
 from dlcourse.lectures.landscapes import landscape
 from dlcourse.lectures.loop import loop
 from dlcourse.lectures.memory import gates
@@ -42,8 +42,10 @@ FIGURES: Registry[Report] = Registry(
         "landscape": landscape,
         "next_word": next_word,
         "optimizers": optimizers,
+        "pretraining": pretraining,
         "reverse": reverse,
         "rlhf": rlhf,
+        "scaling": scaling,
         "units": units,
     },
     run_time=("runs",),
