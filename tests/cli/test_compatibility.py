@@ -17,6 +17,7 @@ from dlcourse.console import Console
 from dlcourse.data import DATASETS
 from dlcourse.data.split import TensorSplit
 from dlcourse.device import cpu
+from dlcourse.environments import ENVIRONMENTS
 from dlcourse.errors import ConfigError
 from dlcourse.metrics import reference_classifier
 from dlcourse.models import MODELS
@@ -39,6 +40,7 @@ TINY_MODELS = {
     "lstm": ["model.hidden=8"],
     "transformer": ["model.width=8", "model.layers=1", "model.heads=2"],
     "gan": ["model.hidden=[8]", "model.channels=4", "task.samples=30"],
+    "policy_and_value": ["model.hidden=[8]"],
     "diffusion": ["model.hidden=[8]", "model.channels=[8]", "task.steps=10", "task.sample_steps=2", "task.samples=30"],
 }
 
@@ -109,6 +111,8 @@ def random_examples(spec: DataSpec) -> Data:
         return torch.randint(3, len(spec.vocabulary), shape, generator=random)
 
     def split(count: int) -> TensorSplit:
+        if spec.environment:
+            return TensorSplit(ENVIRONMENTS[spec.environment].starts(count, random), torch.zeros(count, 0))
         if spec.is_tokens:
             inputs = tokens(count, *spec.input_shape)
         else:

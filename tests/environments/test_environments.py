@@ -9,13 +9,14 @@ import torch
 
 from dlcourse.environments import ENVIRONMENTS
 from dlcourse.environments.cartpole import CartPole
+from dlcourse.environments.environment import Environment
 from dlcourse.environments.grid import Cliff, Grid, GridWorld
 from dlcourse.environments.tic_tac_toe import TicTacToe, perfect_moves
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_a_game_names_what_its_states_have_and_answers_in_their_type(name: str) -> None:
-    world = ENVIRONMENTS[name]
+    world: Environment = ENVIRONMENTS[name]
     states = world.starts(5, torch.Generator().manual_seed(0))
     assert states.shape == (5, len(world.features)) and states.dtype == torch.float32
     for dtype in (torch.float32, torch.float64):

@@ -1,6 +1,7 @@
 """Files of figures: what is read, what is refused, and how bands are shown."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,8 @@ def test_what_full_adds(tmp_path: Path) -> None:
     lecture = read_lecture(write(tmp_path, GOOD))
     assert lecture.lines(full=False) == ["data=iris", "data=wine"]
     assert lecture.lines(full=True) == ["data=iris trainer.epochs=9", "data=wine trainer.epochs=9"]
+    quick = replace(lecture, runs=("data=iris trainer.epochs=2,3 seed=1", "data=wine"), full=("trainer.epochs=9", ""))
+    assert quick.lines(full=True) == ["data=iris seed=1 trainer.epochs=9", "data=wine"], "an option is given once"
     assert lecture.drawing == "curves"
     assert lecture.drawing_options(full=False) == {"y": "val/loss"}
     assert lecture.drawing_options(full=True) == {"y": "val/loss", "log": True}

@@ -31,9 +31,9 @@ class Grid(Environment):
 
     def __init__(self) -> None:
         """Work out where each move leads from each field, and what it earns, `(F, A)`."""
-        self._next = torch.tensor([[self._field_after(field, move) for move in MOVES] for field in range(self.size)])
         falls = [[self.mark(self._beside(field, move)) == EDGE for move in MOVES] for field in range(self.size)]
-        self._rewards = torch.where(torch.tensor(falls), -100.0, -1.0)
+        self._next = [[self._field_after(field, move) for move in MOVES] for field in range(self.size)]
+        self._rewards = [[-100.0 if fell else -1.0 for fell in row] for row in falls]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -60,8 +60,9 @@ class Grid(Environment):
 
     def step(self, states: Tensor, actions: Tensor) -> Step:
         before = states.argmax(1)
-        after = self._next.to(states.device)[before, actions]
-        rewards = self._rewards.to(states)[before, actions]
+        # Made anew in each step: a tensor that is kept would be neither on another device nor a fake one of `summary`.
+        after = torch.tensor(self._next, device=states.device)[before, actions]
+        rewards = states.new_tensor(self._rewards)[before, actions]
         (goal,) = self.fields(GOAL)
         return Step(self.states(after).to(states.dtype), rewards, after == goal)
 
@@ -111,6 +112,7 @@ class GridWorld(Grid):
     the value of a field is minus the number of moves from there.
     """
 
+    limit: ClassVar[int] = 100
     rows: ClassVar[tuple[str, ...]] = (
         ".......#G",
         "..#....#.",

@@ -15,8 +15,6 @@ from dlcourse.environments.environment import Environment, Step
 LINES = ((0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6))
 _FIELDS = 9
 _NAMES = tuple(f"r{row}c{column}" for row in range(3) for column in range(3))
-_LINE_SUMS = torch.stack([functional.one_hot(torch.tensor(line), _FIELDS).sum(0) for line in LINES], dim=1)
-"""A column for each line, with 1 at its fields, `(9, 8)`."""
 Stones = tuple[int, ...]
 
 
@@ -37,7 +35,7 @@ class TicTacToe(Environment):
     def step(self, states: Tensor, actions: Tensor) -> Step:
         own, other = states.split(_FIELDS, dim=1)
         own = own + functional.one_hot(actions, _FIELDS).to(states.dtype)
-        won = (own @ _LINE_SUMS.to(states) == 3).any(1)
+        won = own[:, torch.tensor(LINES, device=own.device)].all(2).any(1)  # (B, 8, 3) -> (B,)
         is_full = (own + other).sum(1) == _FIELDS
         return Step(torch.cat([other, own], dim=1), won.to(states.dtype), won | is_full)
 

@@ -102,15 +102,21 @@ class Lecture:
         return self.draw or self.name
 
     def lines(self, *, full: bool) -> list[str]:
-        """The lines of words of its runs; those of `--full` have more."""
+        """The lines of words of its runs; those of `--full` have more, which replace words of the same option."""
         if not full or not self.full:
             return list(self.runs)
         more = self.full * len(self.runs) if len(self.full) == 1 else self.full
-        return [f"{line} {words}".rstrip() for line, words in zip(self.runs, more, strict=True)]
+        return [_replaced(line, words) for line, words in zip(self.runs, more, strict=True)]
 
     def drawing_options(self, *, full: bool) -> dict[str, Any]:
         """The options of its drawing; those of `--full` may differ."""
         return {**self.options, **(self.full_options if full else {})}
+
+
+def _replaced(line: str, more: str) -> str:
+    """The words of a line without those whose options `more` has, then the words of `more`."""
+    options = {word.partition("=")[0] for word in more.split()}
+    return " ".join([*(word for word in line.split() if word.partition("=")[0] not in options), *more.split()])
 
 
 def read_lecture(path: Path) -> Lecture:

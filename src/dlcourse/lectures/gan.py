@@ -1,11 +1,12 @@
 """D5: a counterfeiter and the police: a film of the same noise, the modes found, both losses, the real images nearby."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from dlcourse.config.options import Count
+from dlcourse.config.options import Range
 from dlcourse.errors import ConfigError
 from dlcourse.lectures.by_epoch import by_epoch
 from dlcourse.lectures.finished import Finished
@@ -16,10 +17,10 @@ from dlcourse.spec import Data, DataSpec
 from dlcourse.tasks.adversarial import Adversarial
 
 _LOSS_D, _LOSS_G, _D = 1.386, 0.693, 0.5  # 2 ln 2, ln 2 and a half: nobody can tell real from generated
-_SHOWN, _COMPARED = 12, 200
+_SHOWN, _ROWS, _COMPARED = 12, 4, 200
 
 
-def gan(runs: Sequence[Finished], samples: Count = 2000) -> Report:
+def gan(runs: Sequence[Finished], samples: Annotated[int, Range(ge=20)] = 2000) -> Report:
     """The same noise after more and more training, both losses, and what the discriminator calls real.
 
     The runs are GANs on points or images that differ in their epochs, a scene of the film each. A scene has scores of
@@ -67,8 +68,12 @@ def _strip(film: dict[int, Tensor], spec: DataSpec) -> Picture:
     title = "What the generator makes of the same noise"
     if not spec.is_image:
         return PointStrip([scene.numpy() for scene in film.values()], names, title, spec.centers)
-    shown = torch.stack([spec.to_pixels(scene[:_SHOWN]).clamp(0, 1) for scene in film.values()])
-    return ImageSheet(shown.numpy(), title, names)
+    scenes = torch.stack(list(film.values()))  # (scenes, n, C, H, W)
+    if len(film) == 1:  # more of it
+        rows = max(1, min(_ROWS, scenes.shape[1] // _SHOWN))
+        scenes = scenes[:, : rows * _SHOWN].reshape(rows, -1, *spec.input_shape)
+        names, title = [], f"What the generator makes of noise {names[0]}"
+    return ImageSheet(spec.to_pixels(scenes[:, :_SHOWN]).clamp(0, 1).numpy(), title, names)
 
 
 def _courses(run: Finished) -> list[LineChart]:

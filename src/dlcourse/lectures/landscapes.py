@@ -13,12 +13,13 @@ from dlcourse.lectures.planes import Plane, filter_direction, growth, normal_dir
 from dlcourse.lectures.several import required
 from dlcourse.metrics.report import Report
 from dlcourse.models import MODELS
-from dlcourse.plots import Surface, Surfaces
+from dlcourse.plots import Collage, LineChart, Surface, Surfaces
 from dlcourse.rng import seed_everything
 from dlcourse.spec import Batch
 
 Side = Annotated[int, Range(ge=5, le=201)]
 
+_AXES = ("direction 1", "direction 2", "loss")
 _NEAR, _FAR = 100.0, 1000.0
 """Between these distances the power is measured: there the first weights do not matter any more."""
 
@@ -54,7 +55,7 @@ def landscape(
         f"{where}\n{model.title}" for where in ("near the start", "around the trained weights") for model in models
     ]
     surfaces = [_surface(found, title, shown) for found, title in zip(places.values(), titles, strict=True)]
-    return Report(scalars, pictures={"landscape": Surfaces(surfaces, ("direction 1", "direction 2", "loss"))})
+    return Report(scalars, pictures={"landscape": Surfaces(surfaces, _AXES)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,3 +83,42 @@ class _Model:
 
 def _surface(found: Plane, title: str, shown: float) -> Surface:
     return Surface(found.places.numpy(), found.losses.numpy(), title, found.cut(shown), found.minima.numpy())
+
+
+def resnet_depth(
+    runs: Sequence[Finished],
+    side: Side = 15,
+    reach: Positive = 1.0,
+    examples: Count = 64,
+    shown: ProperFraction = 0.7,
+) -> Report:
+    """The training loss of residual networks by depth, with and without shortcuts, and the landscapes of the shallower two.
+
+    `side` places along each edge of a plane are tried, up to `reach` filter-normalized directions away from the trained
+    weights, each on `examples` training images.
+    """
+    by_kind = {(_option(run, "depth", 20), _option(run, "skip", True)): run for run in runs}
+    depths = sorted({depth for depth, _ in by_kind})
+    if len(depths) != 2 or len(by_kind) != 4:
+        raise ConfigError(
+            f"lecture.runs: the figure needs model.depth=A,B with model.skip=true,false, got {len(runs)} runs"
+        )
+    lines, scalars, surfaces = {}, {}, []
+    for (depth, skip), run in sorted(by_kind.items(), key=lambda each: (each[0][0], not each[0][1])):
+        name = f"{depth} layers {'with' if skip else 'without'} shortcuts"
+        lines[name] = run.metrics.series("train/loss")
+        scalars[name] = run.numbers()["train/loss"]
+        if depth == depths[0]:
+            batch = next(run.data().train.batches(examples, epoch=1))
+            found = plane(run.open().task.model, batch, filter_direction, reach, side)
+            scalars |= {f"{name} bends down": found.bends_down, f"{name} minima": float(len(found.minima))}
+            surfaces.append(_surface(found, name, shown))
+    for kind in ("with", "without"):
+        ends = [scalars[f"{depth} layers {kind} shortcuts"] for depth in depths]
+        scalars[f"cost of depth {kind} shortcuts"] = ends[1] - ends[0]
+    chart = LineChart(lines, "step", "training loss", "Deeper is worse without shortcuts")
+    return Report(scalars, pictures={"resnet_depth": Collage([[chart], [Surfaces(surfaces, _AXES)]])})
+
+
+def _option(run: Finished, name: str, default: int) -> int:
+    return run.config.model.options.get(name, default)  # type: ignore[no-any-return]

@@ -14,6 +14,7 @@ from dlcourse.config.options import Positive
 from dlcourse.device import Device
 from dlcourse.lectures.finished import Finished
 from dlcourse.metrics.report import Report
+from dlcourse.optim.optimizers import sgd
 from dlcourse.optim.step import ScheduledOptimizer
 from dlcourse.plots import Collage, ComputationGraph, Listing, Node
 from dlcourse.spec import Batch, DataSpec
@@ -56,7 +57,7 @@ def loop(runs: Sequence[Finished], a: float = 4.0, b: float = 3.0, lr: Positive 
     The step is a real one of dlcourse's `LossTask` with gradient descent at the rate `lr`.
     """
     task = _Sum(_Product(a, b), DataSpec("two numbers", (1,), 1, target="value"), Device(torch.device("cpu")))
-    task.start(lambda module, **_: ScheduledOptimizer(_descent(module, lr), lambda _: 1.0, task.device))
+    task.start(lambda module, **_: ScheduledOptimizer(sgd(lr)(module), lambda _: 1.0, task.device))
     trace = _Trace(tuple(function.__code__ for function in _SHOWN))
     with trace:
         task.train_step(Batch(torch.zeros(1, 1), torch.zeros(1, 1)))
@@ -80,10 +81,6 @@ def loop(runs: Sequence[Finished], a: float = 4.0, b: float = 3.0, lr: Positive 
         scalars |= {f"dc/d{name} by hand": value, f"dc/d{name} by autograd": gradients[name]}
     picture = Collage([[_listing(listed), _graph(task, gradients)]])
     return Report(scalars, pictures={"loop": picture}, texts={"lines": "\n".join(line.text for line in listed)})
-
-
-def _descent(module: nn.Module, lr: float) -> torch.optim.Optimizer:
-    return torch.optim.SGD(module.parameters(), lr=lr)
 
 
 @dataclass

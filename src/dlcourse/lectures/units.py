@@ -21,6 +21,11 @@ _SIDE = 3
 """Of the square of real images beside each made-up one."""
 _RED = (1.0, 0.2, 0.0)
 _STRENGTH = 0.75
+_STARTS = 3
+"""Images that are made up for each class, as some end in a poor local maximum."""
+_SMALL = 8
+"""Up to so many pixels along a side there is nothing to smooth in what a unit sees."""
+_SMOOTH = 0.01
 
 
 def units(
@@ -98,7 +103,8 @@ def _of_layer(
 ) -> _OfLayer:
     with outputs_of(layer.module) as kept:
         score = center_unit(layer, model, kept)
-        images = make_up(spec, score, units, steps=steps, shift=1, smooth=0.02, ink=0.005)
+        deep = layer.side > _SMALL
+        images = make_up(spec, score, units, steps=steps, shift=int(deep), smooth=_SMOOTH * deep)
         with torch.no_grad():
             reached = score(spec.from_pixels(images))
             middle = kept[0].shape[2] // 2, kept[0].shape[3] // 2
@@ -112,7 +118,9 @@ def _of_layer(
         ImageRow(f"layer {number}: the nine test patches it likes best", _squares(patches).numpy()),
     ]
     passed = int((reached > best).sum())
-    return _OfLayer(rows, {f"excess in layer {number}": ratio}, units, passed, ratio)
+    return _OfLayer(
+        rows, {f"excess in layer {number}": ratio, f"pixels in layer {number}": float(side)}, units, passed, ratio
+    )
 
 
 def _squares(patches: Tensor) -> Tensor:
@@ -124,17 +132,25 @@ def _squares(patches: Tensor) -> Tensor:
     return square.reshape(number, channels, _SIDE * (height + gap), _SIDE * (width + gap))[..., :-gap, :-gap]
 
 
+def _best_for_classes(model: nn.Module, spec: DataSpec, steps: int) -> Tensor:
+    """An image `(K, C, H, W)` for each class: of several starts the one that ends with the highest logit."""
+    wanted = torch.arange(spec.num_outputs).repeat(_STARTS)
+    places = torch.arange(len(wanted))
+
+    def score(inputs: Tensor) -> Tensor:
+        logits: Tensor = model(inputs)
+        return logits[places, wanted]
+
+    images = make_up(spec, score, len(wanted), steps=2 * steps, shift=2, smooth=0.03, ink=0.005)
+    with torch.no_grad():
+        reached = score(spec.from_pixels(images)).view(_STARTS, spec.num_outputs)
+    best = reached.argmax(0)  # (K,)
+    return images.view(_STARTS, spec.num_outputs, *spec.input_shape)[best, torch.arange(spec.num_outputs)]
+
+
 def _classes(model: nn.Module, spec: DataSpec, test: Split, steps: int) -> tuple[list[ImageRow], dict[str, float]]:
     classes = torch.arange(spec.num_outputs)
-    images = make_up(
-        spec,
-        lambda inputs: model(inputs)[classes, classes],
-        len(classes),
-        steps=2 * steps,
-        shift=2,
-        smooth=0.05,
-        ink=0.01,
-    )
+    images = _best_for_classes(model, spec, steps)
     with torch.no_grad():
         logits = model(spec.from_pixels(images))
         real = torch.cat([model(batch.inputs) for batch in test.batches(500)])
@@ -165,7 +181,8 @@ def _grad_cam(model: nn.Module, spec: DataSpec, seen: _Seen) -> tuple[list[Image
     scalars["points that the hottest tenth costs more"] = 100 * (
         scalars["without a random tenth"] - scalars["without the hottest tenth"]
     )
-    firsts = [int((seen.classes == index).nonzero()[0]) for index in seen.classes.unique().tolist()][:10]
+    is_hot = found.amax((1, 2)) > 0
+    firsts = [int(((seen.classes == index) & is_hot).int().argmax()) for index in seen.classes.unique().tolist()][:10]
     gray = seen.pictures[firsts].mean(1, keepdim=True)
     share = _STRENGTH * hot[firsts][:, None]
     mixed = (1 - share) * gray + share * torch.tensor(_RED)[:, None, None]

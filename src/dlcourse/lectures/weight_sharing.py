@@ -35,6 +35,11 @@ def weight_sharing(
     filters at each place.
     """
     cnn, other = _networks(runs)
+    if 2 * shift > cnn.spec.input_shape[2] or 2 * farthest > cnn.spec.input_shape[2]:
+        raise ConfigError(
+            f"lecture.shift={shift} and lecture.farthest={farthest} must be at most half of the images, which have "
+            f"{cnn.spec.input_shape[2]} pixels across"
+        )
     data = runs[0].data()
     batch = next(iter(data.test.batches(images)))
     convolution = next(layer for layer in cnn.model.modules() if isinstance(layer, nn.Conv2d))
@@ -64,7 +69,8 @@ def weight_sharing(
     )
     lines = {name: (range(farthest + 1), found) for name, found in accuracies.items()}
     chart = LineChart(lines, "shift (pixels)", "test accuracy", "Trained on centered digits only", share=True)
-    return Report(scalars, pictures={"weight_sharing": Collage([[shown, LineCharts([chart])], [_listing(scalars)]])})
+    right = Collage([[LineCharts([chart])], [_listing(scalars)]], margin=0)
+    return Report(scalars, pictures={"weight_sharing": Collage([[shown, right]])})
 
 
 def _networks(runs: Sequence[Finished]) -> tuple[Classification, Classification]:
@@ -81,6 +87,7 @@ def _networks(runs: Sequence[Finished]) -> tuple[Classification, Classification]
             "lecture.runs: the figure needs a run of model=cnn, then one of another classifier of the same images, got "
             f"{folders}"
         )
+    assert isinstance(first, Classification) and isinstance(second, Classification)
     return first, second
 
 

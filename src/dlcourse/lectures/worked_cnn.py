@@ -34,7 +34,7 @@ def lecture_cnn48(runs: Sequence[Finished]) -> Report:
     scalars |= {"epochs": float(run.config.trainer.epochs), "training examples": float(len(data.train))}
     rows: list[list[Picture]] = [
         [NetworkDiagram(stages, "What passes through, and where the parameters are")],
-        [_course(run, "loss"), _course(run, "accuracy"), found.pictures["confusion_matrix"]],
+        [Collage([[_course(run, "loss")], [_course(run, "accuracy")]], margin=0), found.pictures["confusion_matrix"]],
     ]
     tables = {"confusion_matrix": found.tables["confusion_matrix"]}
     texts = {"classification_report": "\n".join(found.lines)}

@@ -14,7 +14,7 @@ from dlcourse.plots.descent import Descent
 from dlcourse.plots.diffusion import PointStrip
 from dlcourse.plots.excerpts import Excerpts
 from dlcourse.plots.filters import ActivationMaps, FirstFilters
-from dlcourse.plots.games import BoardValues, GameTrace, GridWalk
+from dlcourse.plots.games import BoardValues, GameTrace, GridWalk, GridWalks
 from dlcourse.plots.graph import ComputationGraph, Listing, Node
 from dlcourse.plots.image_rows import ImageRow, ImageRows
 from dlcourse.plots.images import ImageGrid, WeightImages
@@ -22,12 +22,14 @@ from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
 from dlcourse.plots.lines import BarChart, LineChart, LineCharts
 from dlcourse.plots.network import NetworkDiagram, Stage
+from dlcourse.plots.panels import BarPanel, BowlPanel, FitPanel, Panels, RegionPanel
 from dlcourse.plots.picture import Captioned, Picture, save_png, to_image, to_png
 from dlcourse.plots.ranking import RankedClass, RankingCurves
 from dlcourse.plots.samples import SampledPoints
 from dlcourse.plots.search import OptionImportances, SearchHistory
 from dlcourse.plots.sequences import Forecast
 from dlcourse.plots.shifts import ShiftedAnswers
+from dlcourse.plots.small_network import SmallNetwork
 from dlcourse.plots.surfaces import Surface, Surfaces
 from dlcourse.plots.sweep import OptionSlices, ParallelOptions, SweepCurves
 from dlcourse.plots.words import WordMap
@@ -38,7 +40,9 @@ __all__ = [
     "AnsweredImages",
     "AttentionMap",
     "BarChart",
+    "BarPanel",
     "BoardValues",
+    "BowlPanel",
     "Captioned",
     "Collage",
     "ComputationGraph",
@@ -47,10 +51,12 @@ __all__ = [
     "Descent",
     "Excerpts",
     "FirstFilters",
+    "FitPanel",
     "FittedCurve",
     "Forecast",
     "GameTrace",
     "GridWalk",
+    "GridWalks",
     "ImageGrid",
     "ImageRow",
     "ImageRows",
@@ -66,16 +72,19 @@ __all__ = [
     "Node",
     "OptionImportances",
     "OptionSlices",
+    "Panels",
     "ParallelOptions",
     "Picture",
     "PointStrip",
     "PredictedVsTrue",
     "RankedClass",
     "RankingCurves",
+    "RegionPanel",
     "ReliabilityDiagram",
     "SampledPoints",
     "SearchHistory",
     "ShiftedAnswers",
+    "SmallNetwork",
     "Stage",
     "Surface",
     "Surfaces",

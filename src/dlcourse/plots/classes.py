@@ -108,7 +108,7 @@ class DecisionBoundary:
         assert probabilities.shape == expected, f"probabilities are {probabilities.shape}, expected {expected}"
         figure = new_figure(7.2, 6.0)
         axes = figure.subplots()
-        _shade_regions(axes, grid_x, grid_y, probabilities)
+        shade_regions(axes, grid_x, grid_y, probabilities)
         marks = self._mark_points(axes)
         axes.set(xlim=(grid_x[0], grid_x[-1]), ylim=(grid_y[0], grid_y[-1]))
         axes.set(xlabel=self.feature_names[0], ylabel=self.feature_names[1])
@@ -135,7 +135,8 @@ class DecisionBoundary:
         ]
 
 
-def _shade_regions(axes: "Axes", grid_x: NDArray[Any], grid_y: NDArray[Any], probabilities: NDArray[Any]) -> None:
+def shade_regions(axes: "Axes", grid_x: NDArray[Any], grid_y: NDArray[Any], probabilities: NDArray[Any]) -> None:
+    """Color where each class is the most probable `(G, G, K)`, paler if less so, with lines between the classes."""
     from matplotlib.colors import to_rgb
 
     num_classes = probabilities.shape[-1]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _ARROWS = ((0.0, -1.0), (1.0, 0.0), (0.0, 1.0), (-1.0, 0.0))
 """To the right and down, for up, right, down and left."""
+_DARK = 0.6
 _WALL, _EDGE = "0.35", "#f3d9cf"
 
 
@@ -37,10 +38,16 @@ class GridWalk:
 
     @house_style()
     def draw(self) -> "Figure":
-        values = np.asarray(self.values)
-        height, width = values.shape
+        height, width = np.asarray(self.values).shape
         figure = new_figure(1.4 + 0.72 * width, 0.9 + 0.72 * height)
         axes = figure.subplots()
+        self.draw_on(axes)
+        return figure
+
+    def draw_on(self, axes: "Axes") -> None:
+        """Draw into these axes, with a color bar beside them."""
+        values = np.asarray(self.values)
+        height, width = values.shape
         image = axes.imshow(np.ma.masked_invalid(values), cmap="Blues_r", alpha=0.75)
         self._draw_marks(axes)
         self._draw_arrows(axes, values)
@@ -49,11 +56,10 @@ class GridWalk:
             axes.plot(columns, rows, color=COLORS[1], linewidth=3, alpha=0.55, solid_capstyle="round", zorder=1.5)
         axes.set(xticks=[], yticks=[], xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
         hide_frame(axes)
-        bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
+        bar = axes.figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
         bar.outline.set_visible(False)
         bar.set_label("expected return")
         axes.set_title(self.title or f"Greedy moves, and the way from S: {len(self.way) - 1} moves")
-        return figure
 
     def _draw_marks(self, axes: "Axes") -> None:
         from matplotlib.patches import Rectangle
@@ -76,6 +82,23 @@ class GridWalk:
             tip, tail = [(middle[0] + s * 0.2 * right, middle[1] + s * 0.2 * down) for s in (1, -1)]
             axes.annotate("", tip, tail, arrowprops={"arrowstyle": "-|>", "color": "0.1", "shrinkA": 0, "shrinkB": 0})
             axes.text(column, row + 0.36, f"{values[row, column]:.1f}", fontsize=7.5, ha="center", va="center")
+
+
+@dataclass(frozen=True, eq=False)
+class GridWalks:
+    """Several maps of the same size, `columns` in a row."""
+
+    walks: Sequence[GridWalk]
+    columns: int = 1
+
+    @house_style()
+    def draw(self) -> "Figure":
+        height, width = np.asarray(self.walks[0].values).shape
+        rows = -(-len(self.walks) // self.columns)
+        figure = new_figure(self.columns * (1.3 + 0.72 * width), rows * (0.7 + 0.72 * height))
+        for axes, walk in zip(figure.subplots(rows, self.columns, squeeze=False).ravel(), self.walks, strict=True):
+            walk.draw_on(axes)
+        return figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +165,8 @@ class BoardValues:
                 color = COLORS[0] if stone == "X" else COLORS[1]
                 axes.text(column, row, stone, fontsize=24, ha="center", va="center", color=color)
             elif np.isfinite(shown[row, column]):
-                axes.text(column, row, f"{shown[row, column]:+.2f}", fontsize=9, ha="center", va="center")
+                color = "white" if abs(shown[row, column]) > _DARK else "0.1"
+                axes.text(column, row, f"{shown[row, column]:+.2f}", fontsize=9, ha="center", va="center", color=color)
         for line in (0.5, 1.5):
             axes.axhline(line, color="0.4", linewidth=1)
             axes.axvline(line, color="0.4", linewidth=1)

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _GAP = 0.08  # between images, in their width
-_TITLE = 0.34  # of a row, in widths of an image
-_CAPTION = 0.22
+_TITLE, _CAPTION, _BELOW = 0.29, 0.19, 0.1  # inches: over a row, for its captions, and under it
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +41,7 @@ class ImageRows:
     @house_style()
     def draw(self) -> "Figure":
         most = max(len(np.asarray(row.images)) for row in self.rows)
-        heights = [_height(row) for row in self.rows]
+        heights = [_height(row, self.size) for row in self.rows]
         figure = new_figure(
             self.size * most * (1 + _GAP) + 0.3, self.size * sum(heights) + 0.3 + 0.3 * bool(self.title)
         )
@@ -50,7 +49,7 @@ class ImageRows:
         axes.axis("off")
         top = 0.0
         for row, height in zip(self.rows, heights, strict=True):
-            _draw_row(axes, row, top)
+            _draw_row(axes, row, top + _TITLE / self.size)
             top += height
         axes.set(xlim=(0, most * (1 + _GAP) - _GAP), ylim=(top, 0), aspect="equal")
         if self.title:
@@ -58,19 +57,20 @@ class ImageRows:
         return figure
 
 
-def _height(row: ImageRow) -> float:
-    """Of a row with its words, in widths of an image."""
+def _height(row: ImageRow, size: float) -> float:
+    """Of a row with its words, in widths of an image, which is `size` inches."""
     height, width = np.asarray(row.images).shape[2:]
-    return _TITLE + height / width + _CAPTION * bool(row.captions) + 0.12
+    return height / width + (_TITLE + _CAPTION * bool(row.captions) + _BELOW) / size
 
 
 def _draw_row(axes: Any, row: ImageRow, top: float) -> None:
+    """The images from `top` on downwards, and the title over them."""
     images = np.asarray(row.images)
     pixels, coloring = _signed(images) if row.signed else _plain(images)
     aspect = images.shape[2] / images.shape[3]
-    axes.text(0, top + _TITLE - 0.07, row.title, ha="left", va="bottom", fontsize=11)
+    axes.text(0, top - 0.05, row.title, ha="left", va="bottom", fontsize=11)
     for place, image in enumerate(pixels):
-        left, upper = place * (1 + _GAP), top + _TITLE
+        left, upper = place * (1 + _GAP), top
         axes.imshow(image, extent=(left, left + 1, upper + aspect, upper), interpolation="nearest", **coloring)
         if row.captions:
             axes.text(left + 0.5, upper + aspect + 0.03, row.captions[place], ha="center", va="top", fontsize=9)

@@ -72,6 +72,8 @@ class LineCharts:
 
 def draw_lines(axes: "Axes", chart: LineChart) -> None:
     """Draw the chart into these axes, without its legend."""
+    from matplotlib.ticker import MaxNLocator
+
     drawn = []
     for place, (name, (x, y)) in enumerate(chart.lines.items()):
         places, heights = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
@@ -86,6 +88,8 @@ def draw_lines(axes: "Axes", chart: LineChart) -> None:
             along(value, color="0.35", linestyle=(":", "--", "-.")[place % 3], linewidth=1.3, label=name, zorder=1)
     if chart.log_x:
         _log_x(axes)
+    elif all((np.asarray(x, dtype=float) % 1 == 0).all() for x, _ in chart.lines.values()):
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))  # no half epochs
     heights = np.concatenate(drawn) if drawn else np.empty(0)
     if chart.log_y and heights.size and heights.min() > 0:
         log_scale(axes, heights)

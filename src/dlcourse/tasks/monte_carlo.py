@@ -61,10 +61,11 @@ class MonteCarlo(Reinforcement):
 
 def first_visits(games: Games) -> Tensor:
     """Which moves `(T, B)` were made, and not before in the same game in the same state."""
-    steps, count = games.actions.shape
-    order = torch.arange(steps * count, device=games.actions.device)
-    game = (order % count).to(games.states.dtype)
-    rows = torch.cat([games.states.flatten(0, 1), games.actions.reshape(-1, 1), game[:, None]], dim=1)
-    _, kinds = rows.unique(dim=0, return_inverse=True)
-    first = torch.full_like(order, len(order)).scatter_reduce(0, kinds, order, "amin")  # of each kind
-    return (first[kinds] == order).reshape(steps, count) & games.made
+    each = zip(games.states.unbind(1), games.actions.unbind(1), strict=True)
+    return torch.stack([_first(states, actions) for states, actions in each], dim=1) & games.made
+
+
+def _first(states: Tensor, actions: Tensor) -> Tensor:
+    """Which of the moves `(T,)` is not one that came before."""
+    is_same = (states[:, None] == states).all(2) & (actions[:, None] == actions)  # (T, T)
+    return ~is_same.tril(-1).any(1)

@@ -1,0 +1,12 @@
+"""Runs of a moment, for drawings of the lectures to read."""
+
+from pathlib import Path
+
+from dlcourse.cli.main import main
+from dlcourse.lectures.finished import Finished
+
+
+def finished(folder: Path, words: str, label: str = "") -> Finished:
+    """Train with these words behind `dlcourse train` into a folder."""
+    assert main(["train", *words.split(), "report=light", f"run.dir={folder}"]) == 0
+    return Finished(label or folder.name, folder)
