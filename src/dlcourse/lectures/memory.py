@@ -71,21 +71,18 @@ def gradient_through_time(model: Recurrent, inputs: Tensor) -> Tensor:
 
     Inputs are `(B, T, F)`. The state of an LSTM is what it outputs together with what its cell holds.
     """
-    state, states = None, []
+    state: Tensor | tuple[Tensor, Tensor] | None = None
+    states: list[tuple[Tensor, ...]] = []
     with torch.enable_grad():
         for step in range(inputs.shape[1]):
             _, state = model.recurrent(inputs[:, step : step + 1], state)
-            parts = state if isinstance(state, tuple) else (state,)  # (1, B, H) each
-            if not states:
-                parts = tuple(part.detach().requires_grad_() for part in parts)
-                state = parts if isinstance(state, tuple) else parts[0]
-            states.append(parts)
+            assert state is not None
+            states.append(state if isinstance(state, tuple) else (state,))  # (1, B, H) each
         answer = model.head(states[-1][0][-1]).sum()
-        flat = [part for parts in states for part in parts]
-        found = torch.autograd.grad(answer, flat, allow_unused=True)
-    width = len(states[0])
+        width = len(states[0])
+        found = torch.autograd.grad(answer, [part for parts in states for part in parts], allow_unused=True)
     norms = []
-    for step in range(len(states)):
-        parts = [gradient for gradient in found[step * width : (step + 1) * width] if gradient is not None]
-        norms.append(torch.cat(parts, dim=2).norm(dim=2).mean())
+    for first in range(0, len(found), width):
+        gradients = [gradient for gradient in found[first : first + width] if gradient is not None]
+        norms.append(torch.cat(gradients, dim=2).norm(dim=2).mean())
     return torch.stack(norms)

@@ -9,7 +9,7 @@ from dlcourse.plots.picture import COLORS, house_style, new_figure, shorten
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_CHARACTER, _LINE = 0.105, 0.27  # inches
+_CHARACTER, _LINE = 0.09, 0.22  # inches
 _LONGEST = 60  # characters
 
 
