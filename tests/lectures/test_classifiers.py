@@ -12,7 +12,7 @@ from dlcourse.lectures.classifiers import deep_wide, logistic, pca
 from dlcourse.lectures.entry import read_lecture
 from dlcourse.lectures.tasks_of_learning import ON_IMAGES, Images, fitted_components, taken_for_real, tasks
 from dlcourse.metrics.report import Report
-from finished_runs import finished
+from short_runs import several
 
 
 def out(name: str, report: Report) -> set[str]:
@@ -24,7 +24,7 @@ def out(name: str, report: Report) -> set[str]:
 @pytest.mark.slow
 def test_logistic_regression_is_scikit_learns_and_one_half_on_its_boundary(tmp_path: Path) -> None:
     (words,) = read_lecture(conf_dir() / "lecture" / "logistic.yaml").runs
-    runs = finished(
+    runs = several(
         tmp_path, words.replace(" report=light", ""), "data=blobs data.num_classes=2 model=logreg trainer.epochs=1"
     )
     report = logistic(runs[:1])
@@ -40,7 +40,7 @@ def test_logistic_regression_is_scikit_learns_and_one_half_on_its_boundary(tmp_p
 def test_components_and_the_accuracy_with_them(tmp_path: Path) -> None:
     words = "data=digits model=softmax trainer.epochs=3"
     counts = (2, 30)
-    runs = finished(tmp_path, *(f"{words} features=pca features.count={count}" for count in counts), words)
+    runs = several(tmp_path, *(f"{words} features=pca features.count={count}" for count in counts), words)
     report = pca(runs)
     scalars = report.scalars
     images = runs[-1].data().train.inputs.flatten(1).double()
@@ -57,7 +57,7 @@ def test_components_and_the_accuracy_with_them(tmp_path: Path) -> None:
 
 def test_deep_and_wide_networks_have_the_weights_of_the_lecture(tmp_path: Path) -> None:
     words = "data=xor data.size=60 model=mlp model.bias=false model.one_logit=true trainer.epochs=1 model.hidden="
-    runs = finished(tmp_path, *(f"{words}{hidden}" for hidden in ("[4]", "[4,4]", "[16]")))
+    runs = several(tmp_path, *(f"{words}{hidden}" for hidden in ("[4]", "[4,4]", "[16]")))
     report = deep_wide(runs)
     assert {name: int(value) for name, value in report.scalars.items() if name.startswith("weights")} == {
         "weights of 2-4-1": 12,
@@ -70,7 +70,7 @@ def test_deep_and_wide_networks_have_the_weights_of_the_lecture(tmp_path: Path) 
         *("2-4-1: 1", "2-16-1: "),
     ]
     with pytest.raises(ConfigError, match="perceptrons without biases"):
-        deep_wide(finished(tmp_path / "biased", "data=xor data.size=60 model=mlp model.hidden=[4] trainer.epochs=1"))
+        deep_wide(several(tmp_path / "biased", "data=xor data.size=60 model=mlp model.hidden=[4] trainer.epochs=1"))
 
 
 def test_new_points_are_taken_for_real_half_of_the_time_if_they_are_drawn_alike() -> None:
@@ -83,7 +83,7 @@ def test_new_points_are_taken_for_real_half_of_the_time_if_they_are_drawn_alike(
 @pytest.mark.slow
 def test_eight_tasks_are_above_chance_and_shuffled_labels_are_not(tmp_path: Path) -> None:
     lines = read_lecture(conf_dir() / "lecture" / "tasks.yaml").runs
-    runs = finished(tmp_path, *(line.replace(" report=light", "") for line in lines))
+    runs = several(tmp_path, *(line.replace(" report=light", "") for line in lines))
     report = tasks(runs)
     assert out("tasks", report) == set() and len(report.tables["tasks"]) == 9
     assert report.scalars["least above chance"] > 0.3

@@ -15,7 +15,7 @@ from dlcourse.lectures.hypotheses import look_up, many_hypotheses, no_free_lunch
 from dlcourse.lectures.overfitting import benign, double_descent, holdout
 from dlcourse.metrics.report import Report
 from dlcourse.spec import Batch
-from finished_runs import finished
+from short_runs import several
 
 
 def out(name: str, report: Report) -> set[str]:
@@ -45,7 +45,7 @@ def test_a_lookup_table_knows_what_it_has_seen() -> None:
 @pytest.mark.slow
 def test_networks_that_differ_on_what_they_have_not_seen(tmp_path: Path) -> None:
     words = "data=iris model=mlp trainer.epochs=20 model.hidden="
-    runs = finished(tmp_path, f"{words}[4]", f"{words}[8]", f"{words}[8] seed=1")
+    runs = several(tmp_path, f"{words}[4]", f"{words}[8]", f"{words}[8] seed=1")
     report = many_hypotheses(runs[:2])
     scalars = report.scalars
     assert scalars["networks"] == 2 and scalars["lookup table training accuracy"] > 0.98  # two flowers are equal
@@ -59,7 +59,7 @@ def test_networks_that_differ_on_what_they_have_not_seen(tmp_path: Path) -> None
 
 def test_the_gap_is_training_less_test_accuracy(tmp_path: Path) -> None:
     words = "data=digits model=softmax trainer.epochs=5 data.subset="
-    runs = finished(tmp_path, f"{words}40", f"{words}400")
+    runs = several(tmp_path, f"{words}40", f"{words}400")
     report = holdout(runs)
     scalars, lines = report.scalars, report.pictures["holdout"].panels[0].lines
     assert [int(size) for size in lines["test"][0]] == [36, 360]
@@ -74,18 +74,18 @@ def test_the_gap_is_training_less_test_accuracy(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_more_parameters_than_points_are_benign_if_the_frequencies_are_right(tmp_path: Path) -> None:
-    runs = finished(tmp_path, *(f"experiment=benign features.count={count}" for count in (3, 30, 3000)))
+    runs = several(tmp_path, *(f"experiment=benign features.count={count}" for count in (3, 30, 3000)))
     report = benign(runs)
     assert out("benign", report) == set() and len(report.pictures["benign"].panels) == 3
-    low = finished(tmp_path / "low", "experiment=benign features.count=3000 features.scale=0.5")
+    low = several(tmp_path / "low", "experiment=benign features.count=3000 features.scale=0.5")
     assert out("benign", benign([*runs[:2], *low])) == {"test error with 3000 parameters"}
     with pytest.raises(ConfigError, match="needs runs with features=random"):
-        benign(finished(tmp_path / "plain", "data=curve model=linreg task=least_squares trainer=one_step"))
+        benign(several(tmp_path / "plain", "data=curve model=linreg task=least_squares trainer=one_step"))
 
 
 def test_the_peak_is_where_there_are_as_many_features_as_examples(tmp_path: Path) -> None:
     words = "data=digits data.subset=111 data.label_noise=0.1 model=softmax features=random task=least_squares"
-    runs = finished(tmp_path, *(f"{words} trainer=one_step features.count={count}" for count in (10, 30, 100, 3000)))
+    runs = several(tmp_path, *(f"{words} trainer=one_step features.count={count}" for count in (10, 30, 100, 3000)))
     report = double_descent(runs)
     scalars = report.scalars
     assert scalars["examples"] == 100 == scalars["features at the peak"]

@@ -14,7 +14,7 @@ from dlcourse.lectures.finished import Finished
 from dlcourse.lectures.reading import examples, line, mean_squared_error
 from dlcourse.lectures.regression import fit, likelihood, polynomial, two_heads
 from dlcourse.metrics.report import Report
-from finished_runs import finished
+from short_runs import several
 
 LINE = "data=line data.size=100 model=linreg task.standardize=false trainer=full_batch optimizer.lr=0.5 trainer.epochs="
 CLOSED = "task=least_squares trainer=one_step"
@@ -30,7 +30,7 @@ def out(name: str, report: Report) -> set[str]:
 def lines(tmp_path_factory: pytest.TempPathFactory) -> list[Finished]:
     """Gradient descent of 1, 5 and 200 steps, and the closed form."""
     words = [*(f"{LINE}{epochs}" for epochs in (1, 5, 200)), f"data=line data.size=100 model=linreg {CLOSED}"]
-    return finished(tmp_path_factory.mktemp("lines"), *words)
+    return several(tmp_path_factory.mktemp("lines"), *words)
 
 
 def test_the_path_leads_into_the_bowl(lines: list[Finished]) -> None:
@@ -57,7 +57,7 @@ def test_a_path_that_was_cut_short_or_goes_up_is_out(lines: list[Finished]) -> N
 def test_the_likelihood_is_least_where_sigma_is_the_root_of_the_squared_error(tmp_path: Path) -> None:
     words = "data=line data.size=100 data.noise=0.3 model=linreg task=regression trainer=full_batch optimizer=adam"
     words += " optimizer.lr=0.1 scheduler=cosine trainer.epochs=300 trainer.eval_every=300 task.loss="
-    runs = finished(tmp_path, f"{words}mse", f"{words}nll")
+    runs = several(tmp_path, f"{words}mse", f"{words}nll")
     report = likelihood(runs)
     assert out("likelihood", report) == set()
     scalars = report.scalars
@@ -72,7 +72,7 @@ def test_the_likelihood_is_least_where_sigma_is_the_root_of_the_squared_error(tm
 def test_the_errors_of_two_heads_add_up_and_their_gradients_too(tmp_path: Path) -> None:
     diabetes = "data=diabetes model=linreg features=standard"
     heads = "data=sine data.horizon=2 data.size=100 data.length=10 task=regression task.standardize=false model=mlp"
-    runs = finished(
+    runs = several(
         tmp_path,
         f"{diabetes} trainer=full_batch trainer.epochs=5",
         f"{diabetes} {CLOSED}",
@@ -92,7 +92,7 @@ def test_degrees_that_overfit(tmp_path: Path) -> None:
     curve = "data=curve data.seed=2 data.size=1025 data.test_fraction=0.9756 data.val_fraction=0.2 model=linreg"
     degrees = [f"{curve} features=polynomial features.degree={degree} {CLOSED}" for degree in (1, 5, 12)]
     circles = [f"data=circles data.size=200 model=logreg features={name}" for name in ("none", "polynomial")]
-    runs = finished(tmp_path, *degrees, *circles)
+    runs = several(tmp_path, *degrees, *circles)
     report = polynomial(runs, shown=(1, 12))
     assert out("polynomial", report) == set() and report.scalars["best degree"] == 5
     assert len(report.pictures["polynomial"].panels) == 3
