@@ -104,7 +104,7 @@ def draw_lines(axes: "Axes", chart: LineChart) -> None:
 
 
 def _log_x(axes: "Axes") -> None:
-    """Make the horizontal axis logarithmic, with plain numbers at its ticks: `0.001`, `10`; on a short one `2` and `5`, too."""
+    """Make the horizontal axis logarithmic, with plain numbers at its ticks: `0.001`, `10`, and `2` if there is room."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     axes.set_xscale("log")
