@@ -1,4 +1,4 @@
-"""docs/lectures.md, made of the files in conf/lecture: `PYTHONPATH=tests .venv/bin/python -m lecture_page` writes it anew."""
+"""docs/lectures.md, made of the files in conf/lecture; to write it anew: `PYTHONPATH=tests python -m lecture_page`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +13,14 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "lectures.md"
 _HEAD = """\
 # The lectures
 
-Each figure of the four lectures is one command: `dlcourse lecture NAME`, or by its item, `dlcourse lecture A19`. It makes ordinary runs,
-draws what they left, and sets its numbers beside known ones; [`dlcourse check`](commands/check.md) does so for all of them. How a
-figure is made, and what it leaves: [`dlcourse lecture`](commands/lecture.md).
+Each figure of the four lectures is one command: `dlcourse lecture NAME`, or by its item, `dlcourse lecture A19`. It makes
+ordinary runs, draws what they left, and sets its numbers beside known ones; [`dlcourse check`](commands/check.md) does so
+for all of them. How a figure is made, and what it leaves: [`dlcourse lecture`](commands/lecture.md).
 
 `dlcourse lecture --book lectures` binds the figures that are made into pages for a browser, in English and Japanese.
 
-The first number of each figure is in the table, with its band and where that comes from; `conf/lecture/NAME.yaml` has them all. Times are
-of one core.
+The first number of each figure is in the table, with its band and where that comes from; `conf/lecture/NAME.yaml` has
+them all. Times are of one core.
 """
 
 
