@@ -4,6 +4,7 @@ import itertools
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import linregress, t
@@ -15,12 +16,12 @@ from dlcourse.errors import ConfigError
 from dlcourse.gpt_sizes import SIZES
 from dlcourse.lectures.embeddings import embeddings
 from dlcourse.lectures.gpt import PowerLaw, few_shot, pretraining, scaling
-from dlcourse.lectures.memory import gates, gradient_through_time
+from dlcourse.lectures.memory import gates, gradient_through_time, let_into_cell
 from dlcourse.lectures.next_words import anti_diagonal, next_word, reverse
 from dlcourse.lectures.rlhf import rlhf
 from dlcourse.models import MODELS
 from dlcourse.models.recurrent import Recurrent
-from dlcourse.plots import to_image
+from dlcourse.plots import LineChart, LineCharts, to_image
 from dlcourse.plots.excerpts import Excerpts
 from dlcourse.spec import DataSpec
 from dlcourse.tasks import TASKS
@@ -83,6 +84,16 @@ def test_the_gradient_through_time_is_the_product_of_the_derivatives() -> None:
     assert gradient_through_time(model, inputs).tolist() == pytest.approx(expected, rel=1e-4)
 
 
+def test_what_a_cell_lets_in_is_what_it_holds_after_the_first_step() -> None:
+    torch.manual_seed(0)
+    lstm = torch.nn.LSTM(2, 5, batch_first=True)
+    inputs = torch.randn(3, 4, 2)
+    found = let_into_cell(lstm, inputs)
+    _, (_, cell) = lstm(inputs[:, :1])
+    torch.testing.assert_close(found[:, 0], cell[0].abs().mean(1))
+    assert found.shape == (3, 4)
+
+
 def test_a_decoder_that_has_learned_nothing_looks_everywhere() -> None:
     torch.manual_seed(0)
     vocabulary = (*SPECIAL, *"abcdef")
@@ -133,8 +144,10 @@ def test_figures_of_prompts_and_of_turned_sequences(tmp_path: Path) -> None:
     prompts = finished(tmp_path / "prompts", f"data=in_context data.size=60 {small}")
     report = few_shot([prompts])
     assert report.scalars["rise"] < 0.3, "nothing is learnt in one epoch of 60 prompts"
-    (found, _), (best, _) = ((line[1], line[0]) for line in report.pictures["few_shot"].lines.values())
-    assert len(found) == len(best) == 9
+    chart = report.pictures["few_shot"]
+    assert isinstance(chart, LineChart)
+    (_, found), (_, best) = chart.lines.values()
+    assert np.shape(found) == np.shape(best) == (9,)
     turned = finished(tmp_path / "turned", f"data=reverse data.size=200 {small}")
     report = reverse([turned])
     assert report.scalars["outputs that look there most"] < 0.9 and "attention" in report.pictures
@@ -153,9 +166,14 @@ def test_gates_need_recurrent_networks_and_draw_them(tmp_path: Path) -> None:
     ]
     report = gates(runs)
     assert report.scalars["rnn 8 steps"] == runs[1].numbers()["test/mse"]
-    errors, gradients = report.pictures["gates"].charts
+    charts = report.pictures["gates"]
+    assert isinstance(charts, LineCharts)
+    errors, gradients, gate = charts.charts
+    assert len(gate.at_x) == 2 and report.scalars["let in at marked steps, over others"] > 0
+    with pytest.raises(ConfigError, match="got none of lstm"):
+        gates(runs[:2])
     assert errors.lines["lstm"][0] == [5.0, 8.0] and gradients.lines["rnn"][0] == list(range(1, 9))
-    assert gradients.lines["lstm"][1][-1] == 1.0
+    assert np.asarray(gradients.lines["lstm"][1])[-1] == 1.0
 
 
 @pytest.mark.slow

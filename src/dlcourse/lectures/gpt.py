@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,34 +136,63 @@ def scaling(runs: Sequence[Finished]) -> Report:
             f"lecture.runs: the figure needs three or more sizes of the model and of the text, got {len(sizes)} and "
             f"{len(amounts)}"
         )
-    by_size = [(size, loss) for size, tokens, loss in points if tokens == amounts[-1]]
-    by_tokens = [(tokens, loss) for size, tokens, loss in points if size == sizes[-1]]
-    costs = sorted((6 * size * tokens / _PF_DAY, loss) for size, tokens, loss in points)
-    best = [point for place, point in enumerate(costs) if all(point[1] < loss for _, loss in costs[:place])]
-    series: dict[str, Sequence[tuple[float, float]]] = {"parameters": by_size, "tokens": by_tokens, "computation": best}
     scalars: dict[str, float] = {}
     charts = []
-    for name, found in series.items():
-        x, y = [float(place) for place, _ in found], [loss for _, loss in found]
-        law = PowerLaw.fit(x, y)
+    for name, (fitted, shown) in _series(points, sizes[-1], amounts[-1]).items():
+        places = [place for place, _ in fitted]
+        law = PowerLaw.fit(places, [loss for _, loss in fitted])
         scalars[f"exponent of {name}"] = law.exponent
         scalars[f"lower end of the exponent of {name}"] = law.low
         scalars[f"upper end of the exponent of {name}"] = law.high
-        charts.append(_chart(name, (x, y), law))
+        charts.append(_chart(name, shown, places, law))
     for name, size in (("GPT-1", "gpt"), ("GPT-2", "gpt2-xl"), ("GPT-3", "gpt3")):
         scalars[f"parameters of {name}"] = float(SIZES[size].parameters)
     rows: list[list[object]] = [["parameters", "tokens", "pf_days", "loss"]]
-    rows += [[size, tokens, 6 * size * tokens / _PF_DAY, loss] for size, tokens, loss in points]
+    rows += [[size, tokens, _cost(size, tokens), loss] for size, tokens, loss in points]
     return Report(scalars, pictures={"scaling": LineCharts(charts, columns=3)}, tables={"runs": rows})
 
 
-def _chart(name: str, found: tuple[list[float], list[float]], law: PowerLaw) -> LineChart:
-    x, _ = found
-    units = {"parameters": "parameters without embeddings", "tokens": "tokens of training", "computation": "PF-days"}
-    line = (x, [law(place) for place in x])
-    fit = f"exponent {law.exponent:.3f} ({law.low:.3f} to {law.high:.3f}); Kaplan {_KAPLAN[name]:.3f}"
-    lines = {"measured" if name != "computation" else "best for its cost": found, "fit": line}
-    return LineChart(lines, units[name], "validation loss (nats)", title=fit, log_x=True, log_y=True)
+_Line = list[tuple[float, float]]
+
+
+def _series(
+    points: Sequence[tuple[int, int, float]], largest: int, most: int
+) -> dict[str, tuple[_Line, dict[str, _Line]]]:
+    """What is fitted and what is shown of each law, of points (parameters, tokens, loss)."""
+    costs = [(_cost(size, tokens) * 1e9, size, loss) for size, tokens, loss in points]
+    in_order = sorted((cost, loss) for cost, _, loss in costs)
+    best = [point for place, point in enumerate(in_order) if all(point[1] < loss for _, loss in in_order[:place])]
+    by_size = {
+        f"{size:,} parameters": [(cost, loss) for cost, own, loss in costs if own == size]
+        for size in dict.fromkeys(size for _, size, _ in costs)
+    }
+    of_parameters: _Line = [(float(size), loss) for size, tokens, loss in points if tokens == most]
+    of_tokens: _Line = [(float(tokens), loss) for size, tokens, loss in points if size == largest]
+    return {
+        "parameters": (of_parameters, {"measured": of_parameters}),
+        "tokens": (of_tokens, {"measured": of_tokens}),
+        "computation": (best, by_size),
+    }
+
+
+def _cost(size: int, tokens: int) -> float:
+    """The computation of a training in PF-days."""
+    return 6 * size * tokens / _PF_DAY
+
+
+def _chart(
+    name: str, shown: Mapping[str, Sequence[tuple[float, float]]], x: Sequence[float], law: PowerLaw
+) -> LineChart:
+    """The points that are shown, by name, and the law at these places, with its exponent in the title."""
+    units = {
+        "parameters": "parameters without embeddings",
+        "tokens": "tokens of training",
+        "computation": "computation (billionths of a PF-day)",
+    }
+    lines = {label: ([place for place, _ in points], [loss for _, loss in points]) for label, points in shown.items()}
+    lines["fit of the best" if name == "computation" else "fit"] = (list(x), [law(place) for place in x])
+    title = f"exponent {law.exponent:.3f} ({law.low:.3f} to {law.high:.3f})\nKaplan 2020: {_KAPLAN[name]:.3f}"
+    return LineChart(lines, units[name], "validation loss (nats)", title=title, log_x=True, log_y=True)
 
 
 def _parameters(run: Finished) -> int:
