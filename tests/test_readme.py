@@ -146,7 +146,7 @@ def commands(verb: str) -> list[str]:
 def rows() -> list[tuple[str, str]]:
     """Command and parameters of each row in the tables of results."""
     tables = (DOCS / "results.md").read_text(encoding="utf-8").split("| command | parameters |")[1:]
-    assert len(tables) == 2
+    assert len(tables) == 3
     lines = [line.split(" | ") for table in tables for line in table.partition("\n\n")[0].splitlines()[2:]]
     return [(cells[0].split("`")[1], cells[1]) for cells in lines]
 

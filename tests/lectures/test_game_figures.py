@@ -33,6 +33,7 @@ def test_the_best_returns_are_those_of_the_shortest_ways() -> None:
     assert torch.isfinite(maze[torch.tensor(GridWorld().places())]).all()
 
 
+@pytest.mark.slow
 def test_walks_that_were_hardly_trained_are_no_shortest_ways(finished: Callable[..., Finished]) -> None:
     """The bands of the figure hold nothing that a player without training reaches, too."""
     by_the_cliff = finished("data=cliff", "data.size=8", *TABLE)

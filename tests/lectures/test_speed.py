@@ -42,6 +42,7 @@ def test_a_recurrent_network_waits_and_a_transformer_does_not() -> None:
     assert len(report.pictures["parallel"].draw().axes) == 2
 
 
+@pytest.mark.slow
 def test_each_setting_of_the_machine_has_its_row(lab: Lab) -> None:
     run = lab.train("data=digits", "data.subset=60", "model=softmax", "trainer.epochs=1", "report=light")
     threads = torch.get_num_threads()

@@ -83,9 +83,17 @@ def test_nobody_puts_a_stone_where_one_is() -> None:
     ("words", "pictures"),
     [
         (("data=cliff", "model=softmax", "task.replay=0"), {"values"}),
-        (("data=grid_world", "model=mlp", "model.hidden=[8]", "task=policy_gradient"), {"values"}),
-        (("data=cartpole", "model=policy_and_value", "model.hidden=[8]", "data.held_out=5"), {"game"}),
-        (("data=grid_world", "model=softmax", "task=monte_carlo"), {"values"}),
+        pytest.param(
+            ("data=grid_world", "model=mlp", "model.hidden=[8]", "task=policy_gradient"),
+            {"values"},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ("data=cartpole", "model=policy_and_value", "model.hidden=[8]", "data.held_out=5"),
+            {"game"},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(("data=grid_world", "model=softmax", "task=monte_carlo"), {"values"}, marks=pytest.mark.slow),
         (("data=tic_tac_toe", "model=mlp", "model.hidden=[8]"), {"boards"}),
     ],
 )

@@ -57,10 +57,8 @@ def hardware(runs: Sequence[Finished], batches: tuple[Count, ...] = (16, 256), s
         "fastest": max(rates.values()),
         "gain of the larger batch": last / first,
     }
-    rows: list[list[object]] = [
-        ["setting", "samples per second"],
-        *([name, f"{rate:.0f}"] for name, rate in rates.items()),
-    ]
+    rows: list[list[object]] = [["setting", "samples per second"]]
+    rows += [[name, f"{rate:.0f}"] for name, rate in rates.items()]
     name = f"{run.config.model.name} on {data.spec.name}"
     chart = BarChart(rates, "samples per second", f"Training steps of {name}: device, number format, batch size")
     return Report(scalars, pictures={"hardware": chart}, tables={"hardware": rows})
