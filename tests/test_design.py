@@ -99,7 +99,7 @@ LAYERS = (
     "console files html_table",
     "state_dict config",
     "plots device",
-    "rng optim spec",
+    "gpt_sizes rng optim spec",
     "tokens metrics environments",
     "runs",
     "data models",

@@ -3,8 +3,8 @@
 import pytest
 
 from dlcourse.cli.count import count_built
-from dlcourse.cli.gpt_sizes import SIZES
 from dlcourse.cli.main import main
+from dlcourse.gpt_sizes import SIZES
 
 PUBLISHED = {
     "gpt": 116_534_784,

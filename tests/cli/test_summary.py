@@ -9,8 +9,8 @@ import pytest
 
 from dlcourse.cli import main as program
 from dlcourse.cli.compatibility import announced, trains_on
-from dlcourse.cli.gpt_sizes import SIZES
 from dlcourse.data import DATASETS
+from dlcourse.gpt_sizes import SIZES
 from dlcourse.models import MODELS
 from lab import Lab, report
 from tiny_data import tiny_data

@@ -93,9 +93,14 @@ def test_the_net_of_the_lecture_solves_xor_which_no_linear_model_does(lab: Lab) 
     assert report(lab.train(*words, "model=mlp", "model.hidden=[]"))["test"]["accuracy"] < 0.8
 
 
-def test_probabilities_are_no_logits() -> None:
+def test_probabilities_are_no_logits_and_no_standardized_targets() -> None:
     model = MLP(TWO, output="sigmoid")
     with pytest.raises(
         ConfigError, match=r"gives probabilities, and task.loss=cross_entropy needs logits, .* write task"
     ):
         TASKS.build(Choice("classification"), model=model, spec=TWO, device=cpu())
+    numbers = DataSpec("numbers", (2,), 1, "value")
+    model = MLP(numbers, output="sigmoid")
+    TASKS.build(Choice("regression", {"standardize": False}), model=model, spec=numbers, device=cpu())
+    with pytest.raises(ConfigError, match=r"standardized targets do not; write task.standardize=false or model.output"):
+        TASKS.build(Choice("regression"), model=model, spec=numbers, device=cpu())

@@ -1,8 +1,8 @@
 """`dlcourse count`: the parameters of language models, by formula and by building them without memory."""
 
-from dlcourse.cli.gpt_sizes import SIZES, Size
 from dlcourse.config.options import suggestion
 from dlcourse.errors import ConfigError
+from dlcourse.gpt_sizes import SIZES, Size
 from dlcourse.terminal import fitted, print_help
 from dlcourse.text_table import aligned
 

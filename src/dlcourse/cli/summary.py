@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import open_dict
 
 from dlcourse.cli import config_files, hydra_guard
-from dlcourse.cli.gpt_sizes import SIZES
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.train import clear_resolvers, load_session
 from dlcourse.config.options import hint, suggestion
 from dlcourse.config.run_config import RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError
+from dlcourse.gpt_sizes import SIZES
 from dlcourse.runs.find import find_started, is_sweep
 from dlcourse.runs.folder import CONFIG
 from dlcourse.runs.reopen import read_checked, read_spec

@@ -31,7 +31,7 @@ def logistic(runs: Sequence[Finished]) -> Report:
         raise ConfigError(
             f"lecture.runs: the figure needs logistic regression on points in the plane, got {run.folder}"
         )
-    weights, bias = model.linear.weight[0].detach().double(), float(model.linear.bias)
+    weights, bias = model.linear.weight[0].detach().double(), float(model.linear.bias.detach())
     train, test = examples(run.data().train), examples(run.data().test)
     reference = _scikit_learn(train.inputs.numpy(), train.targets.numpy())
     found = np.append(weights.numpy(), bias)

@@ -1,4 +1,4 @@
-"""C3: what a wrong criterion says, what train() and eval() change, and what happens without zero_grad()."""
+"""C3: what a wrong criterion says, what model.train() and model.eval() change, and what happens without zero_grad()."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -43,16 +43,16 @@ def criterion(runs: Sequence[Finished], passes: Count = 20) -> Report:
     warned, broadcast, meant = _silent()
     accuracies = _accuracies(opened, split, passes)
     cleared, summed = (_gradient_norms(opened, split, clears=clears) for clears in (True, False))
-    trained = sum(accuracies["train()"]) / passes
+    trained = sum(accuracies["model.train()"]) / passes
     scalars = {
         "errors": float(sum(error is not None for _, error in listed)),
         "broadcast loss": broadcast,
         "meant loss": meant,
-        "accuracy in eval mode": accuracies["eval()"][0],
+        "accuracy in eval mode": accuracies["model.eval()"][0],
         "accuracy in train mode": trained,
-        "accuracy lost in train mode": accuracies["eval()"][0] - trained,
-        "different answers in eval mode": float(len(set(accuracies["eval()"])) - 1),
-        "different answers in train mode": float(len(set(accuracies["train()"])) - 1),
+        "accuracy lost in train mode": accuracies["model.eval()"][0] - trained,
+        "different answers in eval mode": float(len(set(accuracies["model.eval()"])) - 1),
+        "different answers in train mode": float(len(set(accuracies["model.train()"])) - 1),
         "gradient after two passes": summed[1] / summed[0],
         "gradient after two passes with zero_grad": cleared[1] / cleared[0],
     }
@@ -65,7 +65,7 @@ def criterion(runs: Sequence[Finished], passes: Count = 20) -> Report:
 
 
 def _modes(accuracies: dict[str, list[float]]) -> LineChart:
-    lines = {f"model.{mode}": (range(1, len(found) + 1), found) for mode, found in accuracies.items()}
+    lines = {mode: (range(1, len(found) + 1), found) for mode, found in accuracies.items()}
     return LineChart(lines, "pass over the test set", "accuracy", "The same weights in two modes", share=True)
 
 
@@ -167,10 +167,10 @@ def _accuracies(opened: OpenedRun, split: Split, passes: int) -> dict[str, list[
     """The accuracy on a split in several passes, in both modes of the model."""
     task = opened.task
     assert isinstance(task, Classification)
-    found: dict[str, list[float]] = {"eval()": [], "train()": []}
+    found: dict[str, list[float]] = {"model.eval()": [], "model.train()": []}
     with torch.no_grad():
         for mode, accuracies in found.items():
-            task.model.train(mode == "train()")
+            task.model.train(mode == "model.train()")
             for _ in range(passes):
                 logits, targets = task.outputs(split, opened.config.trainer.eval_batch_size)
                 right = task.probabilities(logits).argmax(1) == targets

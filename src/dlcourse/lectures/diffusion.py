@@ -38,13 +38,16 @@ def diffusion(
     real, others = _points(data.test, len(data.test)), _points(data.train, samples)
     made = {count: _generated(task, samples, count) for count in sorted(steps)}
     distances = {count: energy_distance(points, real) for count, points in made.items()}
-    few, many = min(steps), max(steps)
+    many = max(steps)
     scalars = run.numbers() | {f"energy distance at {count} steps": value for count, value in distances.items()}
     scalars["energy distance of real points"] = energy_distance(others, real)
     scalars["difference to real points"] = abs(distances[many] - scalars["energy distance of real points"])
-    scalars["gain"] = distances[few] - distances[many]
+    scalars |= {f"gain over {count} steps": distances[count] - distances[many] for count in distances if count != many}
+    floor = {"as good as real points": _LEAST_SHOWN}
     line = {"samples": (list(distances), [max(value, _LEAST_SHOWN) for value in distances.values()])}
-    chart = LineChart(line, "steps", "energy distance to test points", "Steps against quality", log_x=True, log_y=True)
+    chart = LineChart(
+        line, "steps", "energy distance to test points", "Steps against quality", log_x=True, log_y=True, at_y=floor
+    )
     shown = {count: made[count].numpy() for count in list(made)[:: -(-len(made) // (_CLOUDS - 1))]} | {
         many: made[many].numpy()
     }

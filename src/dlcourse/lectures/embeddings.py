@@ -12,7 +12,7 @@ from dlcourse.lectures.several import required
 from dlcourse.metrics.report import Report
 from dlcourse.metrics.word_vectors import complete, nearest, share_with_neighbor_of_class
 from dlcourse.models.word_vectors import WordVectors
-from dlcourse.plots import WordMap
+from dlcourse.plots import Picture, WordMap
 from dlcourse.spec import DataSpec
 from dlcourse.tasks.skip_gram import principal_components
 
@@ -45,7 +45,10 @@ def embeddings(runs: Sequence[Finished], analogy: str = "man king woman queen", 
     rows: list[list[object]] = [["word", "class", "nearest", "second", "third", "fourth"]]
     names = spec.vocabulary
     rows += [[names[i], spec.word_classes[i], *(names[j] for j in near[i])] for i in _classed(spec)]
-    pictures = {"map": _tsne(vectors, spec), "one_class": _one_class(vectors, spec, of_class, analogy)}
+    pictures: dict[str, Picture] = {
+        "map": _tsne(vectors, spec),
+        "one_class": _one_class(vectors, spec, of_class, analogy),
+    }
     return Report(scalars, pictures=pictures, tables={"neighbors": rows})
 
 

@@ -9,7 +9,7 @@ from dlcourse.lectures.diffusion import diffusion, diffusion_images
 from dlcourse.lectures.embeddings import embeddings
 from dlcourse.lectures.games import cartpole, cliff, self_play
 from dlcourse.lectures.gan import gan
-from dlcourse.lectures.gpt import few_shot
+from dlcourse.lectures.gpt import few_shot, pretraining, scaling
 from dlcourse.lectures.hypotheses import many_hypotheses, no_free_lunch
 from dlcourse.lectures.landscapes import landscape, resnet_depth
 from dlcourse.lectures.loop import loop
@@ -71,10 +71,12 @@ FIGURES: Registry[Report] = Registry(
         "parallel": parallel,
         "pca": pca,
         "polynomial": polynomial,
+        "pretraining": pretraining,
         "random_labels": random_labels,
         "resnet_depth": resnet_depth,
         "reverse": reverse,
         "rlhf": rlhf,
+        "scaling": scaling,
         "self_play": self_play,
         "tasks": tasks,
         "two_heads": two_heads,

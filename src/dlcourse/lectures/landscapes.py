@@ -87,38 +87,41 @@ def _surface(found: Plane, title: str, shown: float) -> Surface:
 
 def resnet_depth(
     runs: Sequence[Finished],
-    side: Side = 15,
+    side: Side = 13,
     reach: Positive = 1.0,
     examples: Count = 64,
     shown: ProperFraction = 0.7,
 ) -> Report:
-    """The training loss of residual networks by depth, with and without shortcuts, and the landscapes of the shallower two.
+    """The training loss of residual networks by depth, with and without shortcuts, and the landscapes around their weights.
 
     `side` places along each edge of a plane are tried, up to `reach` filter-normalized directions away from the trained
     weights, each on `examples` training images.
     """
-    by_kind = {(_option(run, "depth", 20), _option(run, "skip", True)): run for run in runs}
+    by_kind = {(_option(run, "depth", 20), not _option(run, "skip", True)): run for run in runs}
     depths = sorted({depth for depth, _ in by_kind})
     if len(depths) != 2 or len(by_kind) != 4:
         raise ConfigError(
             f"lecture.runs: the figure needs model.depth=A,B with model.skip=true,false, got {len(runs)} runs"
         )
-    lines, scalars, surfaces = {}, {}, []
-    for (depth, skip), run in sorted(by_kind.items(), key=lambda each: (each[0][0], not each[0][1])):
-        name = f"{depth} layers {'with' if skip else 'without'} shortcuts"
+    scalars: dict[str, float] = {}
+    lines, surfaces = {}, []
+    for (depth, is_plain), run in sorted(by_kind.items()):
+        name = f"{depth} {'without' if is_plain else 'with'} shortcuts"
+        batch = next(run.data().train.batches(examples, epoch=1))
+        found = plane(run.open().task.model, batch, filter_direction, reach, side)
         lines[name] = run.metrics.series("train/loss")
-        scalars[name] = run.numbers()["train/loss"]
-        if depth == depths[0]:
-            batch = next(run.data().train.batches(examples, epoch=1))
-            found = plane(run.open().task.model, batch, filter_direction, reach, side)
-            scalars |= {f"{name} bends down": found.bends_down, f"{name} minima": float(len(found.minima))}
-            surfaces.append(_surface(found, name, shown))
-    for kind in ("with", "without"):
-        ends = [scalars[f"{depth} layers {kind} shortcuts"] for depth in depths]
-        scalars[f"cost of depth {kind} shortcuts"] = ends[1] - ends[0]
+        scalars |= {name: run.numbers()["train/loss"], f"{name} bends down": found.bends_down}
+        scalars[f"{name} around"] = found.cut(0.5)
+        surfaces.append(_surface(found, f"{name}: median loss {found.cut(0.5):.1f}", shown))
+    shallow, deep = depths
+    scalars |= {
+        f"{kind} of {depth} without over with": scalars[f"{depth} without shortcuts {kind}"]
+        / max(scalars[f"{depth} with shortcuts {kind}"], 1e-9)
+        for depth, kind in ((shallow, "bends down"), (deep, "around"))
+    }
     chart = LineChart(lines, "step", "training loss", "Deeper is worse without shortcuts")
     return Report(scalars, pictures={"resnet_depth": Collage([[chart], [Surfaces(surfaces, _AXES)]])})
 
 
 def _option(run: Finished, name: str, default: int) -> int:
-    return run.config.model.options.get(name, default)  # type: ignore[no-any-return]
+    return run.config.model.options.get(name, default)

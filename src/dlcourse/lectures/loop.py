@@ -29,7 +29,7 @@ class _Product(nn.Module):
 
     def __init__(self, a: float, b: float) -> None:
         super().__init__()
-        self.a, self.b = nn.Parameter(torch.tensor(a)), nn.Parameter(torch.tensor(b))
+        self.a, self.b = (nn.Parameter(torch.tensor(value, dtype=torch.float64)) for value in (a, b))
 
 
 class _Sum(LossTask):

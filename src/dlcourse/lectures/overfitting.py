@@ -4,7 +4,7 @@ N is a number of examples, K of classes.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 
@@ -74,15 +74,22 @@ def benign(runs: Sequence[Finished]) -> Report:
 def double_descent(runs: Sequence[Finished], below: float = 0.5) -> Report:
     """Test error, training error and the norm of the weights over the number of features.
 
-    The classical regime has fewer than `below` times as many features as there are examples.
+    The classical regime has fewer than `below` times as many features as there are examples. Runs with equally many are
+    averaged.
     """
-    counts = [_count(run) for run in runs]
-    if counts != sorted(counts):
-        raise ConfigError(f"lecture.runs: the figure needs runs with more and more features, got {counts}")
+    groups: dict[int, list[Finished]] = {}
+    for run in runs:
+        groups.setdefault(_count(run), []).append(run)
+    counts = sorted(groups)
     number = len(runs[0].data().train)
-    errors = [1 - run.numbers()["test/accuracy"] for run in runs]
-    training = [1 - accuracy(run, examples(run.data().train)) for run in runs]
-    norms = [_norm(run) for run in runs]
+    if counts[0] >= below * number or counts[-1] <= number:
+        raise ConfigError(
+            f"lecture.runs: the figure needs runs with fewer features than {below:g} times the {number} examples, and some "
+            f"with more than {number}, got {counts}"
+        )
+    errors = [_mean(1 - run.numbers()["test/accuracy"] for run in groups[count]) for count in counts]
+    training = [_mean(1 - accuracy(run, examples(run.data().train)) for run in groups[count]) for count in counts]
+    norms = [_mean(map(_norm, groups[count])) for count in counts]
     classical = [error for error, count in zip(errors, counts, strict=True) if count < below * number]
     scalars = {
         "examples": number,
@@ -115,6 +122,11 @@ def double_descent(runs: Sequence[Finished], below: float = 0.5) -> Report:
         at_x=at,
     )
     return Report(scalars, pictures={"double_descent": Panels([left, right])})
+
+
+def _mean(values: Iterable[float]) -> float:
+    numbers = list(values)
+    return sum(numbers) / len(numbers)
 
 
 def _count(run: Finished) -> int:

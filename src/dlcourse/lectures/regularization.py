@@ -1,4 +1,4 @@
-"""What keeps a network from fitting the training set alone, and what makes it train: dropout, batch norm, and others beside them.
+"""What keeps a network from fitting the training set alone: dropout, batch norm, and others beside them.
 
 N is a number of examples, H of units.
 """
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dlcourse.config.options import Count
 from dlcourse.errors import ConfigError
 from dlcourse.lectures.finished import Finished
 from dlcourse.lectures.several import numbers_of
@@ -65,7 +66,7 @@ def _masks(run: Finished) -> Tensor:
     return masks.float()
 
 
-def batch_norm(runs: Sequence[Finished], examples: int = 500) -> Report:
+def batch_norm(runs: Sequence[Finished], examples: Count = 500) -> Report:
     """Mean and spread of what enters the activation functions, after more and more epochs, with batch norm and without.
 
     The runs differ in model.norm and trainer.epochs; at a constant learning rate a longer one passes through the weights of
@@ -116,22 +117,27 @@ def _statistics(runs: Sequence[Finished], examples: int) -> tuple[list[Tensor], 
     means: list[list[Tensor]] = []
     spreads: list[list[Tensor]] = []
     for run in runs:
-        model = run.open().task.model
         batch = next(run.data().train.batches(examples))
-        entered: list[Tensor] = []
-        layers = [module[0] for module in model.modules() if isinstance(module, nn.Sequential) and len(module) == 2]
-        hooks = [layer.register_forward_pre_hook(lambda _module, args: entered.append(args[0])) for layer in layers]
-        model.train()
-        model(batch.inputs)
-        model.eval()
+        entered = _entering(run.open().task.model, batch.inputs)
         run.open().load_weights()  # running statistics have moved
-        for hook in hooks:
-            hook.remove()
         means.append([each.mean(0) for each in entered])
         spreads.append([each.std(0) for each in entered])
     return [torch.stack(each) for each in zip(*means, strict=True)], [
         torch.stack(each) for each in zip(*spreads, strict=True)
     ]
+
+
+def _entering(model: nn.Module, inputs: Tensor) -> list[Tensor]:
+    """What enters the activation function of each hidden layer of an mlp in training mode, `(N, H)`."""
+    entered: list[Tensor] = []
+    layers = [module[0] for module in model.modules() if isinstance(module, nn.Sequential) and len(module) == 2]
+    hooks = [layer.register_forward_pre_hook(lambda _module, args: entered.append(args[0])) for layer in layers]
+    model.train()
+    model(inputs)
+    model.eval()
+    for hook in hooks:
+        hook.remove()
+    return entered
 
 
 def random_labels(runs: Sequence[Finished]) -> Report:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dlcourse.errors import ConfigError
 from dlcourse.lectures.finished import Finished
 from dlcourse.metrics.report import Report
-from dlcourse.plots import Excerpts, LineChart, LineCharts
+from dlcourse.plots import Excerpts, LineChart, LineCharts, Picture
 from dlcourse.runs.result import read_report
 
 _NAMES = {True: "with the KL term", False: "without"}
@@ -44,7 +44,10 @@ def rlhf(runs: Sequence[Finished]) -> Report:
         "samples_without_kl": _text(tuned[False], "samples"),
     }
     columns = dict(zip(("the start", *_NAMES.values()), (text.splitlines() for text in texts.values()), strict=True))
-    pictures = {"rlhf": _charts(tuned, start), "samples": Excerpts(columns, "What it writes behind eight letters")}
+    pictures: dict[str, Picture] = {
+        "rlhf": _charts(tuned, start),
+        "samples": Excerpts(columns, "What it writes behind eight letters"),
+    }
     return Report(scalars, pictures=pictures, texts=texts)
 
 

@@ -3,6 +3,7 @@
 N is a number of examples, P of parameters.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -105,7 +106,7 @@ def _central_differences(parameters: list[nn.Parameter], error: Callable[[], Ten
 
 
 def _best_line(batches: Iterator[Batch], angles: int = 180) -> float:
-    """The share of two classes of points in the plane that the best of all straight lines in `angles` directions gets right."""
+    """The share of points of two classes that the best of all straight lines in `angles` directions gets right."""
     inputs, classes = next(batches)
     best = 0.0
     for angle in torch.linspace(0, torch.pi, angles + 1)[:-1]:
@@ -166,7 +167,7 @@ def universal(runs: Sequence[Finished]) -> Report:
         widths.append(float(width))
         errors.append(error)
     charts.append(LineChart({"largest error": (widths, errors)}, "width", "largest error", log_x=True, log_y=True))
-    falls = sum(after < before for before, after in zip(errors, errors[1:], strict=False))
+    falls = sum(after < before for before, after in itertools.pairwise(errors))
     scalars |= {
         "steps": float(len(errors) - 1),
         "falls": float(falls),

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlcourse.plots.picture import COLORS, house_style, new_figure, shorten
+from dlcourse.plots.picture import house_style, new_figure, shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_CHARACTER, _LINE = 0.105, 0.27  # inches
+_CHARACTER, _LINE = 0.09, 0.22  # inches
 _LONGEST = 60  # characters
 
 
@@ -30,9 +30,9 @@ class Excerpts:
         height = max(map(len, texts), default=1)
         figure = new_figure(0.4 + len(texts) * max(2.4, _CHARACTER * width + 0.3), 1.0 + _LINE * height)
         panels = figure.subplots(1, len(texts), squeeze=False)[0]
-        for place, (axes, name, lines) in enumerate(zip(panels, self.columns, texts, strict=True)):
+        for axes, name, lines in zip(panels, self.columns, texts, strict=True):
             axes.set_axis_off()
-            axes.set_title(shorten(name), color=COLORS[(place - 1) % len(COLORS)] if place else "0.2")
+            axes.set_title(shorten(name))
             axes.text(
                 0,
                 1,

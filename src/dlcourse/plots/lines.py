@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FEW_POINTS = 40
+_LONG_AXIS = 300
+"""From this ratio of its ends on a logarithmic axis has room for powers of ten alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,11 +104,13 @@ def draw_lines(axes: "Axes", chart: LineChart) -> None:
 
 
 def _log_x(axes: "Axes") -> None:
-    """Make the horizontal axis logarithmic, with plain numbers at its ticks: `1`, `10`, `0.001`."""
+    """Make the horizontal axis logarithmic, with plain numbers at its ticks: `0.001`, `10`, and `2` if there is room."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=9))
+    low, high = axes.get_xlim()
+    is_short = high < _LONG_AXIS * low
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if is_short else (1,), numticks=9))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 

@@ -171,9 +171,9 @@ class RegionPanel:
 
 @dataclass(frozen=True, eq=False)
 class BarPanel:
-    """Bars by name, a group of them for each of `groups`, of one line or more; `value` names their axis. `at` marks values by name.
+    """Bars by name, a group of them for each of `groups`, whose names may have several lines; `value` names their axis.
 
-    With `share` they are in percent.
+    `at` marks values by name. With `share` they are in percent.
     """
 
     bars: Mapping[str, Sequence[float]]

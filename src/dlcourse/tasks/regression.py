@@ -12,6 +12,7 @@ from dlcourse.metrics.predictions import regression_scores
 from dlcourse.metrics.report import Report
 from dlcourse.models.convolutions import first_filters
 from dlcourse.models.linear import LinearRegression
+from dlcourse.models.mlp import has_sigmoid
 from dlcourse.models.target_scale import TargetScale
 from dlcourse.plots import FirstFilters, FittedCurve, Forecast, PredictedVsTrue
 from dlcourse.spec import Batch, Data, DataSpec, Split
@@ -61,6 +62,11 @@ class Regression(PredictionTask):
             raise ConfigError(
                 f"task 'regression' needs {spec.num_outputs} outputs for data '{spec.name}', and the model's have "
                 f"shape {shape}; write model=linreg or model=mlp"
+            )
+        if standardize and has_sigmoid(model):
+            raise ConfigError(
+                "model.output=sigmoid stays between 0 and 1, and standardized targets do not; write "
+                "task.standardize=false or model.output=identity"
             )
         super().__init__(model, spec, device)
         self._loss = value_loss(loss, model, spec.num_outputs, device.torch_device)
