@@ -153,7 +153,7 @@ HINTS: dict[str, dict[str, str]] = {
         "variational": "vae elbo",
         "adversarial": "gan",
         "diffusion": "ddpm denoising",
-        "q_learning": "dqn qlearning deep_q_learning ql sarsa expected_sarsa td reinforcement_learning",
+        "q_learning": "dqn deep_q_learning ql sarsa expected_sarsa td reinforcement_learning",
         "policy_gradient": "reinforce pg vpg",
         "actor_critic": "a2c a3c ac",
         "monte_carlo": "mc",
