@@ -43,11 +43,18 @@ def test_a_recurrent_network_waits_and_a_transformer_does_not() -> None:
 
 
 @pytest.mark.slow
-def test_each_setting_of_the_machine_has_its_row(lab: Lab) -> None:
-    run = lab.train("data=digits", "data.subset=60", "model=softmax", "trainer.epochs=1", "report=light")
+def test_each_setting_of_the_machine_has_its_row_and_each_model_its_line(lab: Lab) -> None:
+    words = ("data=digits", "trainer.epochs=1", "report=light", "model=mlp")
+    made = [("data.subset=60", "model.hidden=[]"), ("data.subset=500", "model.hidden=[]"), ("data.subset=60",)]
+    runs = [Finished("", lab.folder / Path(str(lab.train(*words, *own)))) for own in made]
     threads = torch.get_num_threads()
-    report = hardware([Finished("a", lab.folder / Path(str(run)))], batches=(4, 16), seconds=0.001)
+    report = hardware([runs[0], *runs], batches=(4, 16), seconds=0.001)
     assert torch.get_num_threads() == threads
     rows = report.tables["hardware"][1:]
     assert len(rows) == report.scalars["settings"] >= 2 and report.scalars["slowest"] > 0
     assert {"1 thread, 4", "1 thread, 16"} <= {row[0] for row in rows}
+    accuracy = [run.numbers()["test/accuracy"] for run in runs]
+    assert [report.scalars[f"1 layer, {name}"] for name in ("fewest", "most")] == accuracy[:2]
+    assert report.scalars["3 layers, fewest"] == report.scalars["3 layers, most"] == accuracy[2]
+    assert report.scalars["1 layer, rises"] == float(accuracy[1] > accuracy[0])
+    assert list(report.pictures) == ["hardware"]

@@ -87,6 +87,13 @@ def test_a_row_has_the_numbers_of_the_training_set() -> None:
     )
 
 
+def test_the_start_of_a_game_has_no_target() -> None:
+    data = data_of("data=cartpole", "data.size=20")
+    table = chosen(data).table
+    assert table is not None and table.head == ("position", "velocity", "angle", "angular_velocity")
+    assert all(len(row) == 4 for row in table.rows)
+
+
 def test_of_many_columns_the_first_are_shown() -> None:
     table = chosen(data_of("data=breast_cancer")).table
     assert table is not None and len(table.head) == 9

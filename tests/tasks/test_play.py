@@ -47,6 +47,12 @@ def test_running_games_are_whole_games_one_after_the_other() -> None:
     assert games.move(start(2), along_the_edge).states.argmax(1).tolist() == [36, 36]
 
 
+def test_the_limit_is_that_of_each_game_by_itself() -> None:
+    games = RunningGames(CLIFF, torch.device("cpu"))
+    ended = sum(int(games.move(start(1), along_the_edge).ended) for _ in range(13 * 60))
+    assert CLIFF.limit < 13 * 60 and ended == 60 and float(games.mean_return) == -13
+
+
 def test_a_short_batch_moves_as_many_games_as_it_has_starts_and_the_others_wait() -> None:
     games = RunningGames(CLIFF, torch.device("cpu"))
     for count in (3, 1, 3):

@@ -1,5 +1,6 @@
 """Q-learning against the table of the textbook, DQN's memory and target network, and Monte Carlo's table."""
 
+import json
 from typing import Any
 
 import pytest
@@ -8,17 +9,23 @@ from torch import nn
 
 from dlcourse.data import announced
 from dlcourse.device import cpu
+from dlcourse.environments import ENVIRONMENTS
 from dlcourse.environments.grid import Cliff, GridWorld
 from dlcourse.errors import MisfitError
 from dlcourse.models.linear import LinearRegression
+from dlcourse.models.policy_and_value import PolicyAndValue
 from dlcourse.spec import Batch, DataSpec
+from dlcourse.state_dict import pack, unpack
+from dlcourse.tasks.actor_critic import ActorCritic
 from dlcourse.tasks.monte_carlo import MonteCarlo, first_visits
 from dlcourse.tasks.play import Games, Moves, play
 from dlcourse.tasks.q_learning import QLearning
 from dlcourse.tasks.replay_memory import ReplayMemory
+from dlcourse.tasks.self_play import SelfPlay
 from plain_sgd import plain_sgd
 
-CLIFF, MAZE = announced.starts("cliff"), announced.starts("grid_world")
+CLIFF, MAZE, CARTPOLE = (announced.starts(name) for name in ("cliff", "grid_world", "cartpole"))
+BOARDS = announced.starts("tic_tac_toe", "match")
 
 
 def table(spec: DataSpec) -> LinearRegression:
@@ -137,6 +144,41 @@ def test_first_visits_are_counted_in_each_game_by_itself() -> None:
     games = play(world, starts, lambda states: torch.tensor([0, 3]))
     seen = first_visits(games)
     assert seen.sum(0).tolist() == [1, 1] and seen[0].all()
+
+
+GAMES = {
+    "dqn": lambda: learner(nn.Linear(4, 2), 0.01, spec=CARTPOLE, memory=15, replay=4, sync=3, explore=40),
+    "table": lambda: learner(table(CLIFF), replay=0, explore=30, on_policy=True),
+    "actor and critic": lambda: learner(PolicyAndValue(CARTPOLE, hidden=(4,)), 0.01, ActorCritic, CARTPOLE),
+    "self-play": lambda: learner(nn.Linear(18, 9), 0.01, SelfPlay, BOARDS, memory=15, replay=4, sync=3, explore=40),
+}
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_training_saved_after_any_step_and_resumed_makes_the_same_moves(name: str) -> None:
+    """The state goes through what a checkpoint keeps of it: numbers and text as JSON, tensors by name."""
+    torch.manual_seed(0)
+    whole = GAMES[name]()
+    starts = ENVIRONMENTS[whole.spec.environment].starts(90, torch.Generator().manual_seed(0)).split(3)
+    saved = []
+    for batch in starts:
+        packed, tensors = pack(whole.state_dict())
+        weights = {key: tensor.clone() for key, tensor in whole.model.state_dict().items()}
+        kept = {key: tensor.clone() for key, tensor in tensors.items()}
+        saved.append((json.dumps(packed), kept, weights, torch.get_rng_state()))
+        whole.train_step(Batch(batch, torch.zeros(3, 0)))
+    end, _ = pack(whole.state_dict())
+    for step, (packed, tensors, weights, random) in enumerate(saved):
+        resumed = GAMES[name]()
+        resumed.model.load_state_dict(weights)
+        resumed.load_state_dict(unpack(json.loads(packed), tensors))
+        torch.set_rng_state(random)
+        for batch in starts[step:]:
+            resumed.train_step(Batch(batch, torch.zeros(3, 0)))
+        pairs = zip(resumed.model.parameters(), whole.model.parameters(), strict=True)
+        assert all(torch.equal(*pair) for pair in pairs), f"saved after step {step}"
+        found, parts = pack(resumed.state_dict())
+        assert found == end and all(torch.equal(parts[key], part) for key, part in pack(whole.state_dict())[1].items())
 
 
 @pytest.mark.parametrize("kind", [QLearning, MonteCarlo])

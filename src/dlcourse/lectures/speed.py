@@ -21,10 +21,10 @@ from dlcourse.data import announced
 from dlcourse.device import DEVICES, Device, settings_kept, use_threads
 from dlcourse.errors import ConfigError
 from dlcourse.lectures.finished import Finished
-from dlcourse.lectures.several import required
 from dlcourse.metrics.report import Report
 from dlcourse.models import MODELS
-from dlcourse.plots import BarChart, LineChart, LineCharts
+from dlcourse.plots import BarChart, Collage, LineChart, LineCharts
+from dlcourse.runs.result import read_report
 from dlcourse.spec import Batch, Data
 from dlcourse.training.build import build_task
 
@@ -35,12 +35,14 @@ Lengths = Annotated[int, Range(ge=64, le=4096)]
 
 
 def hardware(runs: Sequence[Finished], batches: tuple[Count, ...] = (16, 256), seconds: Positive = 0.4) -> Report:
-    """Samples per second of training steps of a run, for each device of this machine and several threads and precisions.
+    """Samples per second of training steps of the first run by device, threads and precision that this machine has.
 
-    Each is the best of three rounds of so many `seconds`: what else the machine does only slows it down.
+    Each is the best of three rounds of so many `seconds`: what else the machine does only slows it down. The other runs show
+    what speed is good for: their test accuracy by the number of examples, a line for each model.
     """
-    (run,) = required(runs, 1)
-    data, rates = run.data(), {}
+    if not runs:
+        raise ConfigError("lecture.runs: the figure needs a run whose steps are timed, got none")
+    run, data, rates = runs[0], runs[0].data(), {}
     for choice, size in itertools.product(devices(), batches):
         with settings_kept():
             try:
@@ -60,8 +62,29 @@ def hardware(runs: Sequence[Finished], batches: tuple[Count, ...] = (16, 256), s
     rows: list[list[object]] = [["setting", "samples per second"]]
     rows += [[name, f"{rate:.0f}"] for name, rate in rates.items()]
     name = f"{run.config.model.name} on {data.spec.name}"
-    chart = BarChart(rates, "samples per second", f"Training steps of {name}: device, number format, batch size")
-    return Report(scalars, pictures={"hardware": chart}, tables={"hardware": rows})
+    title = f"Training steps of {name}: device, number format, batch size"
+    report = Report(scalars, tables={"hardware": rows})
+    report.pictures["hardware"] = BarChart(rates, "samples per second", title)
+    if runs[1:]:
+        _add_quantity(report, runs[1:])
+    return report
+
+
+def _add_quantity(report: Report, runs: Sequence[Finished]) -> None:
+    """The accuracy by the number of training examples, and by the layers of the model: what more and what deeper brings."""
+    lines: dict[str, dict[float, float]] = {}
+    for run in runs:
+        layers = len(run.config.model.options["hidden"]) + 1
+        name = f"{layers} layer{'s' * (layers > 1)}"
+        examples = float(read_report(run.folder)["data"]["train"])
+        lines.setdefault(name, {})[examples] = run.numbers()["test/accuracy"]
+    for name, line in lines.items():
+        reached = [line[examples] for examples in sorted(line)]
+        report.scalars |= {f"{name}, fewest": reached[0], f"{name}, most": reached[-1]}
+        report.scalars[f"{name}, rises"] = float(sum(after > before for before, after in itertools.pairwise(reached)))
+    charted = {name: (sorted(line), [line[examples] for examples in sorted(line)]) for name, line in lines.items()}
+    quantity = LineChart(charted, "training examples", "test accuracy", log_x=True, share=True)
+    report.pictures = {"hardware": Collage([[report.pictures["hardware"]], [quantity]])}
 
 
 def devices() -> Iterator[Choice]:

@@ -144,9 +144,12 @@ def _table(batch: Batch, spec: DataSpec) -> Table:
         [*(f"{value:.4g}" for value in inputs[: len(names)].tolist()), target]
         for inputs, target in zip(batch.inputs, targets, strict=True)
     ]
+    head = [*names, "target"]
+    if spec.environment:  # the start of a game has no target
+        head, rows = head[:-1], [row[:-1] for row in rows]
     note = f"{left_out:,} of the {spec.num_features:,} columns are left out." if left_out else ""
     words = (len(names),) if spec.target == "class" else ()
-    return Table.of("Training examples", [*names, "target"], rows, words=words, note=note)
+    return Table.of("Training examples", head, rows, words=words, note=note)
 
 
 def _sequence(inputs: Tensor) -> str:

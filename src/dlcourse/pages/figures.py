@@ -71,6 +71,12 @@ _TOLD: dict[str, tuple[str, str]] = {
     ),
     "accuracy_by_length": ("Accuracy by length", "The share of sequences that are right, by their length."),
     "attention": ("Attention", "What each output attends to."),
+    "values": (
+        "Values and arrows",
+        "What the model expects from each field, where it would go from there, and its way from the start.",
+    ),
+    "game": ("A game", "The states of one game of the test set, move by move, played by the best moves."),
+    "boards": ("Boards", "A game of the model against itself, with what it expects of each move."),
     "sweep_curves": ("Curves of the runs", "The validation number of each run after each epoch."),
     "sweep_parallel": (
         "Options and results",
