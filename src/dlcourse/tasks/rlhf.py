@@ -51,6 +51,7 @@ class RLHF(Language):
     monitor = "objective"
     mode: Literal["max", "min"] = "max"
     recordable: ClassVar[tuple[str, ...]] = ()
+    keeps_frozen: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -28,6 +28,8 @@ class Task(ABC):
     """The number of an evaluation that is shown beside the loss."""
     measured_in_training: ClassVar[bool] = False
     """Whether `train_step` gives the main metric, too."""
+    keeps_frozen: ClassVar[bool] = False
+    """Whether `state_dict` has, under `frozen`, other networks that an evaluation needs."""
     updates_per_batch: int = 1
     """The losses that the optimizer learns from in one `train_step`."""
     recordable: ClassVar[tuple[str, ...]] = ()
@@ -60,7 +62,7 @@ class Task(ABC):
         return []
 
     def load_frozen_state(self, state: State) -> None:  # noqa: B027
-        """Take what is frozen from what `state_dict` has under `frozen`, if there is such; raises DataError."""
+        """Take what is frozen from what `state_dict` has under `frozen`; raises DataError."""
 
     @property
     @abstractmethod

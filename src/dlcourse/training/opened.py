@@ -35,7 +35,7 @@ class OpenedRun:
 
     def load_frozen(self) -> None:
         """Give the task what it kept frozen beside its model, from the run's newest checkpoint; raises UserError."""
-        if type(self.task).load_frozen_state is Task.load_frozen_state:
+        if not self.task.keeps_frozen:
             return
         checkpoint, _ = checkpoints_of(RunFolder(self.folder)).newest()
         if checkpoint is None:
