@@ -1,4 +1,4 @@
-"""`dlcourse lecture` and `dlcourse check`, with a figure of the user's own on runs of a moment."""
+"""`dlcourse lecture`, with a figure of the user's own on runs of a moment."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 from dlcourse.cli.main import main
 from dlcourse.lectures.drawing import read_drawn
 from dlcourse.runs.weights import read_tensors
-from own_figure import RUNS, write_figure
+from own_figure import write_figure
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
 
@@ -119,38 +119,6 @@ def test_a_strangers_figure_can_name_words_of_train_only(folder: Path, capsys: p
         code, _, err = run(capsys, "lecture", "mine")
         assert code == 2 and says in err, err
         assert not (folder / "outputs").exists()
-
-
-def test_a_check_says_ok_or_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = run(capsys, "check", "mine")
-    assert code == 0, err
-    assert "1 of 1 item, 1 of 1 number within their bands" in out
-    write_figure(folder / "conf", changes={"at_least: 0.6": "at_least: 0.999"})
-    code, out, _ = run(capsys, "check", "mine")
-    assert code == 1
-    assert "OUT  outputs/lectures/mine" in out and "0 of 1 item" in out
-    (row,) = json.loads((folder / "outputs/lectures/check.json").read_text())["numbers"]
-    assert row["figure"] == "mine" and row["holds"] is False and row["source"] == "theory"
-
-
-def test_shuffled_labels_are_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_figure(folder / "conf", f"{RUNS} data.label_noise=0.9")
-    code, out, err = run(capsys, "check", "mine")
-    assert code == 1, err
-    assert "OUT" in out
-
-
-def test_a_run_that_fails_or_has_no_data_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_figure(folder / "conf", "data=line model=linreg optimizer=sgd optimizer.lr=1e30,0.1 trainer.epochs=3")
-    code, out, _ = run(capsys, "check", "mine")
-    assert code == 4
-    assert "failed" in out and "became" in out
-    no_data = "data=mnist data.root=nowhere data.download=false trainer.epochs=1 optimizer.lr=0.1,0.01"
-    write_figure(folder / "conf", no_data)
-    code, out, _ = run(capsys, "check", "mine")
-    assert code == 0 and "skipped" in out and "0 of 1 item" in out
-    assert run(capsys, "check", "mine", "--strict")[0] == 1
-    assert run(capsys, "lecture", "mine")[0] == 2
 
 
 @pytest.mark.slow
