@@ -28,7 +28,7 @@ _OF_FILES = ("data.root", "data.download", "data.verify")
 _OF_THE_FIGURE = ("run.dir", "run.root", "run.name", "resume")
 """Options of runs that say where they lie."""
 _OTHER_RUN = re.compile(r"\{([1-9][0-9]*)\}")
-_ALWAYS = ("report=light", "device.threads=1")
+_ALWAYS = ("report=light", "device=cpu", "device.threads=1")
 """What runs of figures are made with unless they say otherwise: no pictures, and the same last digits on any machine."""
 
 

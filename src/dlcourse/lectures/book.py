@@ -13,7 +13,7 @@ from dlcourse.lectures.text import filled
 from dlcourse.pages.book import Book, FigurePage, Number
 from dlcourse.pages.figures import read_figure
 
-_MADE_SO = ("report=light", "device.threads=1")
+_MADE_SO = ("report=light", "device=cpu", "device.threads=1")
 """Words that every run has, which say nothing of the figure."""
 
 
