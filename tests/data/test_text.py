@@ -241,4 +241,4 @@ def test_the_parts_of_a_text_of_words_end_between_two_of_them(tmp_path: Path) ->
     data = Text(file=str(tmp_path / "own.txt"), tokens="words", context=2).build(name="text", seed=0)
     parts = [data.train, data.val, data.test]
     found = [data.spec.vocabulary[token] for part in parts for token in part.tokens.tolist()]
-    assert found == words and [len(part.tokens) for part in parts] == [180, 10, 10]
+    assert found == words and [len(part.tokens) for part in parts] == [182, 9, 9]  # 5 % of the letters
