@@ -78,5 +78,6 @@ def folder_of(config: RunConfig, runs_folder: Path) -> Path:
         del content[section]
     for option in _CHANGES_NOTHING:
         content["data"].pop(option, None)
-    text = json.dumps([__version__, content], sort_keys=True).replace(json.dumps(str(runs_folder))[1:-1], "")
+    here = json.dumps(str(runs_folder.absolute()))[1:-1]  # where runs lie that this one starts from is no matter
+    text = json.dumps([__version__, content], sort_keys=True).replace(here, "")
     return runs_folder / f"{config.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
