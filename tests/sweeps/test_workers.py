@@ -83,6 +83,24 @@ def test_a_crash_takes_no_other_task_with_it(tmp_path: Path) -> None:
     }
 
 
+def test_no_task_is_given_to_a_worker_that_has_grown_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = iter([1, *[2**40] * 100])
+
+    def slowly_grown() -> int:
+        time.sleep(0.05)
+        return next(sizes)
+
+    monkeypatch.setattr(workers, "_resident_bytes", slowly_grown)
+
+    def note(place: int) -> int:
+        (tmp_path / f"done-{place}").touch()
+        return 0
+
+    works = [lambda place=place: note(place) for place in range(6)]
+    assert ended(tmp_path, *works) == dict.fromkeys(range(6), 0)
+    assert len(list(tmp_path.glob("done-*"))) == 6
+
+
 def test_what_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_GRACE", 0.2)
 

@@ -155,8 +155,8 @@ class _Worker(_Doer):
         if not select.select([self.news], [], [], 0)[0]:
             return None
         if answer := os.read(self.news, 100):
-            code = int(answer)
-            if code >= _TOLD_TO_STOP:
+            code, ends = map(int, answer.split())
+            if ends:  # it must not be given another task on its way out
                 self.wait()
             return code
         return self.wait()
@@ -245,9 +245,10 @@ def _serve(team: Team, orders: int, answers: int, parent: int) -> None:
         for line in iter(lines.readline, ""):
             log, order = json.loads(line)
             code = _logged(team.work, order, log)
-            os.write(answers, f"{code}\n".encode())
             least = least or _resident_bytes()
-            if code >= _TOLD_TO_STOP or _resident_bytes() > least + _MOST_BYTES:
+            ends = code >= _TOLD_TO_STOP or _resident_bytes() > least + _MOST_BYTES
+            os.write(answers, f"{code} {int(ends)}\n".encode())
+            if ends:
                 break
     os._exit(0)
 
