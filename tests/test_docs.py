@@ -19,8 +19,12 @@ def name(page: Path) -> str:
     return str(page.relative_to(REPOSITORY))
 
 
-_LONG = ("docs/sweeps.md", "docs/commands/compare.md")
-"""Pages whose commands take ten seconds and more."""
+_LONG = (
+    "docs/sweeps.md",
+    "docs/own-data.md",
+    *(f"docs/commands/{verb}.md" for verb in ("compare", "evaluate", "predict", "summary")),
+)
+"""Pages whose commands take five seconds and more."""
 
 
 @pytest.mark.parametrize(

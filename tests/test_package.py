@@ -96,11 +96,13 @@ def test_the_names_of_the_package_are_imported_when_they_are_used() -> None:
         "[name for name in ('torch', 'sklearn', 'matplotlib', 'torchvision') if name in sys.modules])"
     )
     assert in_python(code) == "[True, True, True, True, True] []"
-    assert in_python("from dlcourse import *; print(load.__name__, train.__name__, runs('.'))") == "load train []"
+    assert in_python("from dlcourse import *; print(load.__name__, train.__name__, runs('tests'))") == "load train []"
 
 
 def test_the_package_of_run_folders_lists_them_whichever_way_it_is_imported() -> None:
-    code = "import dlcourse.runs.find; from dlcourse import runs; print(runs is dlcourse.runs, runs('.'), runs.find)"
+    code = (
+        "import dlcourse.runs.find; from dlcourse import runs; print(runs is dlcourse.runs, runs('tests'), runs.find)"
+    )
     assert in_python(code).startswith("True [] <module 'dlcourse.runs.find'")
 
 

@@ -127,6 +127,7 @@ def test_a_run_needs_no_home_no_terminal_and_no_language(tmp_path: Path) -> None
     assert (tmp_path / "run" / "report.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_run_needs_no_working_folder_where_the_paths_are_whole(tmp_path: Path) -> None:
     words = " ".join(TINY).replace("[4]", "'[4]'")
     script = f"mkdir gone && cd gone && rmdir ../gone && $dlcourse train {words} run.dir={tmp_path}/run"

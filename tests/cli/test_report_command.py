@@ -155,6 +155,7 @@ def test_the_page_of_a_vae(lab: Lab, vae: Path) -> None:
     assert not [row for row in rows(content, "What differs from the defaults") if row[0] == "task"]
 
 
+@pytest.mark.slow
 def test_the_page_of_a_sweep(sweeps: Sweeps) -> None:
     folder = sweeps.sweep("optimizer.lr=0.1,0.01", "seed=0,1", "hydra.launcher.jobs=1")
     before = snapshot(folder)

@@ -35,6 +35,7 @@ def write_npz(folder: Path) -> TableSource:
     return NpzFile(file=str(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [write_csv, write_npz])
 def test_a_blurred_column_keeps_its_values_until_it_is_standardized(lab: Lab, write) -> None:
     source = write(lab.folder)

@@ -14,7 +14,7 @@ from dlcourse.sweeps.search import Choices, Interval
 from dlcourse.training import session
 from sweep_lab import TINY, Sweeps, rows
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")]
 
 SEARCH = ("hydra/sweeper=search", "hydra.sweeper.trials=4")
 RATE = "optimizer.lr=tag(log,interval(1e-3,1e-1))"

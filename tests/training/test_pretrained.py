@@ -212,6 +212,7 @@ def test_each_default_file_has_the_beginning_of_its_sha256_in_its_name() -> None
 # Whole runs
 
 
+@pytest.mark.slow
 def test_with_the_backbone_frozen_the_head_alone_learns_and_a_resumed_run_needs_no_file(lab: Lab, file: Path) -> None:
     words = ["data=digits", "data.subset=40", "model=torchvision", f"model.arch={SMALL}", f"model.weights={file}"]
     run = lab.train(

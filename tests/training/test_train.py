@@ -148,7 +148,11 @@ LONG = ["trainer.epochs=20000", "trainer.eval_every=20000", "trainer.log_every=2
     ("data", "words"),
     [
         ("line", ["experiment=linreg_line"]),
-        ("diabetes", ["model=linreg", "data=diabetes", "trainer=full_batch", "optimizer=momentum", *LONG]),
+        pytest.param(
+            "diabetes",
+            ["model=linreg", "data=diabetes", "trainer=full_batch", "optimizer=momentum", *LONG],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_linear_regression_reaches_the_closed_form(lab: Lab, data: str, words: list[str]) -> None:
