@@ -49,7 +49,7 @@ def test_a_linear_model_on_one_hot_states_is_the_table_of_the_textbook(on_policy
     start = world.starts(1, torch.Generator())
     seen: list[Moves] = []
     learn = task.td_loss
-    task.td_loss = lambda moves: seen.append(moves) or learn(moves)
+    task.td_loss = lambda moves, *by: seen.append(moves) or learn(moves, *by)
     for _ in range(300):
         task.train_step(Batch(start, torch.zeros(1, 0)))
         state, action, reward, after, ended = (part[0] for part in seen[-1])
@@ -84,7 +84,7 @@ def test_what_ends_a_game_is_worth_its_reward_and_what_cuts_it_short_is_not_the_
     task = learner(model, gamma=1.0, replay=0)
     states = Cliff().states(torch.tensor([35, 35]))
     moves = Moves(states, torch.tensor([2, 2]), torch.tensor([-1.0, -1.0]), states, torch.tensor([True, False]))
-    assert task.td_loss(moves).item() == pytest.approx((6.0**2 + 1.0**2) / 2 / 2)
+    assert task.td_loss(moves, task.model, 0.0).item() == pytest.approx((6.0**2 + 1.0**2) / 2 / 2)
 
 
 def test_the_target_network_is_the_model_of_some_updates_ago() -> None:

@@ -61,11 +61,11 @@ def test_the_value_after_a_move_is_the_other_sides() -> None:
         after[0] * (torch.arange(18) < 9) > 0, 0.5, 0.0
     )  # it sees that field 5 wins
     moves = Moves(states, torch.tensor([1]), reward, after, ended)
-    assert task.td_loss(moves).item() == pytest.approx(1 / 2)
+    assert task.td_loss(moves, task._target, 0.0).item() == pytest.approx(1 / 2)
     model.weight.data[1, [0, 8]] = -0.5  # by its own stones the model expects -1 of field 1, which is right
-    assert task.td_loss(moves).item() == pytest.approx(0.0)
+    assert task.td_loss(moves, task._target, 0.0).item() == pytest.approx(0.0)
     task._target.weight.data[0] = 9.0  # taken: nobody moves there, whatever it promises
-    assert task.td_loss(moves).item() == pytest.approx(0.0)
+    assert task.td_loss(moves, task._target, 0.0).item() == pytest.approx(0.0)
 
 
 def test_nobody_puts_a_stone_where_one_is() -> None:

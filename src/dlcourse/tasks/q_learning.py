@@ -80,7 +80,7 @@ class QLearning(Reinforcement):
         if self._memory is not None:
             self._memory.add(moves)
             moves = self._memory.draw(self._replay)
-        loss = self.td_loss(moves)
+        loss = self.td_loss(moves, self._target, self.epsilon)
         self._optimizer.step(loss)
         self._updates += 1
         if self._memory is not None and self._updates % self._sync == 0:
@@ -96,20 +96,20 @@ class QLearning(Reinforcement):
         """A move at random in each of the states, `(B,)`."""
         return torch.randint(self.spec.num_outputs, (len(states),), device=states.device)
 
-    def td_loss(self, moves: Moves) -> Tensor:
-        """Half the mean squared error of temporal differences."""
+    def td_loss(self, moves: Moves, target: nn.Module, epsilon: float) -> Tensor:
+        """Half the mean squared error of temporal differences, to what `target` says of an epsilon-greedy player."""
         with torch.no_grad():
-            after = self._value_after(moves.after)  # (M,)
+            after = self._value_after(moves.after, target, epsilon)  # (M,)
             td_target = moves.rewards + self._sign * self._gamma * torch.where(moves.ended, 0.0, after)
         taken = self.scores(moves.states).gather(1, moves.actions[:, None])[:, 0]  # (M, A) -> (M,)
         return (td_target - taken).square().mean() / 2
 
-    def _value_after(self, states: Tensor) -> Tensor:
+    def _value_after(self, states: Tensor, target: nn.Module, epsilon: float) -> Tensor:
         """What is to come from the states `(M, S)`, `(M,)`, as the target network says."""
         with self.device.autocast():
-            scores = self.masked(self._target(states).float(), states)
+            scores = self.masked(target(states).float(), states)
         best = scores.amax(1)
-        return (1 - self.epsilon) * best + self.epsilon * scores.mean(1) if self._on_policy else best
+        return (1 - epsilon) * best + epsilon * scores.mean(1) if self._on_policy else best
 
     def masked(self, scores: Tensor, states: Tensor) -> Tensor:
         """The scores `(M, A)`, -inf for moves that the rules forbid in the states: here none."""
@@ -119,7 +119,8 @@ class QLearning(Reinforcement):
         return self.masked(super().scores(states), states)
 
     def loss_of(self, games: Games) -> Tensor:
-        return self.td_loss(games.moves())
+        """By the model alone, and the last epsilon: a run that is opened again has no other network."""
+        return self.td_loss(games.moves(), self.model, self._epsilon)
 
     def values(self, states: Tensor) -> Tensor:
         return self.scores(states).amax(1)
