@@ -1,17 +1,13 @@
 """`dlcourse check`: every number of the lectures' figures beside the one that theory or the literature knows."""
 
-import argparse
 import json
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from dlcourse.cli import lecture_plan
-from dlcourse.cli.lecture import figures_folder, plan, work
-from dlcourse.config.options import suggestion
+from dlcourse.cli.lecture import figures_folder, parse, plan, work
 from dlcourse.console import Console, format_seconds
-from dlcourse.error_line import flag_error
-from dlcourse.errors import ConfigError
 from dlcourse.files import whole_file
 from dlcourse.lectures.work import Ended
 from dlcourse.runs.folder import output_errors
@@ -34,7 +30,6 @@ Exit codes: 0 all numbers are within their bands, 1 one is out, 4 a run failed t
 used again; after Ctrl-C the same command goes on. All rows are in outputs/lectures/check.json.
 """
 
-_FLAGS = ("--full", "--strict", "--config-dir", "--help")
 _COLUMNS = (("item", 8), ("figure", 16), ("number", 38), ("known", 20), ("measured", 12), ("source", 34), ("time", 9))
 _OUT = 1
 
@@ -44,7 +39,7 @@ def main(words: list[str]) -> int:
     if "--help" in words or "-h" in words:
         print_help(HELP)
         return 0
-    options = _parse(words)
+    options = parse("check", words, switches=("full", "strict"))
     known = lecture_plan.lectures(options.config_dir)
     names = [word for word in options.words if "=" not in word] or list(known)
     asked = lecture_plan.asked([*names, *(word for word in options.words if "=" in word)], known)
@@ -58,19 +53,6 @@ def main(words: list[str]) -> int:
         unfinished.write_text(json.dumps(table.content(seconds), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     Console().show("", f"{table.summary()}   {format_seconds(seconds)}   {path}")
     return table.exit_code(strict=options.strict)
-
-
-def _parse(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.error = flag_error("check")  # type: ignore[assignment, method-assign]
-    parser.add_argument("words", nargs="*")
-    parser.add_argument("--full", action="store_true")
-    parser.add_argument("--strict", action="store_true")
-    parser.add_argument("--config-dir")
-    for word in words:
-        if word.startswith("-") and word.partition("=")[0] not in _FLAGS:
-            raise ConfigError(f"unknown flag '{word}'{suggestion(word, _FLAGS)}")
-    return parser.parse_intermixed_args(list(words))
 
 
 class _Table:

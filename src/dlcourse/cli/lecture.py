@@ -15,7 +15,7 @@ from dlcourse.errors import ConfigError
 from dlcourse.files import make_folders, write_new
 from dlcourse.lectures.entry import Language, Lecture
 from dlcourse.lectures.items import LECTURES
-from dlcourse.lectures.planned import RUNS, PlannedFigure
+from dlcourse.lectures.planned import FIGURE, RUNS, PlannedFigure
 from dlcourse.lectures.text import filled, language_of
 from dlcourse.lectures.work import Ended, Work
 from dlcourse.runs.folder import RunFolder, output_errors
@@ -44,8 +44,7 @@ For example:
 The runs are kept in outputs/lectures/runs, each is done once for all figures; the figure goes to outputs/lectures/NAME.
 """
 
-FIGURES_FOLDER, FIGURE = "lectures", "figure.png"
-_FLAGS = ("--full", "--draw", "--lang", "--book", "--single", "--config-dir", "--help")
+FIGURES_FOLDER = "lectures"
 
 
 def main(words: list[str]) -> int:
@@ -53,7 +52,7 @@ def main(words: list[str]) -> int:
     if "--help" in words or "-h" in words:
         print_help(HELP)
         return 0
-    options = _parse(words)
+    options = parse("lecture", words, switches=("full", "draw", "single"), texts=("lang", "book"))
     known = lecture_plan.lectures(options.config_dir)
     if options.book is not None or options.single:
         return _bind(options, known)
@@ -67,19 +66,19 @@ def main(words: list[str]) -> int:
     return _make(asked, language, options)
 
 
-def _parse(words: Sequence[str]) -> argparse.Namespace:
+def parse(verb: str, words: Sequence[str], *, switches: Sequence[str], texts: Sequence[str] = ()) -> argparse.Namespace:
+    """The words of a verb of figures, with flags of these names and `--config-dir`; raises ConfigError."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.error = flag_error("lecture")  # type: ignore[assignment, method-assign]
+    parser.error = flag_error(verb)  # type: ignore[assignment, method-assign]
     parser.add_argument("words", nargs="*")
-    parser.add_argument("--full", action="store_true")
-    parser.add_argument("--draw", action="store_true")
-    parser.add_argument("--lang")
-    parser.add_argument("--book")
-    parser.add_argument("--single", action="store_true")
-    parser.add_argument("--config-dir")
+    for name in switches:
+        parser.add_argument(f"--{name}", action="store_true")
+    for name in (*texts, "config-dir"):
+        parser.add_argument(f"--{name}")
+    flags = [f"--{name}" for name in (*switches, *texts, "config-dir", "help")]
     for word in words:
-        if word.startswith("-") and word.partition("=")[0] not in _FLAGS:
-            raise ConfigError(f"unknown flag '{word}'{suggestion(word, _FLAGS)}")
+        if word.startswith("-") and word.partition("=")[0] not in flags:
+            raise ConfigError(f"unknown flag '{word}'{suggestion(word, flags)}")
     return parser.parse_intermixed_args(list(words))
 
 

@@ -17,7 +17,7 @@ from dlcourse.config.run_config import GROUPS, RunConfig
 from dlcourse.errors import ConfigError
 from dlcourse.lectures.entry import Lecture, in_order, read_lecture
 from dlcourse.lectures.items import LECTURES, item_key, looks_like_item
-from dlcourse.lectures.planned import RUNS, PlannedFigure, PlannedRun, folder_of
+from dlcourse.lectures.planned import MADE_WITH, RUNS, PlannedFigure, PlannedRun, folder_of
 from dlcourse.runs.find import find_run
 from dlcourse.sweeps.grid import combinations
 from dlcourse.sweeps.plan import PlannedRun as SweepRun
@@ -28,8 +28,6 @@ _OF_FILES = ("data.root", "data.download", "data.verify")
 _OF_THE_FIGURE = ("run.dir", "run.root", "run.name", "resume")
 """Options of runs that say where they lie."""
 _OTHER_RUN = re.compile(r"\{([1-9][0-9]*)\}")
-_ALWAYS = ("report=light", "device=cpu", "device.threads=1")
-"""What runs of figures are made with unless they say otherwise: no pictures, and the same last digits on any machine."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ def _require_no_folder(lecture: Lecture, overrides: Iterable[Override]) -> None:
 
 def _missing(words: Iterable[str]) -> list[str]:
     given = {word.partition("=")[0] for word in words}
-    return [word for word in _ALWAYS if word.partition("=")[0] not in given]
+    return [word for word in MADE_WITH if word.partition("=")[0] not in given]
 
 
 def _run(

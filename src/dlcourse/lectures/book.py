@@ -9,12 +9,10 @@ from dlcourse.errors import DataError
 from dlcourse.lectures.drawing import REPORT, Drawn, read_drawn
 from dlcourse.lectures.entry import Language, Lecture
 from dlcourse.lectures.items import LECTURES
+from dlcourse.lectures.planned import FIGURE, MADE_WITH
 from dlcourse.lectures.text import filled
 from dlcourse.pages.book import Book, FigurePage, Number
 from dlcourse.pages.figures import read_figure
-
-_MADE_SO = ("report=light", "device=cpu", "device.threads=1")
-"""Words that every run has, which say nothing of the figure."""
 
 
 def book_of(lectures: Iterable[Lecture], folder: Path) -> Book:
@@ -53,12 +51,12 @@ def _page(lecture: Lecture, drawn: Drawn) -> FigurePage:
 
 
 def _alt(lecture: Lecture, file: str) -> str:
-    name = "" if file == "figure.png" else f": {Path(file).stem.replace('_', ' ')}"
+    name = "" if file == FIGURE else f": {Path(file).stem.replace('_', ' ')}"
     return f"{lecture.title.en}{name}"
 
 
 def _command(words: Iterable[str]) -> str:
     try:
-        return shlex.join(["dlcourse", "train", *(str(word) for word in words if word not in _MADE_SO)])
+        return shlex.join(["dlcourse", "train", *(str(word) for word in words if word not in MADE_WITH)])
     except TypeError:
         raise DataError("a figure names words of a run that are none; draw it again") from None

@@ -11,6 +11,7 @@ import torch
 from dlcourse.errors import ConfigError
 from dlcourse.lectures.finished import Finished
 from dlcourse.lectures.reading import accuracy, examples, predicted_probabilities, region_panel
+from dlcourse.lectures.several import required
 from dlcourse.metrics.report import Report
 from dlcourse.models.feature_map import parts
 from dlcourse.models.linear import LogisticRegression
@@ -25,7 +26,7 @@ _SHOWN = 15
 
 def logistic(runs: Sequence[Finished]) -> Report:
     """P(y | x) of two classes in the plane, the line f(x) = 0, and the sigmoid, beside scikit-learn's solution."""
-    (run,) = _required(runs, 1, "of logistic regression on points in the plane")
+    (run,) = required(runs, 1, " of logistic regression on points in the plane")
     model = run.open().task.model
     if not isinstance(model, LogisticRegression) or not run.data().spec.is_points:
         raise ConfigError(
@@ -137,10 +138,3 @@ def deep_wide(runs: Sequence[Finished]) -> Report:
         if len(hidden) == 1:
             wide.append(panel)
     return Report(scalars, pictures={"deep_wide": Panels([*deep, *wide], columns=len(deep), width=3.4, height=3.1)})
-
-
-def _required(runs: Sequence[Finished], count: int, which: str) -> Sequence[Finished]:
-    """The runs, if they are so many; raises ConfigError that says which they should be."""
-    if len(runs) != count:
-        raise ConfigError(f"lecture.runs: the figure needs {count} run {which}, got {len(runs)}")
-    return runs

@@ -14,7 +14,7 @@ from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import make_folders, read_regular
 from dlcourse.lectures.entry import Band, Language
 from dlcourse.lectures.figures import FIGURES
-from dlcourse.lectures.planned import PlannedFigure
+from dlcourse.lectures.planned import FIGURE, PlannedFigure
 from dlcourse.lectures.text import filled
 from dlcourse.metrics.report import Report
 from dlcourse.plots import Captioned, save_png, to_image
@@ -22,7 +22,7 @@ from dlcourse.plots.picture import JAPANESE_FONTS, japanese_fonts
 from dlcourse.rng import seed_everything
 from dlcourse.runs.folder import RunFolder, output_errors
 
-FIGURE, REPORT = "figure.png", "report.json"
+REPORT = "report.json"
 _MAX_BYTES = 16 * 2**20
 
 

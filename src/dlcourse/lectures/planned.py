@@ -14,6 +14,10 @@ from dlcourse.lectures.finished import Finished
 
 RUNS = "runs"
 """The folder of all figures' runs, below that of the figures."""
+FIGURE = "figure.png"
+"""The picture of a figure, in its folder."""
+MADE_WITH = ("report=light", "device=cpu", "device.threads=1")
+"""What runs of figures are made with unless they say otherwise: no pictures, and the same last digits on any machine."""
 _CHANGES_NOTHING = ("root", "download", "verify")
 """Options of data sets that say where files are, not what is in them."""
 

@@ -14,6 +14,7 @@ from dlcourse.config.options import Count
 from dlcourse.errors import ConfigError
 from dlcourse.lectures.finished import Finished
 from dlcourse.lectures.reading import accuracy, examples, line, mean_squared_error, predicted_values, region_panel
+from dlcourse.lectures.several import required
 from dlcourse.metrics.report import Report
 from dlcourse.models.feature_map import parts
 from dlcourse.models.linear import LinearRegression
@@ -73,7 +74,7 @@ def _bowl(batch: Batch, steps: Tensor, best: tuple[float, float], bottom: float)
 
 def likelihood(runs: Sequence[Finished]) -> Report:
     """The same line by least squares and by maximum likelihood, whose sigma is the root of the mean squared error."""
-    squares, likely = _required(runs, 2, "one with task.loss=mse and one with task.loss=nll")
+    squares, likely = required(runs, 2, ", one with task.loss=mse and one with task.loss=nll")
     train = examples(squares.data().train)
     lines = line(squares), line(likely)
     mse = mean_squared_error(squares, train)
@@ -104,8 +105,8 @@ def likelihood(runs: Sequence[Finished]) -> Report:
 
 def two_heads(runs: Sequence[Finished]) -> Report:
     """A model of several outputs: the error is the sum of the outputs' errors, and so is its gradient."""
-    descent, closed, heads = _required(
-        runs, 3, "linear regression by descent, the same by task=least_squares, one of two outputs"
+    descent, closed, heads = required(
+        runs, 3, ", linear regression by descent, the same by task=least_squares, one of two outputs"
     )
     batch = examples(heads.data().test)
     if batch.targets.shape[1] != 2:
@@ -204,10 +205,3 @@ def _fit_panel(
         between = {"twice sigma to each side": (x, middle - 2 * sigma, middle + 2 * sigma)}
     drawn = {name: (x, heights) for name, heights in curves.items()}
     return FitPanel(batch.inputs[few, 0].numpy(), batch.targets[few, 0].numpy(), drawn, title, between=between)
-
-
-def _required(runs: Sequence[Finished], count: int, which: str) -> Sequence[Finished]:
-    """The runs, if they are so many; raises ConfigError that says which they should be."""
-    if len(runs) != count:
-        raise ConfigError(f"lecture.runs: the figure needs {count} runs, {which}, got {len(runs)}")
-    return runs

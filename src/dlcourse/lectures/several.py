@@ -10,6 +10,7 @@ from dlcourse.lectures.finished import Finished
 from dlcourse.metrics.names import metric_name
 from dlcourse.metrics.report import Report
 from dlcourse.plots import BarChart, LineChart, Picture
+from dlcourse.text_table import counted
 from dlcourse.training.evaluate import evaluate
 
 
@@ -79,10 +80,10 @@ def evaluated(
     return Report(scalars, pictures=chosen, tables=found.tables, texts=found.texts)
 
 
-def required(runs: Sequence[Finished], count: int) -> Sequence[Finished]:
-    """The runs, if they are as many as the figure needs; raises ConfigError."""
+def required(runs: Sequence[Finished], count: int, which: str = "") -> Sequence[Finished]:
+    """The runs, if they are as many as the figure needs; raises ConfigError, with which they are to be."""
     if len(runs) != count:
-        raise ConfigError(f"lecture.runs: the figure needs {count} run{'s' * (count != 1)}, got {len(runs)}")
+        raise ConfigError(f"lecture.runs: the figure needs {counted(count, 'run')}{which}, got {len(runs)}")
     return runs
 
 

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlcourse.errors import ConfigError
 from dlcourse.lectures.finished import Finished
 from dlcourse.lectures.reading import accuracy, examples
+from dlcourse.lectures.several import required
 from dlcourse.metrics.report import Report
 from dlcourse.models.principal_components import PrincipalComponents
 from dlcourse.plots import BarPanel, Panels
@@ -41,11 +41,7 @@ class Result:
 
 def tasks(runs: Sequence[Finished]) -> Report:
     """Eight tasks: regression and classification by the two runs, six more on the images of the second."""
-    if len(runs) != 2:
-        raise ConfigError(
-            f"lecture.runs: the figure needs 2 runs, of regression and of classification, got {len(runs)}"
-        )
-    numbers, classes = runs
+    numbers, classes = required(runs, 2, ", of regression and of classification")
     images = Images.of(classes)
     found = {
         "regression": Result(numbers.numbers()["test/r2"], 0.0),

@@ -82,11 +82,6 @@ class Work:
         self._ready: set[Path] = set()
         self._jobs = list(self._planned())
 
-    @property
-    def to_do(self) -> int:
-        """How many runs are not done yet."""
-        return sum(job.run is not None for job in self._jobs)
-
     def do(self, locked: RunFolder, stop: Stop) -> Iterator[Ended]:
         """Do all of it, less if told to stop; gives each figure as it ends. `locked` is the folder of the runs."""
         jobs = max(1, min(cores(), len(self._jobs)))
