@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dlcourse.plots.picture import COLORS, house_style, log_scale, new_figure, percent_axis, shorten
+from dlcourse.plots.picture import COLORS, house_style, log_scale, new_figure, new_panels, percent_axis, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,16 +57,11 @@ class LineCharts:
 
     @house_style()
     def draw(self) -> "Figure":
-        columns = min(self.columns, len(self.charts))
-        rows = -(-len(self.charts) // columns)
-        figure = new_figure(0.8 + 4.6 * columns, 0.4 + 3.7 * rows)
-        panels = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes, chart in zip(panels, self.charts, strict=False):
+        figure, panels = new_panels(len(self.charts), self.columns, (4.6, 3.7), (0.8, 0.4))
+        for axes, chart in zip(panels, self.charts, strict=True):
             draw_lines(axes, chart)
             if len(chart.lines) + len(chart.at_x) + len(chart.at_y) > 1:
                 axes.legend(fontsize=9)
-        for axes in panels[len(self.charts) :]:
-            axes.set_visible(False)
         if self.title:
             figure.suptitle(self.title, x=0.01, ha="left")
         return figure

@@ -18,7 +18,7 @@ from dlcourse.plots.picture import (
     MARKERS,
     class_colors,
     house_style,
-    new_figure,
+    new_panels,
     padded,
     percent_axis,
     scatter,
@@ -53,11 +53,8 @@ class Panels:
 
     @house_style()
     def draw(self) -> "Figure":
-        columns = min(self.columns, len(self.panels))
-        rows = -(-len(self.panels) // columns)
-        figure = new_figure(self.width * columns, 0.3 + self.height * rows)
-        places = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes, panel in zip(places, self.panels, strict=False):
+        figure, places = new_panels(len(self.panels), self.columns, (self.width, self.height), (0, 0.3))
+        for axes, panel in zip(places, self.panels, strict=True):
             if isinstance(panel, LineChart):
                 draw_lines(axes, panel)
             else:
@@ -69,8 +66,6 @@ class Panels:
                     {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": 2} if is_full else {}
                 )
                 axes.legend(fontsize=9, **place)
-        for axes in places[len(self.panels) :]:
-            axes.set_visible(False)
         if self.title:
             figure.suptitle(self.title, x=0.01, ha="left")
         return figure

@@ -149,6 +149,22 @@ def new_figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), dpi=_DPI, layout="compressed")
 
 
+def new_panels(
+    count: int, columns: int, panel: tuple[float, float], beside: tuple[float, float]
+) -> "tuple[Figure, list[Axes]]":
+    """A figure with so many panels, at most `columns` in a row, and their axes; the rest of the last row stays empty.
+
+    A panel is as wide and as high as `panel` says, in inches, the whole figure larger by `beside`.
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = new_figure(beside[0] + panel[0] * columns, beside[1] + panel[1] * rows)
+    axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for unused in axes[count:]:
+        unused.set_visible(False)
+    return figure, axes[:count]
+
+
 def scatter(axes: "Axes", x: NDArray[Any], y: NDArray[Any], **style: Any) -> None:
     """Points over the lines if there are few; if there are many, their density under the lines."""
     if len(x) <= FEW_POINTS:
