@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
+from dlcourse.cli.main import main
+
 MINE = """\
 # Mine: two learning rates on iris.
 name: mine
@@ -27,3 +31,19 @@ def write_figure(folder: Path, runs: str = RUNS, changes: Mapping[str, str] | No
     (folder / "lecture").mkdir(parents=True, exist_ok=True)
     (folder / "lecture" / "mine.yaml").write_text(text, encoding="utf-8")
     return folder
+
+
+def folder_with_figure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in this folder, with no language set and the figure in conf/."""
+    monkeypatch.chdir(folder)
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    write_figure(folder / "conf")
+    return folder
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """The exit code of a command that knows the figure, and what it printed."""
+    code = main([*words, "--config-dir", "conf"])
+    out, err = capsys.readouterr()
+    return code, out, err

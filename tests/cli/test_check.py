@@ -5,24 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.cli.main import main
-from own_figure import RUNS, write_figure
+from own_figure import RUNS, folder_with_figure, run, write_figure
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with no language set and a figure of ours in conf/."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        monkeypatch.delenv(name, raising=False)
-    write_figure(tmp_path / "conf")
-    return tmp_path
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    code = main([*words, "--config-dir", "conf"])
-    out, err = capsys.readouterr()
-    return code, out, err
+    return folder_with_figure(tmp_path, monkeypatch)
 
 
 def test_a_check_says_ok_or_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,25 +13,14 @@ import pytest
 from dlcourse.cli.main import main
 from dlcourse.lectures.drawing import read_drawn
 from dlcourse.runs.weights import read_tensors
-from own_figure import write_figure
+from own_figure import folder_with_figure, run, write_figure
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with no language set and a figure of ours in conf/."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        monkeypatch.delenv(name, raising=False)
-    write_figure(tmp_path / "conf")
-    return tmp_path
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    code = main([*words, "--config-dir", "conf"])
-    out, err = capsys.readouterr()
-    return code, out, err
+    return folder_with_figure(tmp_path, monkeypatch)
 
 
 def runs_in(folder: Path) -> list[Path]:
