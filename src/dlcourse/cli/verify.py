@@ -1,0 +1,109 @@
+"""`dlcourse verify RUN [OTHER]`: whether a run comes out bit-equal when its config is trained again, or as another run."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlcourse.cli.recorded import finished, recorded_config, version_told
+from dlcourse.config.options import suggestion
+from dlcourse.console import Console
+from dlcourse.errors import ConfigError, DataError, DivergedError
+from dlcourse.runs.find import required_run
+from dlcourse.terminal import print_help
+from dlcourse.text_table import counted
+
+if TYPE_CHECKING:
+    from dlcourse.config.run_config import RunConfig
+
+HELP = """\
+dlcourse verify RUN        train a finished run's config again in a temporary folder, and compare; RUN is a run folder, or one above
+dlcourse verify RUN OTHER  compare two finished runs; nothing is trained
+
+It compares metrics.jsonl line by line without its times, the kept weights and predictions.csv, bit for bit. The number of
+threads is the one that the run had. RUN stays as it is, and outputs/test_looks.jsonl does not count the second training.
+
+Exit code 0: bit-equal. 1: the first line that differs, with both values, and what differs of config, versions, device,
+threads and data.
+
+For example:
+  dlcourse verify outputs/mnist-cnn
+  dlcourse verify outputs/mnist-cnn outputs/mnist-cnn-again
+"""
+
+_MOST_WORDS = 2
+_UNKNOWN = (
+    "config, versions, processor, threads and data are the same; a GPU repeats its bits with device.deterministic=true only, "
+    "and files that a run reads beside its data, as init_from does, are not recorded"
+)
+
+
+def main(words: list[str]) -> int:
+    """Verify what the words behind `verify` name; returns 1 if something differs. Raises UserError."""
+    if "--help" in words or "-h" in words:
+        print_help(HELP)
+        return 0
+    folders = _folders(words)
+    config = recorded_config(folders[0])
+
+    from dlcourse.cli.train import load_session
+
+    load_session()
+    console = Console()
+    console.show("run", str(folders[0]))
+    if len(folders) == _MOST_WORDS:
+        console.show("other", str(folders[1]))
+        return _tell(console, *folders, (f"in {folders[0]}", f"in {folders[1]}"))
+    return _verify(console, folders[0], config)
+
+
+def _folders(words: list[str]) -> list[Path]:
+    """The finished runs that are named, one or two; raises ConfigError."""
+    for word in words:
+        if word.startswith("-"):
+            raise ConfigError(f"unknown flag '{word}'{suggestion(word, ['--help'])}")
+    if len(words) > _MOST_WORDS or ("=" in "".join(words[1:]) and not Path(words[-1]).exists()):
+        raise ConfigError(
+            f"'{words[-1]}': verify takes RUN, or RUN and OTHER; for a run with other options write dlcourse rerun RUN "
+            "OPTION=VALUE"
+        )
+    folders = [finished(word) for word in words or [required_run(None, "verify")]]
+    if len(folders) == _MOST_WORDS and folders[0].samefile(folders[1]):
+        raise ConfigError(f"'{words[0]}' and '{words[1]}' are the same run, {folders[0]}; name two")
+    return folders
+
+
+def _verify(console: Console, run: Path, config: "RunConfig") -> int:
+    """Train again, compare, and tell; raises UserError."""
+    from dlcourse.runs.circumstances import reasons
+    from dlcourse.training.again import trained_again, with_recorded_threads
+
+    epochs = counted(config.trainer.epochs, "epoch")
+    console.say("again", f"{config.model.name} on {config.data.name}, {epochs}, in a temporary folder")
+    try:
+        with version_told(run), trained_again(with_recorded_threads(config, run)) as again:
+            return _tell(console, run, again, ("in the run", "now"), reasons(run))
+    except (ConfigError, DataError) as error:
+        folder = shlex.quote(str(run))
+        raise type(error)(
+            f"cannot train {run} again: {error}; to change an option of it: dlcourse rerun {folder} OPTION=VALUE"
+        ) from error
+    except DivergedError as error:
+        console.say("verify", f"differs: the run was finished, now {error}")
+        console.say("why", *reasons(run))
+        return 1
+
+
+def _tell(console: Console, run: Path, other: Path, names: tuple[str, str], reasons: list[str] | None = None) -> int:
+    """Say what differs between two runs, and what may be the reason; returns the exit code."""
+    from dlcourse.runs import circumstances
+    from dlcourse.runs.difference import compare
+
+    found = compare(run, other, names)
+    around = circumstances.differences(run, other, names)
+    if not found.differences:
+        console.say("verify", str(found))
+        console.say("note", *around)
+        return 0
+    console.say("verify", *(f"differs: {line}" for line in found.differences))
+    console.say("why", *([*around, *(reasons or [])] or [_UNKNOWN]))
+    return 1

@@ -1,0 +1,148 @@
+"""What differs between two finished runs that should be the same: numbers logged, kept weights, predictions; times aside."""
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlcourse.errors import DataError
+from dlcourse.files import read_regular
+from dlcourse.runs.folder import WEIGHTS
+from dlcourse.runs.metrics_log import METRICS, timeless, whole_records
+from dlcourse.runs.predictions import PREDICTIONS
+from dlcourse.runs.reopen import stated_checksum
+from dlcourse.runs.weights import read_tensors
+from dlcourse.text_table import counted
+
+_MAX_BYTES = 2**30
+_NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much was compared, and a line for each of the files that differs: where it first does, and both values."""
+
+    lines: int
+    tensors: int
+    predictions: int
+    differences: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """`bit-equal: 9 lines of metrics.jsonl, 6 tensors, 359 predictions`."""
+        parts = [f"{counted(self.lines, 'line')} of {METRICS}", counted(self.tensors, "tensor")]
+        parts += [counted(self.predictions, "prediction")] if self.predictions else []
+        return f"bit-equal: {', '.join(parts)}"
+
+
+def compare(run: Path, other: Path, names: tuple[str, str]) -> Comparison:
+    """Compare two finished runs, which the lines call by these names. Raises DataError for what cannot be read.
+
+    Pictures are not compared, as the one run may have drawn none: they show the numbers.
+    """
+    logs = _numbered_records(run), _numbered_records(other)
+    weights = _tensors(run), _tensors(other)
+    rows = _rows(run), _rows(other)
+    return Comparison(
+        len(logs[0]),
+        len(weights[0]),
+        max(len(rows[0]) - 1, 0),  # the first is the head of the table
+        (*_of_logs(*logs, names), *_of_weights(*weights, names), *_of_rows(*rows, names)),
+    )
+
+
+def _numbered_records(run: Path) -> list[tuple[int, dict[str, Any]]]:
+    """The records of the log with their line numbers, without times, and without those that hold nothing else."""
+    records = enumerate(whole_records(read_regular(run / METRICS, _MAX_BYTES)), start=1)
+    found = ((number, timeless(record)) for number, record in records if "picture" not in record)
+    return [
+        (number, record)
+        for number, record in found
+        if any(value is not None for name, value in record.items() if name not in ("step", "epoch"))
+    ]
+
+
+def _of_logs(
+    ours: list[tuple[int, dict[str, Any]]], theirs: list[tuple[int, dict[str, Any]]], names: tuple[str, str]
+) -> Iterator[str]:
+    """The first line that differs, and how many do."""
+    pairs = list(itertools.zip_longest(ours, theirs))
+    different = [(one, other) for one, other in pairs if one is None or other is None or _text(one[1]) != _text(other[1])]
+    if not different:
+        return
+    one, other = different[0]
+    number = one[0] if one is not None else len(ours) + 1
+    what = _of_records(one[1] if one else None, other[1] if other else None, names)
+    yield f"{METRICS} line {number}: {what}; {len(different):,} of {len(pairs):,} lines differ"
+
+
+def _of_records(one: dict[str, Any] | None, other: dict[str, Any] | None, names: tuple[str, str]) -> str:
+    """What differs first in two lines of the log, of which one may be missing."""
+    if one is None or other is None:
+        return _both(*("the log ends before it" if record is None else _summary(record) for record in (one, other)), names)
+    if (one["step"], one["epoch"]) != (other["step"], other["epoch"]) or one.keys() != other.keys():
+        return _both(_summary(one), _summary(other), names)
+    name = next(name for name in one if _text(one[name]) != _text(other[name]))
+    return f"step {one['step']}, {name}: {_both(_text(one[name]), _text(other[name]), names)}"
+
+
+def _summary(record: Mapping[str, Any]) -> str:
+    return f"step {record['step']} ({', '.join(name for name in record if name not in ('step', 'epoch'))})"
+
+
+def _both(ours: str, theirs: str, names: tuple[str, str]) -> str:
+    return f"{ours} {names[0]}, {theirs} {names[1]}"
+
+
+def _text(value: Any) -> str:
+    """The value as the log writes it: every bit of a number, and NaN equals NaN."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _tensors(run: Path) -> dict[str, Tensor]:
+    return read_tensors(run / WEIGHTS, stated_checksum(run))
+
+
+def _of_weights(ours: dict[str, Tensor], theirs: dict[str, Tensor], names: tuple[str, str]) -> Iterator[str]:
+    """How many tensors differ, and the first of them."""
+    different = [name for name in ours | theirs if not _is_same(ours.get(name), theirs.get(name))]
+    if not different:
+        return
+    name = different[0]
+    count = f"{len(different):,} of {counted(len(ours | theirs), 'tensor')} differ"
+    yield f"{WEIGHTS}: {_of_tensors(name, ours.get(name), theirs.get(name), names)}; {count}"
+
+
+def _is_same(one: Tensor | None, other: Tensor | None) -> bool:
+    """Whether all bits of both are the same, those of NaN and of -0.0 among them."""
+    if one is None or other is None or one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    return torch.equal(one.reshape(-1).view(torch.uint8), other.reshape(-1).view(torch.uint8))
+
+
+def _of_tensors(name: str, one: Tensor | None, other: Tensor | None, names: tuple[str, str]) -> str:
+    if one is None or other is None or one.dtype != other.dtype or one.shape != other.shape:
+        sides = (_NOTHING if side is None else f"{tuple(side.shape)} {side.dtype}" for side in (one, other))
+        return f"{name} is {_both(*sides, names)}"
+    return f"{name} differs by up to {float((one.double() - other.double()).abs().max()):.3g}"
+
+
+def _rows(run: Path) -> list[str]:
+    """The lines of the table of predictions; none if the run has no such table. Raises DataError."""
+    path = run / PREDICTIONS
+    if path.is_symlink():
+        raise DataError(f"{path} is a link, which dlcourse does not make; put there what it leads to")
+    return read_regular(path, _MAX_BYTES).decode(errors="replace").splitlines() if path.exists() else []
+
+
+def _of_rows(ours: list[str], theirs: list[str], names: tuple[str, str]) -> Iterator[str]:
+    """The first row that differs, and how many do."""
+    pairs = list(itertools.zip_longest(ours, theirs, fillvalue=_NOTHING))
+    different = [number for number, (one, other) in enumerate(pairs, start=1) if one != other]
+    if different:
+        what = _both(*pairs[different[0] - 1], names)
+        yield f"{PREDICTIONS} line {different[0]}: {what}; {len(different):,} of {len(pairs):,} lines differ"
