@@ -48,7 +48,8 @@ def ended(text: str) -> Path:
 
 
 def _unfinished(folder: Path, status: str) -> ConfigError:
-    return ConfigError(f"{folder} is not finished ({status or 'cut short'}); write dlcourse resume {shlex.quote(str(folder))}")
+    resume = f"dlcourse resume {shlex.quote(str(folder))}"
+    return ConfigError(f"{folder} is not finished ({status or 'cut short'}); write {resume}")
 
 
 @contextlib.contextmanager
@@ -77,7 +78,9 @@ def with_changes(config: RunConfig, words: list[str]) -> RunConfig:
     """
     overrides = _checked(config, words)
     mapping = config.to_mapping()
-    choices = {override.key_or_group: str(override.value()) for override in overrides if override.key_or_group in GROUPS}
+    choices = {
+        override.key_or_group: str(override.value()) for override in overrides if override.key_or_group in GROUPS
+    }
     if choices:
         mapping = _with_entries(mapping, choices)
     for override in overrides:
@@ -92,7 +95,9 @@ def _checked(config: RunConfig, words: list[str]) -> list[Override]:
     for override in overrides:
         line, key = override.input_line, override.key_or_group
         if override.is_sweep_override():
-            raise ConfigError(f"'{line}' has several values, and rerun trains one run; for all of them: dlcourse train -m")
+            raise ConfigError(
+                f"'{line}' has several values, and rerun trains one run; for all of them: dlcourse train -m"
+            )
         if key in ("experiment", "resume"):
             raise ConfigError(f"'{line}': rerun trains the config of RUN; for another one write dlcourse train {line}")
         if isinstance(override.value(), dict) or "${" in str(override.value()):

@@ -18,9 +18,9 @@ HELP = """\
 dlcourse rerun RUN [GROUP=NAME ...] [OPTION=VALUE ...]   train a run's config again in a new folder; RUN is a run folder, or
                                                          one above (the newest run in it)
 
-The config is the one that the run has recorded, with all defaults of its time. Any option of dlcourse train may be changed, and
-any entry, such as optimizer=sgd, which comes with its own options. The number of threads is the one that the run had, unless
-you give device.threads=N. RUN stays as it is; it may also be one that failed.
+The config is the one that the run recorded, with the defaults of its time. Any option of dlcourse train may be changed, and
+any entry: optimizer=sgd comes with its own options. The number of threads is the one that the run had, unless you give
+device.threads=N. RUN stays as it is; it may also be one that failed.
 
 For example:
   dlcourse rerun outputs/mnist-cnn
@@ -38,7 +38,9 @@ def main(words: list[str]) -> int:
         return 0
     for word in words:
         if word.startswith("-"):
-            raise ConfigError(f"unknown flag '{word}'{suggestion(word, ['--help'])}; options are written trainer.epochs=20")
+            raise ConfigError(
+                f"unknown flag '{word}'{suggestion(word, ['--help'])}; options are written trainer.epochs=20"
+            )
     is_missing = not words or ("=" in words[0] and not Path(words[0]).exists())
     text, *changes = ["", *words] if is_missing else words
     folder = ended(required_run(text, "rerun", changes))

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from dlcourse.config.run_config import RunConfig
 
 HELP = """\
-dlcourse verify RUN        train a finished run's config again in a temporary folder, and compare; RUN is a run folder, or one above
+dlcourse verify RUN        train a finished run's config again in a temporary folder, and compare
 dlcourse verify RUN OTHER  compare two finished runs; nothing is trained
+                           RUN is a run folder, or one above
 
 It compares metrics.jsonl line by line without its times, the kept weights and predictions.csv, bit for bit. The number of
 threads is the one that the run had. RUN stays as it is, and outputs/test_looks.jsonl does not count the second training.
@@ -32,8 +33,8 @@ For example:
 
 _MOST_WORDS = 2
 _UNKNOWN = (
-    "config, versions, processor, threads and data are the same; a GPU repeats its bits with device.deterministic=true only, "
-    "and files that a run reads beside its data, as init_from does, are not recorded"
+    "config, versions, processor, threads and data are the same; a GPU is bit-equal only with device.deterministic=true, "
+    "and other runs that a run reads, as init_from does, may have changed"
 )
 
 
@@ -52,7 +53,7 @@ def main(words: list[str]) -> int:
     console.show("run", str(folders[0]))
     if len(folders) == _MOST_WORDS:
         console.show("other", str(folders[1]))
-        return _tell(console, *folders, (f"in {folders[0]}", f"in {folders[1]}"))
+        return _tell(console, folders[0], folders[1], (f"in {folders[0]}", f"in {folders[1]}"))
     return _verify(console, folders[0], config)
 
 

@@ -18,8 +18,8 @@ from dlcourse.files import read_regular
 from dlcourse.runs.find import checkpoints_of, find_run
 from dlcourse.runs.folder import CONFIG, STATUS, WEIGHTS, RunFolder
 from dlcourse.runs.record import read_words
-from dlcourse.runs.resume import about, differing
 from dlcourse.runs.result import REPORT
+from dlcourse.runs.resume import about, differing
 
 ENVIRONMENT = "environment.json"
 

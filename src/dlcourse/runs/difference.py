@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,11 @@ from dlcourse.text_table import counted
 
 _MAX_BYTES = 2**30
 _NOTHING = "nothing"
+_PLACE = {"step", "epoch"}
+"""What every line of the log says."""
+
+Names = tuple[str, str]
+"""What the two runs are called behind a value of theirs: `in the run` and `now`."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Comparison:
         return f"bit-equal: {', '.join(parts)}"
 
 
-def compare(run: Path, other: Path, names: tuple[str, str]) -> Comparison:
+def compare(run: Path, other: Path, names: Names) -> Comparison:
     """Compare two finished runs, which the lines call by these names. Raises DataError for what cannot be read.
 
     Pictures are not compared, as the one run may have drawn none: they show the numbers.
@@ -57,45 +62,43 @@ def compare(run: Path, other: Path, names: tuple[str, str]) -> Comparison:
 
 def _numbered_records(run: Path) -> list[tuple[int, dict[str, Any]]]:
     """The records of the log with their line numbers, without times, and without those that hold nothing else."""
-    records = enumerate(whole_records(read_regular(run / METRICS, _MAX_BYTES)), start=1)
-    found = ((number, timeless(record)) for number, record in records if "picture" not in record)
-    return [
-        (number, record)
-        for number, record in found
-        if any(value is not None for name, value in record.items() if name not in ("step", "epoch"))
-    ]
+    found = []
+    for number, whole in enumerate(whole_records(read_regular(run / METRICS, _MAX_BYTES)), start=1):
+        record = {name: value for name, value in timeless(whole).items() if value is not None}
+        if "picture" not in record and record.keys() - _PLACE:
+            found.append((number, record))
+    return found
 
 
 def _of_logs(
-    ours: list[tuple[int, dict[str, Any]]], theirs: list[tuple[int, dict[str, Any]]], names: tuple[str, str]
+    ours: list[tuple[int, dict[str, Any]]], theirs: list[tuple[int, dict[str, Any]]], names: Names
 ) -> Iterator[str]:
     """The first line that differs, and how many do."""
-    pairs = list(itertools.zip_longest(ours, theirs))
-    different = [(one, other) for one, other in pairs if one is None or other is None or _text(one[1]) != _text(other[1])]
-    if not different:
-        return
-    one, other = different[0]
-    number = one[0] if one is not None else len(ours) + 1
-    what = _of_records(one[1] if one else None, other[1] if other else None, names)
-    yield f"{METRICS} line {number}: {what}; {len(different):,} of {len(pairs):,} lines differ"
+    pairs = list(itertools.zip_longest(ours, theirs, fillvalue=(0, {})))
+    different = [(one, other) for one, other in pairs if _text(one[1]) != _text(other[1])]
+    if different:
+        (number, one), (number_there, other) = different[0]
+        what = _of_records(one, other, names)
+        yield f"{METRICS} line {number or number_there}: {what}; {len(different):,} of {len(pairs):,} lines differ"
 
 
-def _of_records(one: dict[str, Any] | None, other: dict[str, Any] | None, names: tuple[str, str]) -> str:
-    """What differs first in two lines of the log, of which one may be missing."""
-    if one is None or other is None:
-        return _both(*("the log ends before it" if record is None else _summary(record) for record in (one, other)), names)
-    if (one["step"], one["epoch"]) != (other["step"], other["epoch"]) or one.keys() != other.keys():
-        return _both(_summary(one), _summary(other), names)
+def _of_records(one: dict[str, Any], other: dict[str, Any], names: Names) -> str:
+    """What differs first in two lines of the log; an empty one is missing."""
+    if one.keys() != other.keys() or any(one[name] != other[name] for name in _PLACE):
+        return _both([_summary(one), _summary(other)], names)
     name = next(name for name in one if _text(one[name]) != _text(other[name]))
-    return f"step {one['step']}, {name}: {_both(_text(one[name]), _text(other[name]), names)}"
+    return f"step {one['step']}, {name}: {_both([_text(one[name]), _text(other[name])], names)}"
 
 
-def _summary(record: Mapping[str, Any]) -> str:
-    return f"step {record['step']} ({', '.join(name for name in record if name not in ('step', 'epoch'))})"
+def _summary(record: dict[str, Any]) -> str:
+    if not record:
+        return "the log ends before it"
+    return f"step {record['step']} ({', '.join(name for name in record if name not in _PLACE)})"
 
 
-def _both(ours: str, theirs: str, names: tuple[str, str]) -> str:
-    return f"{ours} {names[0]}, {theirs} {names[1]}"
+def _both(sides: Iterable[str], names: Names) -> str:
+    """`0.1 in the run, 0.2 now`."""
+    return ", ".join(f"{side} {name}" for side, name in zip(sides, names, strict=True))
 
 
 def _text(value: Any) -> str:
@@ -107,7 +110,7 @@ def _tensors(run: Path) -> dict[str, Tensor]:
     return read_tensors(run / WEIGHTS, stated_checksum(run))
 
 
-def _of_weights(ours: dict[str, Tensor], theirs: dict[str, Tensor], names: tuple[str, str]) -> Iterator[str]:
+def _of_weights(ours: dict[str, Tensor], theirs: dict[str, Tensor], names: Names) -> Iterator[str]:
     """How many tensors differ, and the first of them."""
     different = [name for name in ours | theirs if not _is_same(ours.get(name), theirs.get(name))]
     if not different:
@@ -124,10 +127,10 @@ def _is_same(one: Tensor | None, other: Tensor | None) -> bool:
     return torch.equal(one.reshape(-1).view(torch.uint8), other.reshape(-1).view(torch.uint8))
 
 
-def _of_tensors(name: str, one: Tensor | None, other: Tensor | None, names: tuple[str, str]) -> str:
+def _of_tensors(name: str, one: Tensor | None, other: Tensor | None, names: Names) -> str:
     if one is None or other is None or one.dtype != other.dtype or one.shape != other.shape:
         sides = (_NOTHING if side is None else f"{tuple(side.shape)} {side.dtype}" for side in (one, other))
-        return f"{name} is {_both(*sides, names)}"
+        return f"{name} is {_both(sides, names)}"
     return f"{name} differs by up to {float((one.double() - other.double()).abs().max()):.3g}"
 
 
@@ -139,10 +142,10 @@ def _rows(run: Path) -> list[str]:
     return read_regular(path, _MAX_BYTES).decode(errors="replace").splitlines() if path.exists() else []
 
 
-def _of_rows(ours: list[str], theirs: list[str], names: tuple[str, str]) -> Iterator[str]:
+def _of_rows(ours: list[str], theirs: list[str], names: Names) -> Iterator[str]:
     """The first row that differs, and how many do."""
     pairs = list(itertools.zip_longest(ours, theirs, fillvalue=_NOTHING))
     different = [number for number, (one, other) in enumerate(pairs, start=1) if one != other]
     if different:
-        what = _both(*pairs[different[0] - 1], names)
+        what = _both(pairs[different[0] - 1], names)
         yield f"{PREDICTIONS} line {different[0]}: {what}; {len(different):,} of {len(pairs):,} lines differ"

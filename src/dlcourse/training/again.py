@@ -1,4 +1,4 @@
-"""A run's config trained once more in a temporary folder, so that the two can be compared; nothing of the user's is written."""
+"""A run's config trained once more in a temporary folder, so that the two can be compared."""
 
 import contextlib
 import dataclasses
