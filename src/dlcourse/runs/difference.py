@@ -74,7 +74,8 @@ def _of_logs(
     ours: list[tuple[int, dict[str, Any]]], theirs: list[tuple[int, dict[str, Any]]], names: Names
 ) -> Iterator[str]:
     """The first line that differs, and how many do."""
-    pairs = list(itertools.zip_longest(ours, theirs, fillvalue=(0, {})))
+    nothing: tuple[int, dict[str, Any]] = (0, {})
+    pairs = list(itertools.zip_longest(ours, theirs, fillvalue=nothing))
     different = [(one, other) for one, other in pairs if _text(one[1]) != _text(other[1])]
     if different:
         (number, one), (number_there, other) = different[0]

@@ -96,7 +96,9 @@ def about(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def as_it_was(config: dict[str, Any]) -> dict[str, Any]:
     """The config of a run with what was meant by an option that it lacks, since there was none at its time."""
-    return config | {"task": _BEFORE.get(config["task"]["name"], {}) | config["task"]}
+    for option, before in _BEFORE.get(config["task"]["name"], {}).items():
+        config["task"].setdefault(option, before)
+    return config
 
 
 def epochs_done(checkpoint: Checkpoint) -> int:
