@@ -1,4 +1,4 @@
-"""`dlcourse rerun`: the config that a run recorded, in a new folder, with the options that are given and no others changed."""
+"""`dlcourse rerun`: the config that a run recorded, in a new folder, with nothing changed but the options that are given."""
 
 import hashlib
 import json
