@@ -107,7 +107,9 @@ def test_six_faults_at_once(tmp_path: Path) -> None:
     assert told["packages"].endswith("pip install 'tqdm>=4.66'")
     assert "hydra_plugins.colorful is not of dlcourse" in told["plugins"]
     assert told["plugins"].startswith("warn: ") and f"take {place} off PYTHONPATH" in told["plugins"]
-    assert told["threads"].startswith(f"warn: OMP_NUM_THREADS={cores() + 1}, and this process may use ")
+    assert told["threads"].startswith(
+        f"warn: OMP_NUM_THREADS={cores() + 1} is more than the processors that this process may use: "
+    )
     assert told["disk"] == "warn: TMPDIR=/nosuch/folder is not a folder; mkdir -p /nosuch/folder, or unset TMPDIR"
     assert told["torchvision"].startswith("fail: ") and "does not work with torch" in told["torchvision"]
     assert told["torchvision"].endswith("pip install --force-reinstall torch torchvision")
@@ -283,7 +285,7 @@ def test_people_get_a_line_for_each_check_with_what_to_type_below(
     monkeypatch.setattr(doctor, "CHECKS", {"doctor_system": ("threads", "folder_of_data", "python"), "nosuch": ("x",)})
     assert main(["doctor"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("warn  threads      OMP_NUM_THREADS=9999, and this process may use ")
+    assert lines[0].startswith("warn  threads      OMP_NUM_THREADS=9999 is more than the processors that ")
     assert lines[1].startswith(19 * " " + "unset OMP_NUM_THREADS, or export OMP_NUM_THREADS=")
     assert lines[2].startswith("warn  data folder  DLCOURSE_DATA=") and "no\\x1bwhere" in lines[2]
     assert lines[4].startswith("ok    python       ")

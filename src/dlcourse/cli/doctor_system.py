@@ -164,7 +164,7 @@ def check_threads() -> Iterator[Finding]:
             yield Finding("threads", "warn", f"{variable}={given} is not a number of threads", f"unset {variable}")
         elif given and int(given) > there:
             problems += 1
-            text = f"{variable}={given}, and this process may use {there}: threads that wait for each other are slow"
+            text = f"{variable}={given} is more than the processors that this process may use: {there}"
             yield Finding("threads", "warn", text, f"unset {variable}, or export {variable}={there}")
     if not problems:
         given = ", ".join(f"{name}={os.environ[name]}" for name in _THREADS if os.environ.get(name))

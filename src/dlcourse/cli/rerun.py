@@ -15,12 +15,12 @@ from dlcourse.runs.test_looks import root_above
 from dlcourse.terminal import print_help
 
 HELP = """\
-dlcourse rerun RUN [GROUP=NAME ...] [OPTION=VALUE ...]   train a run's config again in a new folder; RUN is a run folder, or
-                                                         one above (the newest run in it)
+dlcourse rerun RUN [OPTION=VALUE ...]  train a run's config again in a new folder; RUN is a run folder, or one above
+                                       any option of dlcourse train may be changed, and any entry: optimizer=sgd comes with
+                                       its own options
 
-The config is the one that the run recorded, with the defaults of its time. Any option of dlcourse train may be changed, and
-any entry: optimizer=sgd comes with its own options. The number of threads is the one that the run had, unless you give
-device.threads=N. RUN stays as it is; it may also be one that failed.
+The config is the one that the run recorded, with the defaults of its time. The number of threads is the one that the run
+had, unless you give device.threads=N. RUN may also be a run that failed; it stays as it is.
 
 For example:
   dlcourse rerun outputs/mnist-cnn

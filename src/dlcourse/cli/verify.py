@@ -20,11 +20,12 @@ dlcourse verify RUN        train a finished run's config again in a temporary fo
 dlcourse verify RUN OTHER  compare two finished runs; nothing is trained
                            RUN is a run folder, or one above
 
-It compares metrics.jsonl line by line without its times, the kept weights and predictions.csv, bit for bit. The number of
-threads is the one that the run had. RUN stays as it is, and outputs/test_looks.jsonl does not count the second training.
+It compares the lines of metrics.jsonl without their times, the kept weights and predictions.csv, bit for bit. If something
+differs, it shows the first line that does, with both values, and which options, versions, device, threads or data differ.
+The number of threads is the one that the run had. RUN stays as it is, and outputs/test_looks.jsonl does not count the
+second training.
 
-Exit code 0: bit-equal. 1: the first line that differs, with both values, and what differs of config, versions, device,
-threads and data.
+Exit code: 0 bit-equal, 1 something differs.
 
 For example:
   dlcourse verify outputs/mnist-cnn
