@@ -1,6 +1,7 @@
 """`dlcourse verify RUN [OTHER]`: whether a run comes out bit-equal when its config is trained again, or as another run."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from dlcourse.text_table import counted
 
 if TYPE_CHECKING:
     from dlcourse.config.run_config import RunConfig
+    from dlcourse.runs.difference import Comparison
 
 HELP = """\
 dlcourse verify RUN        train a finished run's config again in a temporary folder, and compare
@@ -54,7 +56,7 @@ def main(words: list[str]) -> int:
     console.show("run", str(folders[0]))
     if len(folders) == _MOST_WORDS:
         console.show("other", str(folders[1]))
-        return _tell(console, folders[0], folders[1], (f"in {folders[0]}", f"in {folders[1]}"))
+        return _compare(console, folders[0], folders[1])
     return _verify(console, folders[0], config)
 
 
@@ -74,38 +76,44 @@ def _folders(words: list[str]) -> list[Path]:
     return folders
 
 
+def _compare(console: Console, run: Path, other: Path) -> int:
+    """Compare two runs, and tell; returns the exit code. Raises DataError."""
+    from dlcourse.runs.circumstances import differences
+    from dlcourse.runs.difference import compare, read_outcome
+
+    names = f"in {run}", f"in {other}"
+    return _tell(console, compare(read_outcome(run), read_outcome(other), names), differences(run, other, names))
+
+
 def _verify(console: Console, run: Path, config: "RunConfig") -> int:
-    """Train again, compare, and tell; raises UserError."""
-    from dlcourse.runs.circumstances import reasons
+    """Train again, compare, and tell; returns the exit code. Raises UserError, before it trains if the run is damaged."""
+    from dlcourse.runs.circumstances import differences, reasons
+    from dlcourse.runs.difference import compare, read_outcome
     from dlcourse.training.again import trained_again, with_recorded_threads
 
+    names, ours = ("in the run", "now"), read_outcome(run)
     epochs = counted(config.trainer.epochs, "epoch")
     console.say("again", f"{config.model.name} on {config.data.name}, {epochs}, in a temporary folder")
     try:
         with version_told(run), trained_again(with_recorded_threads(config, run)) as again:
-            return _tell(console, run, again, ("in the run", "now"), reasons(run))
+            theirs, around = read_outcome(again), differences(run, again, names)
     except (ConfigError, DataError) as error:
-        folder = shlex.quote(str(run))
-        raise type(error)(
-            f"cannot train {run} again: {error}; to change an option of it: dlcourse rerun {folder} OPTION=VALUE"
-        ) from error
+        command = f"dlcourse rerun {shlex.quote(str(run))} OPTION=VALUE"
+        kind = DataError if isinstance(error, DataError) else ConfigError
+        raise kind(f"cannot train {run} again: {error}; to change an option of it: {command}") from error
     except DivergedError as error:
-        console.say("verify", f"differs: the run was finished, now {error}")
+        console.say("verify", f"differs: the run was finished, but now {error}")
         console.say("why", *reasons(run))
         return 1
+    return _tell(console, compare(ours, theirs, names), around, reasons(run))
 
 
-def _tell(console: Console, run: Path, other: Path, names: tuple[str, str], reasons: list[str] | None = None) -> int:
+def _tell(console: Console, found: "Comparison", around: list[str], reasons: Sequence[str] = ()) -> int:
     """Say what differs between two runs, and what may be the reason; returns the exit code."""
-    from dlcourse.runs import circumstances
-    from dlcourse.runs.difference import compare
-
-    found = compare(run, other, names)
-    around = circumstances.differences(run, other, names)
     if not found.differences:
         console.say("verify", str(found))
         console.say("note", *around)
         return 0
     console.say("verify", *(f"differs: {line}" for line in found.differences))
-    console.say("why", *([*around, *(reasons or [])] or [_UNKNOWN]))
+    console.say("why", *([*around, *reasons] or [_UNKNOWN]))
     return 1

@@ -44,19 +44,34 @@ class Comparison:
         return f"bit-equal: {', '.join(parts)}"
 
 
-def compare(run: Path, other: Path, names: Names) -> Comparison:
-    """Compare two finished runs, which the lines call by these names. Raises DataError for what cannot be read.
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run came to, as far as it is to come out again: no times, and no pictures, which show the numbers."""
 
-    Pictures are not compared, as the one run may have drawn none: they show the numbers.
-    """
-    logs = _numbered_records(run), _numbered_records(other)
-    weights = _tensors(run), _tensors(other)
-    rows = _rows(run), _rows(other)
+    records: list[tuple[int, dict[str, Any]]]
+    """The lines of the log, with their numbers in the file."""
+    tensors: dict[str, Tensor]
+    rows: list[str]
+    """The lines of the table of predictions, its head among them; none without such a table."""
+
+
+def read_outcome(run: Path) -> Outcome:
+    """That of the run in a folder; raises DataError for what is damaged."""
+    tensors = read_tensors(run / WEIGHTS, stated_checksum(run))
+    return Outcome(_numbered_records(run), tensors, _rows(run))
+
+
+def compare(ours: Outcome, theirs: Outcome, names: Names) -> Comparison:
+    """Compare two runs, which the lines call by these names."""
     return Comparison(
-        len(logs[0]),
-        len(weights[0]),
-        max(len(rows[0]) - 1, 0),  # the first is the head of the table
-        (*_of_logs(*logs, names), *_of_weights(*weights, names), *_of_rows(*rows, names)),
+        len(ours.records),
+        len(ours.tensors),
+        max(len(ours.rows) - 1, 0),
+        (
+            *_of_logs(ours.records, theirs.records, names),
+            *_of_weights(ours.tensors, theirs.tensors, names),
+            *_of_rows(ours.rows, theirs.rows, names),
+        ),
     )
 
 
@@ -105,10 +120,6 @@ def _both(sides: Iterable[str], names: Names) -> str:
 def _text(value: Any) -> str:
     """The value as the log writes it: every bit of a number, and NaN equals NaN."""
     return json.dumps(value, ensure_ascii=False)
-
-
-def _tensors(run: Path) -> dict[str, Tensor]:
-    return read_tensors(run / WEIGHTS, stated_checksum(run))
 
 
 def _of_weights(ours: dict[str, Tensor], theirs: dict[str, Tensor], names: Names) -> Iterator[str]:
