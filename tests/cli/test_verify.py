@@ -3,8 +3,13 @@
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -358,3 +363,24 @@ def test_a_misfit_of_a_model_is_one_line(lab: Lab, run: Path, monkeypatch: pytes
 
     monkeypatch.setattr(session, "run", refuse)
     assert f"cannot train {run} again: model 'mlp' needs images" in refused(lab, run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_verify_leaves_nothing(sent: signal.Signals, code: int, lab: Lab) -> None:
+    lab.train("data=iris", "model=softmax", "trainer.epochs=500", "report=light", "run.dir=run")
+    before = sums(lab.folder)
+    place = lab.folder / "temporary"
+    place.mkdir()
+    command = [sys.executable, "-m", "dlcourse", "verify", "run"]
+    process = subprocess.Popen(
+        command, env={**os.environ, "TMPDIR": str(place)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not list(place.glob("*/run/metrics.jsonl")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(sent)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (code, "") and "bit-equal" not in out
+    assert list(place.iterdir()) == []
+    assert sums(lab.folder) == before
