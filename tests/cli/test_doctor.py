@@ -214,8 +214,10 @@ def test_a_plugin_of_a_package_is_removed_by_its_name(tmp_path: Path) -> None:
     ("gone", "expected"),
     [
         ("config.yaml", "conf/config.yaml is not a regular file"),
-        ("data/shared/split.yaml", "conf/data/shared/split.yaml is not a regular file"),
-        ("scheduler", "conf/scheduler has no entries"),
+        pytest.param(
+            *("data/shared/split.yaml", "conf/data/shared/split.yaml is not a regular file"), marks=pytest.mark.slow
+        ),
+        pytest.param("scheduler", "conf/scheduler has no entries", marks=pytest.mark.slow),
     ],
 )
 def test_a_missing_config_file(gone: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

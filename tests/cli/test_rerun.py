@@ -114,6 +114,7 @@ def test_words_that_hold_no_more_are_not_recorded(lab: Lab, run: Path) -> None:
         assert words_of(run, with_changes(config, changes), changes) == expected
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_threads_unless_others_are_given(lab: Lab, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = torch.get_num_threads()
     facts = json.loads((run / "environment.json").read_text())
@@ -126,6 +127,7 @@ def test_a_run_keeps_its_threads_unless_others_are_given(lab: Lab, run: Path, mo
     assert recorded_config(reran(lab, run, f"device.threads={usual}")).device.options["threads"] == usual
 
 
+@pytest.mark.slow
 def test_a_run_that_failed_is_trained_with_another_option(lab: Lab) -> None:
     folder = lab.train("data=line", "model=linreg", "optimizer=sgd", "optimizer.lr=1e12", "report=light", code=1)
     assert folder is not None
@@ -133,6 +135,7 @@ def test_a_run_that_failed_is_trained_with_another_option(lab: Lab) -> None:
     assert json.loads((again / "run.json").read_text())["status"] == "done"
 
 
+@pytest.mark.slow
 def test_a_root_that_the_run_is_not_below_is_a_strangers(lab: Lab, run: Path) -> None:
     config = yaml.safe_load((run / "config.yaml").read_text())
     text = (run / "config.yaml").read_text().replace("root: outputs", "root: /nosuch/place")
@@ -148,30 +151,34 @@ def test_a_root_that_the_run_is_not_below_is_a_strangers(lab: Lab, run: Path) ->
     assert reran(lab, stranger).parent == lab.folder / "outputs" / "iris-mlp"
 
 
+MISTAKES = [
+    ([], "RUN is missing; write dlcourse rerun "),
+    (["trainer.epochs=2"], " trainer.epochs=2"),
+    (["nosuch"], "'nosuch' does not exist"),
+    (["RUN", "--fast"], "unknown flag '--fast'"),
+    (["RUN", "-m", "seed=1,2"], "unknown flag '-m'"),
+    (["RUN", "seed=1,2"], "has several values, and rerun trains one run"),
+    (["RUN", "seed=1", "seed=2"], "'seed' is given twice"),
+    (["RUN", "model.hiden=[3]"], "did you mean 'model.hidden'?"),
+    (["RUN", "model.hidden=3"], "write model.hidden=[3]"),
+    (["RUN", "+model.depth=3"], "unknown option 'model.depth'"),
+    (["RUN", "model=cnm"], "did you mean 'cnn'?"),
+    (["RUN", "model=cnn"], "model 'cnn'"),
+    (["RUN", "experiment=xor"], "write dlcourse train experiment=xor"),
+    (["RUN", "resume=auto"], "rerun trains the config of RUN"),
+    (["RUN", "model={hidden: [3]}"], "rerun takes plain values"),
+    (["RUN", "run.name=${seed}"], "rerun takes plain values"),
+    (["RUN", "hydra.run.dir=x"], "cannot be set"),
+    (["RUN", "lr=0.1"], "optimizer.lr"),
+    (["RUN", "run.dir=RUN"], "exists already"),
+    (["RUN", "softmax"], "write model=softmax"),
+]
+_QUICK = 6
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [
-        ([], "RUN is missing; write dlcourse rerun "),
-        (["trainer.epochs=2"], " trainer.epochs=2"),
-        (["nosuch"], "'nosuch' does not exist"),
-        (["RUN", "--fast"], "unknown flag '--fast'"),
-        (["RUN", "-m", "seed=1,2"], "unknown flag '-m'"),
-        (["RUN", "seed=1,2"], "has several values, and rerun trains one run"),
-        (["RUN", "seed=1", "seed=2"], "'seed' is given twice"),
-        (["RUN", "model.hiden=[3]"], "did you mean 'model.hidden'?"),
-        (["RUN", "model.hidden=3"], "write model.hidden=[3]"),
-        (["RUN", "+model.depth=3"], "unknown option 'model.depth'"),
-        (["RUN", "model=cnm"], "did you mean 'cnn'?"),
-        (["RUN", "model=cnn"], "model 'cnn'"),
-        (["RUN", "experiment=xor"], "write dlcourse train experiment=xor"),
-        (["RUN", "resume=auto"], "rerun trains the config of RUN"),
-        (["RUN", "model={hidden: [3]}"], "rerun takes plain values"),
-        (["RUN", "run.name=${seed}"], "rerun takes plain values"),
-        (["RUN", "hydra.run.dir=x"], "cannot be set"),
-        (["RUN", "lr=0.1"], "optimizer.lr"),
-        (["RUN", "run.dir=RUN"], "exists already"),
-        (["RUN", "softmax"], "write model=softmax"),
-    ],
+    [*MISTAKES[:_QUICK], *(pytest.param(*each, marks=pytest.mark.slow) for each in MISTAKES[_QUICK:])],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(words: list[str], expected: str, lab: Lab, run: Path) -> None:
     before = sums(run)
