@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.data.download import check_file, default_root, fetch
+from dlcourse.config.paths import default_root
+from dlcourse.data.download import check_file, fetch
 from dlcourse.errors import DataError
 
 CONTENT = bytes(range(256)) * 4000  # several chunks

@@ -10,7 +10,7 @@ from dlcourse.runs import resume
 from dlcourse.runs.checkpoints import FOLDER
 from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import CONFIG, LOCK, STATE, WEIGHTS, RunFolder
-from dlcourse.runs.metrics_log import METRICS
+from dlcourse.runs.metrics_log import METRICS, timeless
 
 TIMES = ("epoch_seconds", "train_seconds", "samples_per_second")
 _OF_THE_PROCESS = ("run.json", "report.txt", "environment.json", "error.txt")
@@ -46,7 +46,7 @@ def contents(run: Path) -> dict[str, Any]:
     found |= {f"checkpoint: {name}": content for name, content in checkpoint.contents.items() if name != STATE}
     found[f"checkpoint: {STATE}"] = _timeless_state(checkpoint.json(STATE))
     found["status"] = resume.read_status(run)
-    found[METRICS] = [_timeless_record(json.loads(line)) for line in found[METRICS].splitlines()]
+    found[METRICS] = [json.dumps(timeless(json.loads(line))) for line in found[METRICS].splitlines()]
     found[CONFIG] = _placeless_config(read_yaml(run / CONFIG))
     found[_REPORT] = _without_times(json.loads(found[_REPORT]), TIMES_OF_REPORT)
     return found
@@ -58,10 +58,6 @@ def _timeless_state(content: dict[str, Any]) -> str:
     history = content["state"]["history"]
     history |= {name: history[name] > 0 for name in TIMES}
     return json.dumps(content)
-
-
-def _timeless_record(record: dict[str, Any]) -> str:
-    return json.dumps(_without_times(record, [name for name in record if name == "time" or name.startswith("time/")]))
 
 
 def _without_times(content: dict[str, Any], names: Collection[str]) -> dict[str, Any]:

@@ -37,6 +37,8 @@ VERBS: dict[str, Verb] = {
         does=("train a model, measure it on held-out data;", "the options are in dlcourse list"),
     ),
     "resume": Verb("resume", ("RUN",), ("continue a run that was stopped or cut short",)),
+    "rerun": Verb("rerun", ("RUN",), ("train a run's config again, in a new folder",)),
+    "verify": Verb("verify", ("RUN [OTHER]",), ("is a run bit-equal when it is trained again?",)),
     "evaluate": Verb("evaluate", ("RUN ...",), ("measure finished runs again",)),
     "predict": Verb("predict", ("RUN FILE ...",), ("what a finished run says to new data",)),
     "sample": Verb("sample", ("RUN",), ("images or text from a generative model",)),
@@ -52,6 +54,7 @@ VERBS: dict[str, Verb] = {
         does=("layers, parameters, FLOPs and memory", "of a model, before it is trained"),
     ),
     "list": Verb("list_entries", ("[GROUP | NAME]",), ("the models, data sets, ... and their options",)),
+    "doctor": Verb("doctor", ("",), ("what is wrong with this installation, and what to type",)),
     "count": Verb("count", ("[NAME]",), ("count the parameters of GPT-1, GPT-2, ...",), is_listed=False),
 }
 """The verbs, in the order of the help page."""

@@ -23,10 +23,13 @@ HINTS: dict[str, dict[str, str]] = {
         "predict": "prediction predictions inference infer classify recognize recognise transform apply",
         "evaluate": "eval evaluation test score validate validation",
         "compare": "versus vs diff difference significance ttest mcnemar",
+        "rerun": "repeat again redo retrain rerunning replay",
+        "verify": "verification reproduce reproducible reproducibility deterministic bitwise identical same",
+        "doctor": "diagnose diagnosis diagnostics health env info env_info collect_env selftest setup install",
         "runs": "ls history experiments results status ps leaderboard table log outputs",
         "tensorboard": "tb board plot plots visualize dashboard logs browser web",
         "summary": "parameters params flops macs layers model memory summarize torchinfo torchsummary size sizes",
-        "list": "show models datasets entries describe info available search zoo",
+        "list": "show models datasets entries describe available search zoo",
         "report": "html htm export pdf page webpage handout submit handin homework publish",
         "write dlcourse train -m optimizer.lr=0.1,0.01 to try several values": (
             "sweep tune tuning grid gridsearch hyperopt optimize hpo multirun -m"

@@ -38,6 +38,11 @@ def path_to_read(text: str, option: str) -> Path:
     return path
 
 
+def default_root() -> Path:
+    """The folder for data files: `$DLCOURSE_DATA`, or else `~/.cache/dlcourse`."""
+    return path_to_read(os.environ.get("DLCOURSE_DATA") or "~/.cache/dlcourse", "DLCOURSE_DATA")
+
+
 def conf_dir() -> Path:
     """The folder of config files: inside the installed package, or at the top of a checkout."""
     package = Path(__file__).resolve().parents[1]

@@ -1,7 +1,6 @@
 """Files of data sets: where they are, how they are fetched from mirrors, and the checks they pass before use."""
 
 import hashlib
-import os
 import stat
 import sys
 import time
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from dlcourse.config.paths import path_to_read
+from dlcourse.config.paths import default_root, path_to_read
 from dlcourse.data.dataset import ImageSource
 from dlcourse.errors import DataError, MissingDataError
 from dlcourse.files import whole_file
@@ -49,11 +48,6 @@ _DATA = Advice(
     repacked="delete it to download it again, or write data.verify=false for a repacked copy",
     offline="for files that are already there write data.root=FOLDER, with data.verify=false if they are repacked",
 )
-
-
-def default_root() -> Path:
-    """The folder for data files: `$DLCOURSE_DATA`, or else `~/.cache/dlcourse`."""
-    return path_to_read(os.environ.get("DLCOURSE_DATA") or "~/.cache/dlcourse", "DLCOURSE_DATA")
 
 
 @dataclass(frozen=True, kw_only=True)

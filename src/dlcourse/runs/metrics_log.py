@@ -85,13 +85,23 @@ def _restore(path: Path, start: FilePrefix) -> tuple[bytes, str]:
 
 def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a log, as far as they are whole: the last line of a run that was killed may be torn."""
-    for line in path.read_bytes().splitlines():
+    yield from whole_records(path.read_bytes())
+
+
+def whole_records(content: bytes) -> Iterator[dict[str, Any]]:
+    """The same of a log's content."""
+    for line in content.splitlines():
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):
             return
         if isinstance(record, dict) and _is_ours(record):
             yield record
+
+
+def timeless(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record with nothing in the place of each time: what two runs that are the same have in common."""
+    return {name: None if name == "time" or name.startswith("time/") else value for name, value in record.items()}
 
 
 def newest_record(path: Path) -> dict[str, Any] | None:

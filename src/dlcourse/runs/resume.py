@@ -91,10 +91,14 @@ def about(checkpoint: Checkpoint) -> dict[str, Any]:
         and content["environment"].get("threads") in range(1, _MOST_THREADS)
     ):
         raise DataError(f"{checkpoint.path / STATE} does not say which run it is of")
-    config = RunConfig.from_mapping(content["config"]).to_mapping()
+    return content | {"config": as_it_was(RunConfig.from_mapping(content["config"]).to_mapping())}
+
+
+def as_it_was(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a run with what was meant by an option that it lacks, since there was none at its time."""
     for option, before in _BEFORE.get(config["task"]["name"], {}).items():
         config["task"].setdefault(option, before)
-    return content | {"config": config}
+    return config
 
 
 def epochs_done(checkpoint: Checkpoint) -> int:
@@ -141,9 +145,13 @@ def find_same(config: RunConfig, name: str) -> Path | None:
 
 def environment_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """A line for each fact of the machine that differs, which the last digits of the numbers may show."""
-    for key, before in then.items():
-        if now.get(key) != before:
-            yield f"{key}: {now.get(key)} here, {before} when the run began; the numbers may differ in their last digits"
+    for key, (before, here) in differing(then, now).items():
+        yield f"{key}: {here} here, {before} when the run began; the numbers may differ in their last digits"
+
+
+def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The facts of `then` that are others now, each with both values."""
+    return {key: (before, now.get(key)) for key, before in then.items() if now.get(key) != before}
 
 
 def _is_hardly_begun(folder: Path) -> bool:

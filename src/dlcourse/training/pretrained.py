@@ -17,8 +17,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from dlcourse.config.paths import path_to_read
-from dlcourse.data.download import Advice, check_file, default_root, fetch, lies_there
+from dlcourse.config.paths import default_root, path_to_read
+from dlcourse.data.download import Advice, check_file, fetch, lies_there
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.models.torchvision_model import PUBLISHED, Torchvision, published
 
