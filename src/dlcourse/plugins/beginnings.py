@@ -1,0 +1,126 @@
+"""What `dlcourse new` writes: the files of a new entry, made from templates, none of them over one that is there."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlcourse.errors import ConfigError, OutputError
+from dlcourse.files import make_folders, write_new
+from dlcourse.plugins.folder import (
+    CONF,
+    GROUPS,
+    TABLE,
+    is_entry_name,
+    read_folder,
+    read_table,
+    require_new,
+    require_safe,
+)
+
+KINDS = (*GROUPS, "experiment")
+_TEMPLATES = Path(__file__).parent / "templates"
+_MODULES = {"model": "models", "data": "data", "task": "tasks"}
+"""The folders of modules, as in dlcourse itself."""
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A file that is to be written, and what it is."""
+
+    path: Path
+    content: str
+    meaning: str
+
+
+def beginning(folder: Path, kind: str, name: str) -> tuple[list[NewFile], str]:
+    """The files of a new entry in a plug-in folder, and its line for the table, if it needs one; raises ConfigError.
+
+    The folder may be missing. Nothing has been written yet.
+    """
+    if not is_entry_name(name):
+        raise ConfigError(
+            f"'{name}' cannot be the name of an entry; expected letters, digits and '_' that are no other word of YAML, such "
+            f"as my_{kind}"
+        )
+    require_new(kind, name, f"'{name}'")
+    _require_place(folder)
+    files = list(_files(folder, kind, name))
+    for file in files:
+        for path in (file.path, *file.path.parents):
+            if path == folder:
+                break
+            if path == file.path and os.path.lexists(path):
+                raise ConfigError(f"{path} exists already, and stays as it is; choose another name")
+            if os.path.lexists(path):
+                require_safe(path)
+    line = "" if kind == "experiment" else f'{kind}.{name} = "{_MODULES[kind]}/{name}.py:{class_name(name)}"\n'
+    if line and (folder / TABLE).exists() and name in read_table(folder / TABLE).get(kind, {}):
+        raise ConfigError(f"{folder / TABLE} has {kind}.{name} already; choose another name")
+    return files, line
+
+
+def write(folder: Path, files: list[NewFile], line: str) -> None:
+    """Write what `beginning` gave: all of it, or if the system refuses, nothing; raises ConfigError and OutputError."""
+    written: list[Path] = []
+    try:
+        for file in files:
+            make_folders(file.path.parent)
+            write_new(file.path, file.content.encode())
+            written.append(file.path)
+        if line:
+            _add(folder / TABLE, line)
+    except OSError as error:
+        for path in written:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        if isinstance(error, FileExistsError):
+            raise ConfigError(f"{error.filename2 or error.filename} exists already; choose another name") from None
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(f"cannot write in {folder}: {reason}; name another folder with --plugins DIR") from error
+
+
+def class_name(name: str) -> str:
+    """`WideNet` for `wide_net`."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_")) or name
+
+
+def _require_place(folder: Path) -> None:
+    """Raise ConfigError if the folder is there and is no place for plug-ins."""
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_symlink() and folder.is_dir():
+        require_safe(folder)
+        if not any(os.path.lexists(folder / name) for name in (TABLE, CONF)):
+            return
+    read_folder(str(folder))
+
+
+def _files(folder: Path, kind: str, name: str) -> Iterator[NewFile]:
+    options = folder / CONF / kind / f"{name}.yaml"
+    if kind == "experiment":
+        yield NewFile(options, _filled("experiment.yaml", name), "its options: edit them")
+        return
+    what = {"data": "data set"}.get(kind, kind)
+    yield NewFile(folder / _MODULES[kind] / f"{name}.py", _filled(f"{kind}.py", name), f"the {what}: edit it")
+    yield NewFile(options, _filled(f"{kind}.yaml", name), "its options, each with type and meaning")
+    yield NewFile(folder / "tests" / f"test_{name}.py", _filled(f"{kind}.test", name), "its test")
+
+
+def _filled(template: str, name: str) -> str:
+    text = (_TEMPLATES / f"{template}.txt").read_text(encoding="utf-8")
+    return text.replace("CLASS", class_name(name)).replace("NAME", name)
+
+
+def _add(table: Path, line: str) -> None:
+    """Add a line at the end of the table, whatever else is written there; raises ConfigError if it would not be read."""
+    if not os.path.lexists(table):
+        with contextlib.suppress(FileExistsError):
+            write_new(table, (_TEMPLATES / "table.txt").read_bytes() + line.encode())
+            return
+    with table.open("r+b") as file:
+        before = file.read()
+        file.write(b"\n" * (before != b"" and not before.endswith(b"\n")) + line.encode())
+        file.flush()
+        os.fsync(file.fileno())
