@@ -29,6 +29,7 @@ FORBIDDEN_MODULES = {
 }  # fmt: skip
 FORBIDDEN_METHODS = {
     "os.system", "os.popen", "os.execv", "os.execvp", "os.spawnl", "os.spawnv", "os.posix_spawn", "os.fork",
+    "importlib.util.spec_from_file_location", "importlib.util.module_from_spec", "importlib.reload",
     "torch.load",
     "torch.save", "torch.jit.load", "torch.hub.load", "torch.export.load", "torch.package", "yaml.load",
     "yaml.unsafe_load",
@@ -51,7 +52,7 @@ def forbidden(source: str) -> list[str]:
         elif isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             names = [called] if called in ASKS_THE_SYSTEM | FORBIDDEN_METHODS and not _is_plain_load(node) else []
-            names += ["extractall"] if called.endswith((".extractall", ".unsafe_load", ".full_load")) else []
+            names += [called.rpartition(".")[2]] if called.endswith((".extractall", ".unsafe_load", ".full_load", ".exec_module")) else []
             names += [ast.unparse(word) for word in node.keywords if _is_dangerous(word)]
             found += [f"line {node.lineno}: {name}" for name in names]
             continue
@@ -77,6 +78,12 @@ def test_no_module_can_run_foreign_code() -> None:
     without_lines = {name: [use.partition(": ")[2] for use in found] for name, found in uses.items() if found}
     assert without_lines == {
         "dlcourse/data/cifar.py": ["pickle"],
+        # The code of a folder that the user has named on the command line, in DLCOURSE_PLUGINS or in a call.
+        "dlcourse/plugins/load.py": [
+            "importlib.util.spec_from_file_location",
+            "importlib.util.module_from_spec",
+            "exec_module",
+        ],
         "dlcourse/sweeps/slurm.py": ["subprocess"],  # sbatch, squeue and scontrol
         "dlcourse/sweeps/workers.py": ["subprocess", "os.fork"],  # dlcourse itself
         "dlcourse/training/pretrained.py": ["torch.load", "weights_only=True"],
@@ -98,6 +105,8 @@ def test_no_module_can_run_foreign_code() -> None:
         "f(shell=True)",
         "x.extractall()",
         "import os\nos.system('x')",
+        "import importlib.util\nimportlib.util.spec_from_file_location('x', 'x.py')",
+        "spec.loader.exec_module(module)",
     ],
 )
 def test_the_search_finds_what_it_looks_for(source: str) -> None:

@@ -45,8 +45,8 @@ _MAX_PICTURE_BYTES = 64 * 2**20
 def load(folder: StrPath, *, plugins: StrPath | Sequence[StrPath] | None = None) -> "Run":
     """The run in a folder, or the newest finished one below it: `load("outputs/mnist-cnn")`.
 
-    It needs no data set. `plugins` is the folder, or the folders, of a model or a task of your own, whose code is run. Raises
-    ConfigError if there is no such run, and DataError if its files are damaged.
+    It needs no data set. `plugins` names the folder, or the folders, of a model or a task of your own, whose code is run.
+    Raises ConfigError if there is no such run, and DataError if its files are damaged.
     """
     return Run(find_run(os.fspath(folder)), as_folders(plugins))
 

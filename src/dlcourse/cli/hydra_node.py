@@ -65,9 +65,9 @@ class CheckedLoader(ConfigLoaderImpl):
 
 
 def look_in(folders: Sequence[Path], search_path: ConfigSearchPath) -> None:
-    """Let Hydra look for config files in these folders, too."""
+    """Let Hydra look for config files in these folders, too, which are not that of its own flag --config-dir."""
     for folder in folders:
-        search_path.prepend("command-line", f"file://{folder.resolve()}", SearchPathQuery(provider="schema"))
+        search_path.prepend("plugins", f"file://{folder.resolve()}", SearchPathQuery(provider="schema"))
 
 
 def loader_of(folders: Sequence[Path]) -> Callable[[ConfigSearchPath], CheckedLoader]:

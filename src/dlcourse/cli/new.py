@@ -1,6 +1,5 @@
 """`dlcourse new KIND NAME`: files to begin a model, a data set, a task or an experiment in a folder of the user's."""
 
-import os
 import shlex
 from pathlib import Path
 
@@ -63,8 +62,9 @@ def _kind_and_name(words: list[str]) -> tuple[str, str]:
             raise ConfigError(f"unknown flag '{word}'{suggestion(word.partition('=')[0], (FLAG, '--help'))}")
     kind = words[0] if words else ""
     if kind not in KINDS:
-        what = f"unknown kind '{kind}'{suggestion(kind, KINDS)}" if kind else "KIND and NAME are missing"
-        raise ConfigError(f"{what}; write dlcourse new model NAME {FLAG} DIR")
+        if kind:
+            raise ConfigError(f"unknown kind '{kind}'{suggestion(kind, KINDS)}")
+        raise ConfigError(f"KIND and NAME are missing; write dlcourse new model NAME {FLAG} DIR")
     if len(words) != 2:
         problem = f"'{words[2]}': expected one NAME" if len(words) > 2 else "NAME is missing"
         raise ConfigError(f"{problem}; write dlcourse new {kind} NAME {FLAG} DIR")

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from dlcourse.files import make_folders, write_new
 from dlcourse.plugins.folder import (
     CONF,
     GROUPS,
+    NO_NAME,
     TABLE,
     is_entry_name,
     read_folder,
@@ -40,10 +43,7 @@ def beginning(folder: Path, kind: str, name: str) -> tuple[list[NewFile], str]:
     The folder may be missing. Nothing has been written yet.
     """
     if not is_entry_name(name):
-        raise ConfigError(
-            f"'{name}' cannot be the name of an entry; expected letters, digits and '_' that are no other word of YAML, such "
-            f"as my_{kind}"
-        )
+        raise ConfigError(f"'{name}' {NO_NAME}, such as my_{kind}")
     require_new(kind, name, f"'{name}'")
     _require_place(folder)
     files = list(_files(folder, kind, name))
@@ -56,8 +56,8 @@ def beginning(folder: Path, kind: str, name: str) -> tuple[list[NewFile], str]:
             if os.path.lexists(path):
                 require_safe(path)
     line = "" if kind == "experiment" else f'{kind}.{name} = "{_MODULES[kind]}/{name}.py:{class_name(name)}"\n'
-    if line and (folder / TABLE).exists() and name in read_table(folder / TABLE).get(kind, {}):
-        raise ConfigError(f"{folder / TABLE} has {kind}.{name} already; choose another name")
+    if line and (folder / TABLE).exists():
+        _require_place_in(folder / TABLE, kind, name, line)
     return files, line
 
 
@@ -83,7 +83,7 @@ def write(folder: Path, files: list[NewFile], line: str) -> None:
 
 def class_name(name: str) -> str:
     """`WideNet` for `wide_net`."""
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_")) or name
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
 
 def _require_place(folder: Path) -> None:
@@ -95,6 +95,21 @@ def _require_place(folder: Path) -> None:
         if not any(os.path.lexists(folder / name) for name in (TABLE, CONF)):
             return
     read_folder(str(folder))
+
+
+def _require_place_in(table: Path, kind: str, name: str, line: str) -> None:
+    """Raise ConfigError if a table has the entry already, or if a line at its end would be read otherwise."""
+    if name in read_table(table).get(kind, {}):
+        raise ConfigError(f"{table} has {kind}.{name} already; choose another name")
+    try:
+        is_read = name in tomllib.loads(f"{table.read_text(encoding='utf-8')}\n{line}").get(kind, {})
+    except tomllib.TOMLDecodeError:
+        is_read = False
+    if not is_read:
+        raise ConfigError(
+            f"{table} ends in a section, which a line for {kind}.{name} would fall into; write its lines without sections, "
+            'as GROUP.NAME = "FILE:CLASS"'
+        )
 
 
 def _files(folder: Path, kind: str, name: str) -> Iterator[NewFile]:
@@ -110,7 +125,7 @@ def _files(folder: Path, kind: str, name: str) -> Iterator[NewFile]:
 
 def _filled(template: str, name: str) -> str:
     text = (_TEMPLATES / f"{template}.txt").read_text(encoding="utf-8")
-    return text.replace("CLASS", class_name(name)).replace("NAME", name)
+    return re.sub("CLASS|NAME", lambda word: class_name(name) if word[0] == "CLASS" else name, text)
 
 
 def _add(table: Path, line: str) -> None:

@@ -28,7 +28,11 @@ from dlcourse.files import read_regular
 TABLE, CONF = "plugins.toml", "conf"
 GROUPS = ("model", "data", "task")
 """The groups of the config to which a folder may add entries with code."""
+NO_NAME = "cannot be a name; expected a letter, then letters, digits and '_', and no word such as on or null"
 _TARGET = re.compile(r"((?:[A-Za-z_]\w*/)*[A-Za-z_]\w*\.py):([A-Za-z_]\w*)", re.ASCII)
+_NAME = re.compile(r"[A-Za-z]\w{0,59}", re.ASCII)
+_READ_AS_VALUES = {"null", "none", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"}
+"""Words that YAML, Hydra or Python take for a value."""
 _MAX_BYTES = 2**20
 
 
@@ -86,9 +90,8 @@ def read_folder(text: str) -> PluginFolder:
 
 
 def is_entry_name(name: str) -> bool:
-    """Whether an entry may be called so: a name as in Python, which is read as text in YAML and on the command line."""
-    special = {"null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"}
-    return name.isascii() and name.isidentifier() and len(name) <= 60 and name.lower() not in special
+    """Whether an entry may be called so: a name as in Python, which YAML and the command line read as text."""
+    return _NAME.fullmatch(name) is not None and name.lower() not in _READ_AS_VALUES
 
 
 def _config_files(folder: Path) -> Iterator[Path]:
@@ -146,7 +149,7 @@ def read_table(table: Path) -> dict[str, Any]:
 def _entry(folder: Path, group: str, name: str, target: Any) -> Entry:
     line = f"{folder / TABLE}: {group}.{name}"
     if not is_entry_name(name):
-        raise ConfigError(f"{line} cannot be a name; expected letters, digits and '_', such as {group}.my_{group}")
+        raise ConfigError(f"{line} {NO_NAME}, such as my_{group}")
     parts = _TARGET.fullmatch(target) if isinstance(target, str) else None
     if parts is None:
         raise ConfigError(
@@ -162,7 +165,7 @@ def _entry(folder: Path, group: str, name: str, target: Any) -> Entry:
 def require_new(group: str, name: str, where: str) -> None:
     """Raise ConfigError if dlcourse has an entry of this name."""
     if (conf_dir() / group / f"{name}.yaml").exists():
-        raise ConfigError(f"{where} has the name of an entry of dlcourse; call it otherwise, such as my_{name}")
+        raise ConfigError(f"{where} has the name of an entry of dlcourse; choose another, such as my_{name}")
 
 
 def _content(folder: Path, file: str, line: str) -> bytes:

@@ -16,11 +16,10 @@ from typing import Any, get_args, get_origin
 
 from dlcourse.config.options import describe, schema
 from dlcourse.config.paths import StrPath
+from dlcourse.error_line import PLUGIN_MODULES, plugin_line
 from dlcourse.errors import ConfigError, UserError, first_line
 from dlcourse.plugins.folder import Entry, read_folder
 
-PREFIX = "dlcourse_plugins"
-"""How the names of modules of plug-in folders begin."""
 _RUN_TIME: dict[str, tuple[str, ...]] = {"model": ("spec",), "data": (), "task": ("model", "spec", "device")}
 """The parameters that the program gives, by group, which a class must have."""
 _HAS: dict[str, tuple[str, ...]] = {
@@ -47,7 +46,7 @@ class _Bytes(importlib.abc.SourceLoader):
     def get_filename(self, fullname: str) -> str:
         return str(self._entry.path)
 
-    def get_data(self, path: StrPath) -> bytes:  # type: ignore[override]
+    def get_data(self, path: StrPath) -> bytes:
         if str(path) != str(self._entry.path):
             raise OSError
         return self._entry.content
@@ -73,12 +72,12 @@ def load(entry: Entry) -> Callable[..., Any]:
         there = f"; there are: {', '.join(known)}" if known else ""
         raise ConfigError(f"{entry.path} has no '{entry.symbol}', which {entry.group}.{entry.name} names{there}")
     _require_fit(entry, builder)
-    return builder  # type: ignore[no-any-return]
+    return builder
 
 
 def _module(entry: Entry) -> ModuleType:
     digest = hashlib.sha256(f"{entry.path}\0".encode("utf-8", "surrogateescape") + entry.content).hexdigest()
-    name = f"{PREFIX}.{Path(entry.file).stem}_{digest[:16]}"
+    name = f"{PLUGIN_MODULES}.{Path(entry.file).stem}_{digest[:16]}"
     if name in _modules:
         return _modules[name]
     spec = importlib.util.spec_from_file_location(name, entry.path, loader=_Bytes(entry))
@@ -92,21 +91,10 @@ def _module(entry: Entry) -> ModuleType:
         raise
     except Exception as error:
         del sys.modules[name]
-        raise ConfigError(
-            f"{entry.path}{_line(error, entry.path)}: {type(error).__name__}: {first_line(error)}"
-        ) from error
+        where = plugin_line(error) or entry.path
+        raise ConfigError(f"{where}: {type(error).__name__}: {first_line(error)}") from error
     _modules[name] = module
     return module
-
-
-def _line(error: Exception, path: Path) -> str:
-    """` line 3`: the last line of this file on the way to an error."""
-    trace, found = error.__traceback__, 0
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            found = trace.tb_lineno
-        trace = trace.tb_next
-    return f" line {found}" if found else ""
 
 
 def _require_fit(entry: Entry, builder: Any) -> None:

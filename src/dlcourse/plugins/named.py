@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dlcourse.config.paths import StrPath, user_path
+from dlcourse.config.paths import StrPath, path_to_read
 from dlcourse.errors import ConfigError
 from dlcourse.plugins.folder import CONF, Entry, PluginFolder, read_folder
 
@@ -40,7 +40,7 @@ def naming(folders: Sequence[StrPath]) -> Iterator[None]:
     Raises ConfigError for one whose path cannot be passed on.
     """
     before = os.environ.get(VARIABLE)
-    given = [_whole(user_path(os.fspath(folder), FLAG)) for folder in folders]
+    given = [_whole(path_to_read(os.fspath(folder), FLAG)) for folder in folders]
     for path in given:
         if os.pathsep in path:
             raise ConfigError(f"{FLAG} '{path}': a path with '{os.pathsep}' cannot be used; rename the folder")

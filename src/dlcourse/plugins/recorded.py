@@ -10,6 +10,7 @@ from dlcourse.config.paths import conf_dir
 from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import RunConfig
 from dlcourse.errors import ConfigError
+from dlcourse.plugins.folder import GROUPS
 from dlcourse.plugins.named import FLAG, named_entries
 
 Record = dict[str, dict[str, str]]
@@ -54,7 +55,7 @@ def _chosen(config: RunConfig, group: str) -> str:
 def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Group, file and checksum of each entry in a record, which may be a stranger's: what is of another form is left out."""
     record = facts.get(KEY)
-    for group in ("model", "data", "task") if isinstance(record, dict) else ():
-        line = record.get(group)
+    for group in GROUPS:
+        line = record.get(group) if isinstance(record, dict) else None
         if isinstance(line, dict) and isinstance(line.get("file"), str) and isinstance(line.get("sha256"), str):
             yield group, line["file"][:200], line["sha256"]
