@@ -52,7 +52,11 @@ def forbidden(source: str) -> list[str]:
         elif isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             names = [called] if called in ASKS_THE_SYSTEM | FORBIDDEN_METHODS and not _is_plain_load(node) else []
-            names += [called.rpartition(".")[2]] if called.endswith((".extractall", ".unsafe_load", ".full_load", ".exec_module")) else []
+            names += (
+                [called.rpartition(".")[2]]
+                if called.endswith((".extractall", ".unsafe_load", ".full_load", ".exec_module"))
+                else []
+            )
             names += [ast.unparse(word) for word in node.keywords if _is_dangerous(word)]
             found += [f"line {node.lineno}: {name}" for name in names]
             continue
@@ -176,6 +180,31 @@ def test_no_word_of_the_command_line_gives_a_launcher_a_class_or_words_of_its_ow
     ]
     problems = [attacks.try_attack(attack, tmp_path / str(number), tmp_path) for number, attack in enumerate(tried)]
     assert problems == [""] * 5
+
+
+_PLUGINS = [attack for attack in attacks.ATTACKS if "plug-in" in attack.name]
+_FEW = ("plug-ins: the working folder is one", "plug-ins: experiment: section", "plug-ins: sweep with a flag")
+
+
+@needs_copies
+@pytest.mark.parametrize(
+    "attack", [attack for attack in _PLUGINS if attack.name in _FEW], ids=lambda attack: attack.name
+)
+def test_no_file_names_a_plugin_folder(attack: attacks.Attack, tmp_path: Path) -> None:
+    attacks.warm_up()
+    assert attacks.try_attack(attack, tmp_path / "0", tmp_path) == ""
+
+
+@pytest.mark.slow
+@needs_copies
+def test_nothing_but_its_name_makes_code_of_a_plugin_folder_run(tmp_path: Path) -> None:
+    attacks.warm_up()
+    attacks.make_templates(tmp_path / "templates")
+    tried = [
+        attacks.try_attack(attack, tmp_path / str(number), tmp_path / "templates")
+        for number, attack in enumerate(_PLUGINS)
+    ]
+    assert len(tried) >= 40 and [problem for problem in tried if problem] == []
 
 
 def test_there_are_as_many_attacks_as_promised() -> None:
