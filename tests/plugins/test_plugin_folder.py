@@ -66,7 +66,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "an unknown encoding": (code(b"# coding: klingon\n"), "models/bottleneck.py line 1: unknown encoding: klingon"),
     "not UTF-8": (code(b"a = '\xff'\n"), "models/bottleneck.py line 1: (unicode error)"),
     "endless brackets": (code(b"[" * 100_000), "models/bottleneck.py"),
-    "two megabytes": (code(b"#" * 2**21), "models/bottleneck.py is not a file of dlcourse: it is too large"),
+    "two megabytes": (code(b"#" * 2**21), "models/bottleneck.py is too large for a plug-in; the limit is 1 MiB"),
     "no module": (lambda folder: (folder / "models/bottleneck.py").unlink(), "bottleneck.py, which does not exist"),
     "no YAML": (
         lambda folder: (folder / "conf/model/bottleneck.yaml").unlink(),

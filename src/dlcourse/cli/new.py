@@ -7,7 +7,7 @@ from dlcourse.config.options import suggestion
 from dlcourse.errors import ConfigError
 from dlcourse.plugins.beginnings import KINDS, beginning, write
 from dlcourse.plugins.folder import TABLE
-from dlcourse.plugins.named import FLAG, VARIABLE, named_paths
+from dlcourse.plugins.named import FLAG, VARIABLE, named_paths, shown
 from dlcourse.terminal import escaped, print_help
 
 HELP = f"""\
@@ -15,8 +15,9 @@ dlcourse new KIND NAME --plugins DIR   files to begin an entry of your own in DI
   KIND is model, data or task          a module, its options (YAML), a line in {TABLE}, and a test
        or experiment                   a YAML file
 
---plugins DIR behind any command lets it use the entries in DIR, whose code then runs; so does the environment variable
-{VARIABLE}. Nothing else names a folder: no config, no run and no sweep.
+--plugins DIR behind any command lets it use the entries in DIR, whose code
+then runs; the environment variable {VARIABLE} does the same. Nothing
+else names a folder: no config, no run and no sweep.
 
 For example:
   dlcourse new model bottleneck --plugins mine
@@ -40,7 +41,7 @@ def main(words: list[str]) -> int:
     kind, name = _kind_and_name(words)
     if not named_paths():
         raise ConfigError(f"the folder is missing; write dlcourse new {kind} {name} {FLAG} DIR")
-    folder = _shown(Path(named_paths()[0]))
+    folder = shown(Path(named_paths()[0]))
     files, line = beginning(folder, kind, name)
     write(folder, files, line)
     rows = [(str(file.path), file.meaning) for file in files] + [(str(folder / TABLE), "its line")] * bool(line)
@@ -69,8 +70,3 @@ def _kind_and_name(words: list[str]) -> tuple[str, str]:
         problem = f"'{words[2]}': expected one NAME" if len(words) > 2 else "NAME is missing"
         raise ConfigError(f"{problem}; write dlcourse new {kind} NAME {FLAG} DIR")
     return kind, words[1]
-
-
-def _shown(folder: Path) -> Path:
-    """The folder as it is called from here, if it is below."""
-    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder

@@ -77,7 +77,7 @@ def read_folder(text: str) -> PluginFolder:
         raise ConfigError(f"{named} {problem}; dlcourse new model NAME --plugins DIR makes one")
     try:
         require_safe(folder)
-        has_table, has_conf = (os.path.lexists(folder / name) for name in (TABLE, CONF))
+        has_table, has_conf = (exists(folder / name) for name in (TABLE, CONF))
         if not (has_table or has_conf):
             raise ConfigError(
                 f"{named} has neither {TABLE} nor {CONF}/; dlcourse new model NAME --plugins DIR makes a folder with both"
@@ -94,10 +94,19 @@ def is_entry_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and name.lower() not in _READ_AS_VALUES
 
 
+def exists(path: Path) -> bool:
+    """Whether there is anything of this name, also a link that leads nowhere; raises OSError if that cannot be seen."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def _config_files(folder: Path) -> Iterator[Path]:
     """The folder `conf` and what is in its groups."""
     conf = folder / CONF
-    if not os.path.lexists(conf):
+    if not exists(conf):
         return
     yield conf
     require_safe(conf)
@@ -136,7 +145,7 @@ def _entries(folder: Path) -> Iterator[Entry]:
 def read_table(table: Path) -> dict[str, Any]:
     """What the table says; raises ConfigError."""
     try:
-        return tomllib.loads(read_regular(table, _MAX_BYTES).decode())
+        return tomllib.loads(_read(table).decode())
     except UnicodeDecodeError as error:
         raise ConfigError(f"{table} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -144,6 +153,13 @@ def read_table(table: Path) -> dict[str, Any]:
         line = re.search(r" \(at line (\d+), column \d+\)", reason)
         where = f" line {line[1]}" if line else ""
         raise ConfigError(f"{table}{where}: {reason.replace(line[0], '') if line else reason}") from None
+
+
+def _read(path: Path) -> bytes:
+    """The content of a file; raises ConfigError, and DataError for what the system refuses."""
+    if path.lstat().st_size > _MAX_BYTES:
+        raise ConfigError(f"{path} is too large for a plug-in; the limit is {_MAX_BYTES // 2**20} MiB")
+    return read_regular(path, _MAX_BYTES)
 
 
 def _entry(folder: Path, group: str, name: str, target: Any) -> Entry:
@@ -173,10 +189,10 @@ def _content(folder: Path, file: str, line: str) -> bytes:
     path = folder
     for part in file.split("/"):
         path = path / part
-        if not os.path.lexists(path):
+        if not exists(path):
             raise ConfigError(f"{line} names {path}, which does not exist")
         require_safe(path)
-    content = read_regular(path, _MAX_BYTES)
+    content = _read(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

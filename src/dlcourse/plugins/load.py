@@ -76,7 +76,7 @@ def load(entry: Entry) -> Callable[..., Any]:
 
 
 def _module(entry: Entry) -> ModuleType:
-    digest = hashlib.sha256(f"{entry.path}\0".encode("utf-8", "surrogateescape") + entry.content).hexdigest()
+    digest = hashlib.sha256(f"{entry.path.absolute()}\0".encode("utf-8", "surrogateescape") + entry.content).hexdigest()
     name = f"{PLUGIN_MODULES}.{Path(entry.file).stem}_{digest[:16]}"
     if name in _modules:
         return _modules[name]

@@ -72,6 +72,12 @@ def _whole(path: StrPath) -> str:
     return os.path.abspath(path)  # noqa: PTH100
 
 
+def shown(folder: Path) -> Path:
+    """The folder as it is called from the working folder, if it is inside: as short as it would be typed."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
+
+
 def flags() -> list[str]:
     """The words that name the same folders in another command."""
     return [f"{FLAG}={path}" for path in named_paths()]
@@ -79,7 +85,7 @@ def flags() -> list[str]:
 
 def named_folders() -> list[PluginFolder]:
     """The folders that are named, checked; raises ConfigError for one that cannot be used, and for a name that two have."""
-    folders = [read_folder(path) for path in named_paths()]
+    folders = [read_folder(str(shown(Path(path)))) for path in named_paths()]
     seen: dict[tuple[str, str], Path] = {}
     for entry in (entry for folder in folders for entry in folder.entries):
         other = seen.setdefault((entry.group, entry.name), entry.folder)
