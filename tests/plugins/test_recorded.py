@@ -1,15 +1,16 @@
 """A run remembers by checksum which code of a plug-in folder it used, and where that was it does not say."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
 from dlcourse.cli.main import main
+from dlcourse.config.registry import Choice
 from dlcourse.errors import ConfigError
 from dlcourse.plugins import recorded
 from dlcourse.plugins.named import naming
-from dlcourse.runs.reopen import read_config
 from dlcourse.sweeps.plan import Plan, PlannedRun, write_plan
 from dlcourse.training.opened import open_run
 from lab import Lab, composed
@@ -36,10 +37,9 @@ def test_a_run_records_the_checksum_and_no_folder(run: Path) -> None:
     assert not any(b"mine" in text for text in texts)
 
 
-def test_a_run_without_plugins_records_none(lab: Lab) -> None:
-    bottleneck(lab.folder / "mine")
-    run = lab.train("data=iris", "trainer.epochs=1", "report=light", "--plugins", "mine")
-    assert run is not None and "plugins" not in json.loads((run / "run.json").read_text())
+def test_a_run_without_plugins_records_none(tmp_path: Path) -> None:
+    with naming([bottleneck(tmp_path)]):
+        assert recorded.used(composed("model=mlp")) == {}
 
 
 def test_every_command_asks_for_the_folder_and_says_what_has_changed(run: Path, lab: Lab) -> None:
@@ -90,8 +90,11 @@ def test_a_sweep_of_which_a_run_used_a_plugin_asks_for_the_folder(run: Path, lab
     assert "model 'bottleneck' is from a plug-in folder; name it: --plugins DIR" in lab.capsys.readouterr().err
 
 
-def test_a_folder_that_lost_the_entry_is_as_good_as_none(run: Path) -> None:
-    Path("mine/plugins.toml").write_text("")
-    facts = json.loads((run / "run.json").read_text())
-    with naming(["mine"]), pytest.raises(ConfigError, match="is from a plug-in folder"):
-        recorded.require_named(read_config(run), facts)
+def test_a_folder_that_lost_the_entry_is_as_good_as_none(tmp_path: Path) -> None:
+    config = dataclasses.replace(composed(), model=Choice("bottleneck"))
+    with naming([bottleneck(tmp_path)]):
+        facts = {recorded.KEY: recorded.used(config)}
+        recorded.require_named(config, facts)
+        (tmp_path / "plugins.toml").write_text("")
+        with pytest.raises(ConfigError, match="is from a plug-in folder"):
+            recorded.require_named(config, facts)
