@@ -95,6 +95,19 @@ def test_a_name_that_stands_in_the_templates_does_no_harm(name: str, tmp_path: P
         assert name in with_plugins()["model"]
 
 
+def test_a_table_that_cannot_be_written_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin(tmp_path, "model", "first")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(beginnings, "write_durably", full)
+    with pytest.raises(OutputError, match="no space left on device"):
+        begin(tmp_path, "model", "second")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 @pytest.mark.parametrize("before", ["", "# Mine.", '# Mine.\nmodel.first = "models/first.py:First"\n'])
 def test_the_table_keeps_what_was_there(before: str, tmp_path: Path) -> None:
     begin(tmp_path, "model", "first")

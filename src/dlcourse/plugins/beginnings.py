@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlcourse.errors import ConfigError, OutputError
-from dlcourse.files import make_folders, write_new
+from dlcourse.files import make_folders, write_durably, write_new
 from dlcourse.plugins.folder import (
     CONF,
     GROUPS,
@@ -129,13 +129,7 @@ def _filled(template: str, name: str) -> str:
 
 
 def _add(table: Path, line: str) -> None:
-    """Add a line at the end of the table, whatever else is written there; raises ConfigError if it would not be read."""
-    if not os.path.lexists(table):
-        with contextlib.suppress(FileExistsError):
-            write_new(table, (_TEMPLATES / "table.txt").read_bytes() + line.encode())
-            return
-    with table.open("r+b") as file:
-        before = file.read()
-        file.write(b"\n" * (before != b"" and not before.endswith(b"\n")) + line.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    """Add a line at the end of the table, which is replaced as a whole or not at all."""
+    before = table.read_bytes() if os.path.lexists(table) else (_TEMPLATES / "table.txt").read_bytes()
+    newline = b"\n" * (before != b"" and not before.endswith(b"\n"))
+    write_durably(table, before + newline + line.encode())
