@@ -91,6 +91,7 @@ REFUSED = {
                      "has no 'Bottleneck', which model.bottleneck names; there are: Other"),
     "a module that is not installed": ("import torchh\n" + CODE, "bottleneck.py line 1: ModuleNotFoundError: No module"),
     "an error": (CODE + "\n1 / 0\n", f"bottleneck.py line {CODE.count(chr(10)) + 2}: ZeroDivisionError: division by zero"),
+    "an end of the program": ("raise SystemExit(0)\n" + CODE, "bottleneck.py line 1: SystemExit: 0"),
     "an import from beside": ("from other import x\n" + CODE, "bottleneck.py line 1: ModuleNotFoundError"),
 }  # fmt: skip
 

@@ -89,7 +89,7 @@ def _module(entry: Entry) -> ModuleType:
     except UserError:
         del sys.modules[name]
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         where = plugin_line(error) or entry.path
         raise ConfigError(f"{where}: {type(error).__name__}: {first_line(error)}") from error
