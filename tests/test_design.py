@@ -98,6 +98,7 @@ LAYERS = (
     "error_line",
     "console files html_table",
     "state_dict config",
+    "plugins",
     "plots device",
     "gpt_sizes rng optim spec",
     "tokens metrics environments",

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from pathlib import Path
@@ -32,6 +33,8 @@ def test_the_wheel_holds_the_config_files_and_the_plugins(wheel: Path) -> None:
     }
     assert expected <= names
     assert "hydra_plugins/dlcourse_sweep.py" in names
+    beginnings = (REPOSITORY / "src" / "dlcourse" / "plugins" / "templates").iterdir()
+    assert {f"dlcourse/plugins/templates/{path.name}" for path in beginnings} <= names
     templates = (REPOSITORY / "src" / "dlcourse" / "pages" / "templates").glob("*.j2")
     assert {f"dlcourse/pages/templates/{path.name}" for path in templates} <= names
     assert not any(name.startswith(("tests/", "conf/")) for name in names)
@@ -59,6 +62,49 @@ def test_an_installed_wheel_trains_outside_any_checkout(wheel: Path, tmp_path: P
     done = subprocess.run(command, cwd=work, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(list(work.glob("outputs/iris-mlp/*/report.json"))) == 1
+
+
+@pytest.mark.slow
+def test_with_an_installed_wheel_a_model_of_the_user_s_own_is_made_tested_listed_and_trained(
+    wheel: Path, tmp_path: Path
+) -> None:
+    """In an environment that has no checkout: of this one it sees the libraries, and not dlcourse."""
+    environment, work = tmp_path / "environment", tmp_path / "work"
+    work.mkdir()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True, capture_output=True)
+    (site,) = environment.glob("lib/python*/site-packages")
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
+    for path in Path(sysconfig.get_paths()["purelib"]).iterdir():
+        if "dlcourse" not in path.name and path.suffix != ".pth" and not (site / path.name).exists():
+            (site / path.name).symlink_to(path)
+    outer = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST_", "DLCOURSE_PL"))
+    }
+
+    def python(*words: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [str(environment / "bin/python"), *words], cwd=work, env=outer, check=False, capture_output=True, text=True
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    where = python("-P", "-c", "import dlcourse.config.paths as p; print(p.conf_dir())")
+    assert Path(where.strip()) == site / "dlcourse" / "conf"
+    dlcourse = ("-P", "-m", "dlcourse")
+    made = python(*dlcourse, "new", "model", "bottleneck", "--plugins", "mine")
+    assert "mine/models/bottleneck.py" in made
+    train = ("train", "model=bottleneck", "data=digits", "trainer.epochs=2", "report=light")
+    assert f"next   dlcourse {' '.join(train[:3])} --plugins mine" in made
+    assert "3 passed" in python("-m", "pytest", "-q", "-p", "no:cacheprovider", "mine/tests")
+    assert "model  bottleneck   4,810 parameters" in python(*dlcourse, *train, "--plugins", "mine")
+    assert len(list(work.glob("outputs/digits-bottleneck/*/report.json"))) == 1
+    assert "bottleneck" in python(*dlcourse, "list", "--plugins", "mine")
+    assert "bottleneck" not in python(*dlcourse, "list")
+    assert "unknown model 'bottleneck'" in python(*dlcourse, *train, code=2)
+    evaluate = ("evaluate", "outputs/digits-bottleneck")
+    assert "is from a plug-in folder; name it: --plugins DIR" in python(*dlcourse, *evaluate, code=2)
+    assert "accuracy" in python(*dlcourse, *evaluate, "--plugins", "mine")
 
 
 def requirements() -> list[str]:

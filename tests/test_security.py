@@ -29,6 +29,7 @@ FORBIDDEN_MODULES = {
 }  # fmt: skip
 FORBIDDEN_METHODS = {
     "os.system", "os.popen", "os.execv", "os.execvp", "os.spawnl", "os.spawnv", "os.posix_spawn", "os.fork",
+    "importlib.util.spec_from_file_location", "importlib.util.module_from_spec", "importlib.reload",
     "torch.load",
     "torch.save", "torch.jit.load", "torch.hub.load", "torch.export.load", "torch.package", "yaml.load",
     "yaml.unsafe_load",
@@ -51,7 +52,11 @@ def forbidden(source: str) -> list[str]:
         elif isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             names = [called] if called in ASKS_THE_SYSTEM | FORBIDDEN_METHODS and not _is_plain_load(node) else []
-            names += ["extractall"] if called.endswith((".extractall", ".unsafe_load", ".full_load")) else []
+            names += (
+                [called.rpartition(".")[2]]
+                if called.endswith((".extractall", ".unsafe_load", ".full_load", ".exec_module"))
+                else []
+            )
             names += [ast.unparse(word) for word in node.keywords if _is_dangerous(word)]
             found += [f"line {node.lineno}: {name}" for name in names]
             continue
@@ -77,6 +82,12 @@ def test_no_module_can_run_foreign_code() -> None:
     without_lines = {name: [use.partition(": ")[2] for use in found] for name, found in uses.items() if found}
     assert without_lines == {
         "dlcourse/data/cifar.py": ["pickle"],
+        # The code of a folder that the user has named on the command line, in DLCOURSE_PLUGINS or in a call.
+        "dlcourse/plugins/load.py": [
+            "importlib.util.spec_from_file_location",
+            "importlib.util.module_from_spec",
+            "exec_module",
+        ],
         "dlcourse/sweeps/slurm.py": ["subprocess"],  # sbatch, squeue and scontrol
         "dlcourse/sweeps/workers.py": ["subprocess", "os.fork"],  # dlcourse itself
         "dlcourse/training/pretrained.py": ["torch.load", "weights_only=True"],
@@ -98,6 +109,8 @@ def test_no_module_can_run_foreign_code() -> None:
         "f(shell=True)",
         "x.extractall()",
         "import os\nos.system('x')",
+        "import importlib.util\nimportlib.util.spec_from_file_location('x', 'x.py')",
+        "spec.loader.exec_module(module)",
     ],
 )
 def test_the_search_finds_what_it_looks_for(source: str) -> None:
@@ -167,6 +180,31 @@ def test_no_word_of_the_command_line_gives_a_launcher_a_class_or_words_of_its_ow
     ]
     problems = [attacks.try_attack(attack, tmp_path / str(number), tmp_path) for number, attack in enumerate(tried)]
     assert problems == [""] * 5
+
+
+_PLUGINS = [attack for attack in attacks.ATTACKS if "plug-in" in attack.name]
+_FEW = ("plug-ins: the working folder is one", "plug-ins: experiment: section", "plug-ins: sweep with a flag")
+
+
+@needs_copies
+@pytest.mark.parametrize(
+    "attack", [attack for attack in _PLUGINS if attack.name in _FEW], ids=lambda attack: attack.name
+)
+def test_no_file_names_a_plugin_folder(attack: attacks.Attack, tmp_path: Path) -> None:
+    attacks.warm_up()
+    assert attacks.try_attack(attack, tmp_path / "0", tmp_path) == ""
+
+
+@pytest.mark.slow
+@needs_copies
+def test_nothing_but_its_name_makes_code_of_a_plugin_folder_run(tmp_path: Path) -> None:
+    attacks.warm_up()
+    attacks.make_templates(tmp_path / "templates")
+    tried = [
+        attacks.try_attack(attack, tmp_path / str(number), tmp_path / "templates")
+        for number, attack in enumerate(_PLUGINS)
+    ]
+    assert len(tried) >= 40 and [problem for problem in tried if problem] == []
 
 
 def test_there_are_as_many_attacks_as_promised() -> None:

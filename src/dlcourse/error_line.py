@@ -13,6 +13,8 @@ from dlcourse.errors import ConfigError, OutputError, ResourceError, UserError, 
 from dlcourse.terminal import styled
 
 TRACEBACK_VARIABLE = "DLCOURSE_TRACEBACK"
+PLUGIN_MODULES = "dlcourse_plugins"
+"""How the names of modules of plug-in folders begin."""
 
 _REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)
 """What the system answers when it has no more of something, whatever is asked for: no defect of ours."""
@@ -33,13 +35,26 @@ def report(error: Exception) -> int:
 
 
 def error_line(error: Exception) -> str:
-    """`error: ...` for what a user can mend, `internal error: ...` for a defect of dlcourse."""
+    """`error: ...` for what a user can mend, `plug-in error: ...` for a defect of a plug-in, else `internal error: ...`."""
     told = _as_user_error(error)
     text = " ".join(str(told).split("\n"))
+    plugin = plugin_line(error) or (plugin_line(error.__cause__) if error.__cause__ else "")
     if isinstance(told, UserError):
-        return f"error: {text}"
+        return f"error: {text}" + (f" ({plugin})" if error.__cause__ and plugin and plugin not in text else "")
+    if plugin:
+        return f"plug-in error: {plugin}: {type(error).__name__}: {text}; run again with --traceback to see all calls"
     where = [*getattr(error, "__notes__", []), "run again with --traceback to see where it comes from"][0]
     return f"internal error: {type(error).__name__}: {text}; {where}"
+
+
+def plugin_line(error: BaseException) -> str:
+    """`mine/models/bottleneck.py line 22`: the last line of a plug-in on the way to an error; empty if there is none."""
+    found, trace = "", error.__traceback__
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__")).startswith(f"{PLUGIN_MODULES}."):
+            found = f"{trace.tb_frame.f_code.co_filename} line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
 
 
 def flag_error(verb: str) -> Callable[[str], NoReturn]:

@@ -13,6 +13,7 @@ from dlcourse.cli.completion import main
 from dlcourse.cli.config_files import entries
 from dlcourse.config.paths import conf_dir
 from dlcourse.models.layers import Activation
+from own_entries import bottleneck
 from stand_in import CommandLine, command_line
 
 VERBS = ["train", "resume", "sample", "summary", "list"]
@@ -151,3 +152,23 @@ def test_zsh_completes(shell_environment, tmp_path):
     environment = {**shell_environment, "HOME": str(tmp_path), "TERM": "xterm"}
     done = subprocess.run(["zsh", "-c", _ZSH], capture_output=True, text=True, env=environment, timeout=60)
     assert "model=cnn" in done.stdout
+
+
+def test_entries_of_a_plugin_folder_are_proposed_behind_its_name_and_its_code_is_not_run(tmp_path, monkeypatch, capsys):
+    folder = bottleneck(tmp_path / "mine", code="raise SystemExit('it runs')\n")
+    expected = {
+        f"dlcourse train --plugins {folder} model=b": ["model=bag", "model=bottleneck"],
+        f"dlcourse train model=bottleneck --plugins={folder} model.un": ["model.units="],
+        f"dlcourse train model=bottleneck --plugins={folder} model.units=": ["model.units=2"],
+        f"dlcourse list --plugins {folder} bot": ["bottleneck"],
+        "dlcourse train model=bot": [],
+        "dlcourse train --plugins nowhere model=": [],
+        "dlcourse new d": ["data"],
+        "dlcourse new data m": [],
+    }
+    found = {}
+    for line in expected:
+        monkeypatch.setenv("COMP_LINE", line)
+        assert main(["query=bash"], VERBS) == 0
+        found[line] = capsys.readouterr().out.split()
+    assert found == expected

@@ -30,6 +30,7 @@ import torch
 
 from dlcourse.cli.main import main
 from dlcourse.runs.weights import to_bytes
+from dlcourse.sweeps.plan import Plan, PlannedRun, write_plan
 from torture.outcome import Outcome
 from torture.processes import in_copy
 from torture.watching import Seen, watched
@@ -857,6 +858,174 @@ class Formatter(logging.Formatter):
 """
 
 
+_EVIL_MODEL = """\
+open(MARK, "w").close()
+from torch import nn
+class Evil(nn.Module):
+    def __init__(self, spec):
+        super().__init__()
+        self.layer = nn.Linear(spec.num_features, spec.num_outputs)
+    def forward(self, inputs):
+        return self.layer(inputs.flatten(1))
+"""
+
+
+def _plant_plugins(scene: Scene, place: str = "evil") -> None:
+    """A plug-in folder, which is sound but for what its code does: nobody has named it."""
+    scene.write(f"{place}/plugins.toml", 'model.evil = "models/evil.py:Evil"\n')
+    scene.write(f"{place}/conf/model/evil.yaml", "# Evil.\nname: evil\n")
+    scene.write(f"{place}/models/evil.py", _EVIL_MODEL.replace("MARK", repr(str(scene.mark))))
+
+
+def _unnamed(name: str, words: list[str], *codes: int, place: str = "evil", **files: str) -> None:
+    """An attack by words and files, such as `own/model/x.yaml`, beside a plug-in folder."""
+
+    def prepare(scene: Scene) -> list[str]:
+        _plant_plugins(scene, place)
+        for file, text in files.items():
+            scene.write(file, text.replace("WORK", str(scene.work)))
+        return words
+
+    ATTACKS.append(Attack(f"plug-ins: {name}", prepare, codes or (2,)))
+
+
+_unnamed("option", ["train", "model=evil", "+plugins=evil"])
+_unnamed("option of the run", ["train", "+run.plugins=evil"])
+_unnamed("environment of jobs", ["train", "+hydra.job.env_set.DLCOURSE_PLUGINS=evil", "model=evil"])
+_unnamed("the working folder is one", ["train", "model=evil"], place=".")
+_unnamed("config folder of one", ["train", "--config-dir", "evil/conf", "model=evil"])
+_unnamed("class by file", ["train", "model.name=evil/models/evil.py:Evil"])
+_unnamed("flag in a sweep's words", ["train", "-m", "seed=1,2", "+x=[--plugins,evil]"])
+_unnamed("listing one", ["list", "all", "--plugins", "evil"], 0)
+_unnamed("adding to one", ["new", "model", "other", "--plugins", "evil"], 0)
+for _name, _text in {
+    "section": "plugins: evil\n",
+    "list": "plugins: [evil]\n",
+    "from the environment": "plugins: ${oc.env:DLCOURSE_PLUGINS}\n",
+    "environment of jobs": "hydra:\n  job:\n    env_set: {DLCOURSE_PLUGINS: WORK/evil}\n",
+    "model by file": "model:\n  name: evil/models/evil.py:Evil\n",
+    "choice": "defaults:\n  - override /model: ../../evil/conf/model/evil\n",
+}.items():
+    _unnamed(
+        f"experiment: {_name}",
+        ["train", "--config-dir", "own", "experiment=x"],
+        **{"own/experiment/x.yaml": _GLOBAL + _text},
+    )
+
+
+@_attack("plug-ins: a folder by way of a link")
+def _linked_plugins(scene: Scene) -> list[str]:
+    _plant_plugins(scene)
+    (scene.work / "mine").symlink_to(scene.work / "evil")
+    return ["train", "model=evil", "--plugins", "mine"]
+
+
+def _reaching(name: str, change: Callable[[Scene], object]) -> None:
+    """The user's own folder, in which a stranger has one file, reaches for code elsewhere."""
+
+    def prepare(scene: Scene) -> list[str]:
+        _plant_plugins(scene)
+        _plant_plugins(scene, "mine")
+        (scene.work / "mine/models/evil.py").write_text("class Evil:\n    pass\n")
+        change(scene)
+        return ["train", "model=evil", "--plugins", "mine"]
+
+    ATTACKS.append(Attack(f"plug-ins: {name}", prepare))
+
+
+_reaching("a module that is a link", lambda scene: _replace_by_link(
+    scene.work / "mine/models/evil.py", scene.work / "evil/models/evil.py"))  # fmt: skip
+_reaching("a table that is a link", lambda scene: _replace_by_link(
+    scene.work / "mine/plugins.toml", scene.work / "evil/plugins.toml"))  # fmt: skip
+for _target in ("../evil/models/evil.py", "models/../../evil/models/evil.py", "/evil.py", "evil_module"):
+    _reaching(f"a table names {_target}", lambda scene, target=_target: scene.write(
+        "mine/plugins.toml", f'model.evil = "{target}:Evil"\n'))  # fmt: skip
+_reaching("a module that everyone may write", lambda scene: (scene.work / "mine/models/evil.py").chmod(0o666))
+
+
+def _planted_in_run(name: str, verb: str, change: Callable[[Scene, Path], object], *codes: int) -> None:
+    def prepare(scene: Scene) -> list[str]:
+        run = scene.run() if verb == "resume" else scene.made()
+        _plant_plugins(scene)
+        _plant_plugins(scene, "run")
+        change(scene, run)
+        return [verb, "run"]
+
+    ATTACKS.append(Attack(f"plug-ins of a run to {verb}: {name}", prepare, codes or (2,)))
+
+
+def _edit_json(file: str, **entries: object) -> Callable[[Scene, Path], None]:
+    def edit(scene: Scene, run: Path) -> None:
+        (run / file).write_text(json.dumps(json.loads((run / file).read_text()) | entries))
+
+    return edit
+
+
+_RECORD = {"model": {"file": "../evil/models/evil.py", "sha256": "0" * 64, "folder": "evil"}}
+for _verb, _fine in (("resume", 0), ("sample", 0)):
+    _planted_in_run("they are there", _verb, lambda scene, run: None, _fine)
+    _planted_in_run("a record of a file", _verb, _edit_json("run.json", plugins=_RECORD), _fine)
+    _planted_in_run("a record of a folder", _verb, _edit_json("run.json", plugins="evil"), _fine)
+    _planted_in_run("command", _verb, _edit_json("environment.json", command="dlcourse train --plugins evil"), _fine)
+    _planted_in_run(
+        "words", _verb, lambda scene, run: (run / "overrides.yaml").write_text('- "--plugins=evil"\n'), _fine
+    )
+
+
+@_attack("plug-ins of a run to sample: the model, a record and a section")
+def _model_of_plugins(scene: Scene) -> list[str]:
+    run = scene.made()
+    _plant_plugins(scene)
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text("model:\n  name: evil\n" + text[text.index("data:\n") :] + "plugins: evil\n")
+    _edit_json("run.json", plugins=_RECORD)(scene, run)
+    return ["sample", "run"]
+
+
+@_attack("plug-ins of a run to sample: the model and a record")
+def _model_and_record(scene: Scene) -> list[str]:
+    run = scene.made()
+    _plant_plugins(scene)
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text("model:\n  name: evil\n" + text[text.index("data:\n") :])
+    _edit_json("run.json", plugins=_RECORD)(scene, run)
+    return ["sample", "run"]
+
+
+_checkpoint("names plug-ins", _edit_state(lambda state: state["about"].update(plugins=_RECORD)), 0)
+_checkpoint("model of plug-ins", _edit_state(lambda state: (
+    state["about"].update(plugins=_RECORD), state["about"]["config"].update(model={"name": "evil"}))))  # fmt: skip
+
+
+def _sweep_naming(name: str, words: list[str], config_dir: str | None = None, **launcher: object) -> None:
+    """A stranger's sweep, to be resumed."""
+
+    def prepare(scene: Scene) -> list[str]:
+        _plant_plugins(scene)
+        (scene.work / "sweep").mkdir()
+        plan = Plan((PlannedRun(tuple(words), (), "1"),), config_dir, {"name": "local", **launcher})
+        write_plan(scene.work / "sweep", plan)
+        scene.write("sweep/commands.txt", "dlcourse train --plugins evil model=evil\n")
+        return ["resume", "sweep"]
+
+    ATTACKS.append(Attack(f"plug-ins: sweep with {name}", prepare))
+
+
+_sweep_naming("a flag", ["--plugins", "evil", "model=evil"])
+_sweep_naming("a flag with =", ["--plugins=evil", "model=evil"])
+_sweep_naming("an option", ["+plugins=evil", "model=evil"])
+_sweep_naming("config files of one", ["model=evil", *_NOT_TRAINED], "evil/conf")
+_sweep_naming("commands that name one", _NOT_TRAINED)
+_sweep_naming("a launcher with plug-ins", _NOT_TRAINED, plugins="evil")
+
+
+@_attack("plug-ins: completion of a line that names one", 0)
+def _completion_of_plugins(scene: Scene) -> list[str]:
+    _plant_plugins(scene)
+    os.environ["COMP_LINE"] = "dlcourse train --plugins evil model=evil model."
+    return ["-sc", "query=bash"]
+
+
 def _scene(folder: Path, templates: Path) -> Scene:
     scene = Scene(
         folder / "work", folder / "victim", folder / "mark", templates / "work/trained", templates / "work/maker"
@@ -1128,6 +1297,11 @@ def _listen(scene: Scene) -> int:
     return 0
 
 
+def _name_plugins(scene: Scene) -> int:
+    _plant_plugins(scene)
+    return main(["train", "--plugins", "evil", "model=evil", *_NOT_TRAINED])
+
+
 CONTROLS: dict[str, Callable[[Scene], int]] = {
     "pickle.load": _load_pickle,
     "torch.load": _load_torch,
@@ -1148,6 +1322,7 @@ CONTROLS: dict[str, Callable[[Scene], int]] = {
     "link outside": _link_plainly,
     "os.remove by descriptor": _remove_by_descriptor,
     "a socket": _listen,
+    "a plug-in folder that is named": _name_plugins,
 }
 """The plain mechanisms, which must leave the mark, change the victim's folder or be seen to try."""
 

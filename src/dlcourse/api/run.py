@@ -15,6 +15,7 @@ from dlcourse.config.paths import StrPath
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import read_regular
 from dlcourse.html_table import html_table
+from dlcourse.plugins.named import as_folders, naming
 from dlcourse.runs.find import find_run
 from dlcourse.runs.listing import told
 from dlcourse.runs.metrics_log import METRICS
@@ -41,12 +42,13 @@ _PICTURES = ("", "progress/", "samples/")
 _MAX_PICTURE_BYTES = 64 * 2**20
 
 
-def load(folder: StrPath) -> "Run":
+def load(folder: StrPath, *, plugins: StrPath | Sequence[StrPath] | None = None) -> "Run":
     """The run in a folder, or the newest finished one below it: `load("outputs/mnist-cnn")`.
 
-    It needs no data set. Raises ConfigError if there is no such run, and DataError if its files are damaged.
+    It needs no data set. `plugins` names the folder, or the folders, of a model or a task of your own, whose code is run.
+    Raises ConfigError if there is no such run, and DataError if its files are damaged.
     """
-    return Run(find_run(os.fspath(folder)))
+    return Run(find_run(os.fspath(folder)), as_folders(plugins))
 
 
 class Run:
@@ -57,8 +59,9 @@ class Run:
     for. Your own random states and torch's settings stay as they are, whatever is called here.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, plugins: Sequence[StrPath] = ()) -> None:
         self.folder = folder
+        self._plugins = tuple(plugins)
         self.config = read_config(folder)
         self.spec = read_spec(folder)
 
@@ -79,7 +82,7 @@ class Run:
     def _opened(self) -> "OpenedRun":
         from dlcourse.training.opened import open_run
 
-        with as_in_a_command(self.config.device):
+        with naming(self._plugins), as_in_a_command(self.config.device):
             return open_run(self.folder)
 
     @property
@@ -110,9 +113,10 @@ class Run:
         Raises UserError if they are not there any more.
         """
         from dlcourse.rng import seed_everything
-        from dlcourse.training.build import build_data
+        from dlcourse.training.build import build_data, check_entries
 
-        with as_in_a_command(self.config.device) as device:
+        with naming(self._plugins), as_in_a_command(self.config.device) as device:
+            check_entries(self.config)
             seed_everything(self.config.seed)
             return build_data(self.config, device)
 
@@ -183,9 +187,10 @@ class Run:
         """
         from dlcourse.cli.evaluate import prepared
 
-        config, measure = prepared(self.folder, changes)
-        with as_in_a_command(config.device):
-            return measure()
+        with naming(self._plugins):
+            config, measure = prepared(self.folder, changes)
+            with as_in_a_command(config.device):
+                return measure()
 
     @property
     def figures(self) -> list[str]:

@@ -15,32 +15,37 @@ from dlcourse.cli.train import as_run
 from dlcourse.config.paths import StrPath
 from dlcourse.config.run_config import RunConfig
 from dlcourse.errors import ConfigError
+from dlcourse.plugins.named import as_folders, naming
 from dlcourse.signals import StoppedError, in_host
 from dlcourse.terminal import guarded
 
 _SEVERAL_OPTIONS = re.compile(r"\s*[a-z][\w.]*=\S*(?:\s+[a-z][\w.]*=\S*)+\s*", re.ASCII)
 
 
-def train(*overrides: str, config_dir: StrPath | None = None) -> Run:
+def train(
+    *overrides: str, config_dir: StrPath | None = None, plugins: StrPath | Sequence[StrPath] | None = None
+) -> Run:
     """Train one run, as `dlcourse train` does with the same words: `train("model=cnn", "data=mnist")`.
 
     It prints what the command prints, and leaves the same run folder. The run is seeded by its option `seed`; your own
     random states, torch's number of threads and its other settings are afterwards what they were before. `config_dir` is a
-    folder of your own config files. `resume=auto` continues an unfinished run of the same options.
+    folder of your own config files, `plugins` a folder with models, data sets and tasks of your own, whose code is run, or
+    several. `resume=auto` continues an unfinished run of the same options.
 
     Raises UserError, with the one line that the command would print. Ctrl-C, or the stop button of a notebook, saves the
     run within a step and raises KeyboardInterrupt; with `resume=auto` the same call continues it.
     """
-    config, words = composed(overrides, config_dir)
+    with naming(as_folders(plugins)):
+        config, words = composed(overrides, config_dir)
 
-    from dlcourse.training import session
+        from dlcourse.training import session
 
-    with _as_a_guest(), guarded(), as_in_a_command(config.device):
-        result = session.run(config, words)
+        with _as_a_guest(), guarded(), as_in_a_command(config.device):
+            result = session.run(config, words)
     if result is None:  # resume=auto found that the run in run.dir is complete
         assert config.run.dir is not None
-        return load(config.run.dir)
-    return load(result.folder)
+        return load(config.run.dir, plugins=plugins)
+    return load(result.folder, plugins=plugins)
 
 
 def composed(overrides: Sequence[str], config_dir: StrPath | None = None) -> tuple[RunConfig, list[str]]:

@@ -3,8 +3,7 @@
 from functools import cache
 from typing import Any
 
-from dlcourse.cli.config_files import parts
-from dlcourse.config.paths import conf_dir
+from dlcourse.cli.config_files import entries, folders, parts
 from dlcourse.config.registry import Choice
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.data import DATASETS
@@ -12,10 +11,15 @@ from dlcourse.errors import ConfigError
 from dlcourse.models import MODELS
 from dlcourse.spec import DataSpec
 from dlcourse.training.build import MISFITS, require_fit
+from dlcourse.training.registries import with_plugins
 
 
 def fits() -> dict[str, list[str]]:
-    """The data sets that each model trains on, default options on both sides; if a file decides, those that it may."""
+    """The data sets that each model trains on, default options on both sides; if a file decides, those that it may.
+
+    Those of plug-in folders that are named are among them. Raises ConfigError.
+    """
+    with_plugins()
     return {
         model: [name for name in DATASETS if any(trains_on(model, spec) for spec in announced(name))]
         for model in MODELS
@@ -42,7 +46,7 @@ def trains_on(model: str, spec: DataSpec) -> bool:
 @cache
 def _own_task(model: str) -> str | None:
     """The task that the model's file asks for, whatever the data."""
-    for part in parts(conf_dir() / "model" / f"{model}.yaml"):
+    for part in parts(entries("model", folders(None))[model]):
         for choice in read_yaml(part).get("defaults", ()):
             if isinstance(choice, dict) and (task := choice.get("override /task@_global_.task")):
                 return str(task)

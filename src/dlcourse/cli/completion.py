@@ -18,6 +18,8 @@ from dlcourse.cli.entry_docs import read_entry
 from dlcourse.config.paths import conf_dir
 from dlcourse.config.run_config import GROUPS
 from dlcourse.lectures.items import all_items
+from dlcourse.plugins import named
+from dlcourse.plugins.beginnings import KINDS
 
 _PLAIN = re.compile(r"[\w.,:=/\[\]+~-]+")
 _NOT_VALUES = ("text", "number", "section")
@@ -33,11 +35,19 @@ def main(words: list[str], verbs: list[str]) -> int:
         return 0
     line = os.environ.get("COMP_LINE", "")
     *before, word = line.split()[1:] + [""] * line.endswith(" ") or [""]
-    with contextlib.suppress(Exception):  # there is nothing to propose for a half-typed line that cannot be read
+    with contextlib.suppress(Exception), _plugins_named(before) as before:  # nothing is proposed for a half-typed line
         for proposal in dict.fromkeys(_proposals(before, word, verbs)):
             if proposal.startswith(word) and _PLAIN.fullmatch(proposal):
                 print(proposal)
     return 0
+
+
+@contextlib.contextmanager
+def _plugins_named(words: list[str]) -> Iterator[list[str]]:
+    """Within this, the folders are named that these words name, of which only YAML is read; gives the other words."""
+    folders, others = named.taken_out(words)
+    with named.naming(folders):
+        yield others
 
 
 def _proposals(before: list[str], word: str, verbs: list[str]) -> Iterator[str]:
@@ -45,7 +55,9 @@ def _proposals(before: list[str], word: str, verbs: list[str]) -> Iterator[str]:
         yield from verbs
     elif before[0] == "list":
         for group in GROUPS:
-            yield from (group, *config_files.entries(group, [conf_dir()]))
+            yield from (group, *config_files.entries(group, config_files.folders(None)))
+    elif before[0] == "new":
+        yield from KINDS if len(before) == 1 else ()
     elif before[0] in ("lecture", "check"):
         yield from (*config_files.entries("lecture", [conf_dir()]), *all_items())
     elif before[0] in ("train", "summary"):
@@ -64,7 +76,7 @@ def _of_train(before: list[str], word: str, places: list[Path]) -> Iterator[str]
         for path in sorted(Path(folder + slash).iterdir()):
             yield f"{key}={folder}{slash}{path.name}{'/' if path.is_dir() else ''}"
     elif equals:
-        yield from (f"{key}={text}" for text in _values(key, _composed(before, places)))
+        yield from (f"{key}={text}" for text in _values(key, _composed(before, places), places))
     else:
         yield from sorted([*(f"{group}=" for group in GROUPS), *_keys(word, _composed(before, places))])
 
@@ -92,7 +104,7 @@ def _keys(word: str, config: Mapping[str, Any]) -> Iterator[str]:
             yield f"{section}{dot}{name}="
 
 
-def _values(key: str, config: Mapping[str, Any]) -> Iterator[str]:
+def _values(key: str, config: Mapping[str, Any], places: list[Path]) -> Iterator[str]:
     """The words that the option's type allows, and its value as it is."""
     *sections, name = key.split(".")
     value = _at(sections, config)[name]
@@ -101,7 +113,7 @@ def _values(key: str, config: Mapping[str, Any]) -> Iterator[str]:
     group = sections[0] if sections else ""
     entry, path = conf_dir() / "config.yaml", (*sections, name)
     if group in GROUPS:
-        entry, path = conf_dir() / group / f"{config[group].get('name', 'default')}.yaml", path[1:]
+        entry, path = config_files.entries(group, places)[config[group].get("name", "default")], path[1:]
     kind = next((option.type for option in read_entry(group, entry).options if option.path == path), "")
     words = [word for word in re.split(r",? or |, ", kind) if re.fullmatch(r"\w+", word) and word not in _NOT_VALUES]
     yield from (word for word in [*words, _spelled(value)] if value is not None or word != "null")

@@ -13,6 +13,7 @@ from dlcourse.config.paths import conf_dir, path_to_read
 from dlcourse.config.run_config import GROUPS
 from dlcourse.config.yaml_file import read_text, read_yaml
 from dlcourse.errors import ConfigError
+from dlcourse.plugins.named import config_folders
 
 SHARED = "shared"
 """The folder in a group with options that many of its entries have: `conf/data/shared/split.yaml`."""
@@ -24,17 +25,26 @@ _PACKAGE = re.compile(rf"(?:_global_|_group_|(?:_global_\.)?(?:{'|'.join(GROUPS)
 
 
 def folders(config_dir: str | None) -> list[Path]:
-    """Where entries are looked for: our own folder, then the user's, which is checked. Raises ConfigError."""
-    if config_dir is None:
-        return [conf_dir()]
+    """Where entries are looked for: our own folder, then those of plug-ins, then the user's, which are checked.
+
+    Raises ConfigError.
+    """
+    found = [conf_dir()]
+    for folder in [*config_folders(), *([] if config_dir is None else [_own_folder(config_dir)])]:
+        _check_folder(folder, found)
+        found.append(folder)
+    return found
+
+
+def _own_folder(config_dir: str) -> Path:
+    """The folder that --config-dir names; raises ConfigError."""
     folder = path_to_read(config_dir, "--config-dir")
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
         raise ConfigError(
             f"--config-dir '{config_dir}' {problem}; expected a folder with model/, data/, experiment/, ..."
         )
-    _check_folder(folder)
-    return [conf_dir(), folder]
+    return folder
 
 
 def entries(group: str, places: Iterable[Path]) -> dict[str, Path]:
@@ -99,8 +109,11 @@ def as_choice(name: str) -> str:
     return next((f"{group}={name}" for group in GROUPS if name in entries(group, [conf_dir()])), "")
 
 
-def _check_folder(folder: Path) -> None:
-    """Every entry in a user's folder must be readable and have a name of its own: Hydra would silently take ours."""
+def _check_folder(folder: Path, before: list[Path]) -> None:
+    """Every entry in a user's folder must be readable and have a name of its own: Hydra would silently take another.
+
+    `before` are the folders in which none may have it: ours, and others of the user.
+    """
     if (folder / "config.yaml").exists():
         raise ConfigError(
             f"{folder / 'config.yaml'} would be ignored, dlcourse has its own; write an experiment instead"
@@ -110,10 +123,11 @@ def _check_folder(folder: Path) -> None:
     for group in GROUPS:
         if _shared(group) and (folder / group / SHARED).exists():
             raise ConfigError(f"{folder / group / SHARED} would replace options of dlcourse; rename it")
-        ours = entries(group, [conf_dir()])
+        taken = entries(group, before)
         for name, path in entries(group, [folder]).items():
-            if name in ours or not name:
-                which = "has the name of an entry of dlcourse" if name else "has no name in front of '.yaml'"
+            if name in taken or not name:
+                whose = "an entry of dlcourse" if name in entries(group, [conf_dir()]) else str(taken.get(name))
+                which = f"has the name of {whose}" if name else "has no name in front of '.yaml'"
                 raise ConfigError(f"{path} {which}; rename it, such as my_{path.name}")
             _check_file(path)
 

@@ -12,7 +12,7 @@ from dlcourse.cli.hydra_guard import check_given_once
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.resume import with_option
 from dlcourse.config.options import suggestion
-from dlcourse.config.paths import conf_dir, user_path
+from dlcourse.config.paths import user_path
 from dlcourse.config.run_config import FolderConfig, RunConfig
 from dlcourse.console import Console
 from dlcourse.errors import ConfigError
@@ -140,7 +140,7 @@ def _changed(config: RunConfig, words: list[str]) -> RunConfig:
         if override.is_sweep_override():
             raise ConfigError(f"'{override.input_line}' has several values; evaluate takes one")
         if key in _GROUPS:
-            known = config_files.entries(key, [conf_dir()])
+            known = config_files.entries(key, config_files.folders(None))
             if str(value) not in known:
                 raise ConfigError(f"unknown {key} '{value}'{suggestion(str(value), known, kind=key)}")
             mapping[key] = config_files.all_options(known[str(value)])
@@ -156,8 +156,8 @@ def _evaluate(folder: Path, config: RunConfig, request: Request) -> dict[str, An
     from dlcourse.training.opened import open_run
 
     console = Console(quiet=request.as_json)
-    check_entries(config)
     run = open_run(folder, config.device)
+    check_entries(config)
     console.show("run", str(folder))
     found = Found(*measure(run, config), config.name, config.model.name)
     return _tell(found, {"run": str(folder)}, [folder], request, console)
@@ -170,9 +170,9 @@ def _evaluate_together(folders: list[Path], configs: list[RunConfig], request: R
     from dlcourse.training.opened import open_run
 
     console = Console(quiet=request.as_json)
+    runs = [open_run(folder, configs[0].device) for folder in folders]
     for config in configs:
         check_entries(config)
-    runs = [open_run(folder, configs[0].device) for folder in folders]
     for folder in folders:
         console.show("run", str(folder))
     measured = measure_ensemble(runs, configs)

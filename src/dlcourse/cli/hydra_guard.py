@@ -8,14 +8,13 @@ from typing import Any
 
 from hydra import version
 from hydra._internal.utils import create_config_search_path
-from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.cli.config_files import all_options, as_choice, entries, leaves
 from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
-from dlcourse.cli.hydra_node import VERSION_BASE, CheckedLoader
+from dlcourse.cli.hydra_node import VERSION_BASE, CheckedLoader, look_in
 from dlcourse.config.hints import plain
 from dlcourse.config.options import from_table, hint, schema, suggestion
 from dlcourse.config.paths import conf_dir
@@ -149,8 +148,7 @@ def check_given_once(overrides: list[Override]) -> None:
 def compose(choices: list[Override], places: list[Path]) -> DictConfig:
     """The config of these choices alone, with Hydra's own node in it; raises ConfigError."""
     search_path = create_config_search_path(str(conf_dir()))
-    for place in places[1:]:
-        search_path.prepend("command-line", f"file://{place.resolve()}", SearchPathQuery(provider="schema"))
+    look_in(places[1:], search_path)
     words = [str(choice.input_line) for choice in choices]
     version.setbase(VERSION_BASE)  # otherwise the rules of an old version hold here, and newer ones in the run
     with hydra_errors_as_one_line():

@@ -1,9 +1,12 @@
 """Hydra's own section of a config, `hydra`, which nobody but dlcourse sets: Hydra runs, imports and writes what it says."""
 
 import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.object_type import ObjectType
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -59,6 +62,22 @@ class CheckedLoader(ConfigLoaderImpl):
         """The entries of a group, or the groups in it, for help and completion: what entries share cannot be chosen."""
         found = super().get_group_options(group_name, results_filter, *rest, **named)
         return [name for name in found if results_filter != ObjectType.GROUP or name != SHARED]
+
+
+def look_in(folders: Sequence[Path], search_path: ConfigSearchPath) -> None:
+    """Let Hydra look for config files in these folders, too, which are not that of its own flag --config-dir."""
+    for folder in folders:
+        search_path.prepend("plugins", f"file://{folder.resolve()}", SearchPathQuery(provider="schema"))
+
+
+def loader_of(folders: Sequence[Path]) -> Callable[[ConfigSearchPath], CheckedLoader]:
+    """What makes a CheckedLoader that looks in these folders, too."""
+
+    def make(config_search_path: ConfigSearchPath) -> CheckedLoader:
+        look_in(folders, config_search_path)
+        return CheckedLoader(config_search_path)
+
+    return make
 
 
 def check_hydra_node(config: DictConfig, overrides: list[str]) -> None:

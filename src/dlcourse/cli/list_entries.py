@@ -21,6 +21,7 @@ dlcourse list model=cnn  one entry; dlcourse list cnn finds it by its name alone
 dlcourse list fits       which model trains on which data set
 dlcourse list all        every entry in short, with the defaults of its options
   --config-dir DIR       list the YAML files in DIR/model, DIR/data, ... too
+  --plugins DIR          list the entries of a plug-in folder, see dlcourse new
 """
 
 _TITLES = {group: f"{group}s" for group in GROUPS} | {"data": "data sets", "features": "features", "trainer": "trainer"}

@@ -16,6 +16,7 @@ from dlcourse import terminal
 from dlcourse.config.options import suggestion
 from dlcourse.error_line import TRACEBACK_VARIABLE, report
 from dlcourse.errors import ConfigError
+from dlcourse.plugins import named
 from dlcourse.signals import end_quietly
 
 
@@ -53,6 +54,7 @@ VERBS: dict[str, Verb] = {
         takes=("[GROUP=NAME ...]", "[OPTION=VALUE ...]"),
         does=("layers, parameters, FLOPs and memory", "of a model, before it is trained"),
     ),
+    "new": Verb("new", ("KIND NAME",), ("files to begin a model, data set, task or", "experiment of your own")),
     "list": Verb("list_entries", ("[GROUP | NAME]",), ("the models, data sets, ... and their options",)),
     "doctor": Verb("doctor", ("",), ("what is wrong with this installation, and what to type",)),
     "count": Verb("count", ("[NAME]",), ("count the parameters of GPT-1, GPT-2, ...",), is_listed=False),
@@ -80,6 +82,7 @@ Flags:
   --help        also behind a verb
   --version
   --traceback   the whole traceback with an error
+  --plugins DIR your own models, data sets and tasks; see dlcourse new --help
 
 Tab completion: eval "$(dlcourse train -sc install=bash)"
 Exit codes:
@@ -134,7 +137,9 @@ def _run(words: list[str]) -> int:
     if "--traceback" in words:
         os.environ[TRACEBACK_VARIABLE] = "1"
     try:
-        code = _dispatch([word for word in words if word != "--traceback"])
+        plugins, words = named.taken_out([word for word in words if word != "--traceback"])
+        with named.naming(plugins):
+            code = _dispatch(words)
         sys.stdout.flush()
     except SystemExit as stop:  # argparse and Hydra end their help and listings this way
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
@@ -167,6 +172,8 @@ def _dispatch(words: list[str]) -> int:
         return completion.main(rest, [name for name, verb in VERBS.items() if verb.is_listed])
     if first not in VERBS:
         raise ConfigError(f"unknown command '{first}'{_meant(first)}")
+    if first != "new":  # which makes them
+        named.named_folders()  # so that one that cannot be used is told of at once, also by a verb that needs none
     module = importlib.import_module(f"dlcourse.cli.{VERBS[first].module}")
     return int(module.main(rest))
 

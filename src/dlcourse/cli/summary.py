@@ -19,9 +19,10 @@ from dlcourse.config.run_config import RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError
 from dlcourse.gpt_sizes import SIZES
+from dlcourse.plugins.recorded import require_named
 from dlcourse.runs.find import find_started, is_sweep
 from dlcourse.runs.folder import CONFIG
-from dlcourse.runs.reopen import read_checked, read_spec
+from dlcourse.runs.reopen import read_checked, read_spec, run_facts
 from dlcourse.spec import DataSpec, described
 from dlcourse.terminal import fitted, print_help
 from dlcourse.text_table import aligned, counted
@@ -159,6 +160,7 @@ def _of_run(text: str) -> _Subject:
         raise ConfigError(f"{folder} is a sweep; write dlcourse summary with the folder of one of its runs")
     read_checked(folder, CONFIG)
     config = RunConfig.from_mapping(read_yaml(folder / CONFIG))
+    require_named(config, run_facts(folder))
     title = f"{config.model.name} on {config.data.name}"
     return _Subject(title, config, read_spec(folder), f"of the run in {folder}")
 

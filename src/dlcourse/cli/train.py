@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.cli import config_files, hydra_guard
 from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
-from dlcourse.cli.hydra_node import VERSION_BASE, CheckedLoader
+from dlcourse.cli.hydra_node import VERSION_BASE, loader_of
 from dlcourse.cli.hydra_overrides import as_option, parse
 from dlcourse.config.options import suggestion
 from dlcourse.config.paths import conf_dir
@@ -58,7 +58,9 @@ def main(words: list[str]) -> int:
         overrides = hydra_guard.check(parsed, places, sweep=flags.multirun)
     shows_help = flags.help or flags.hydra_help
     with _missing_package_as_one_line(flags), folded_output() if shows_help else contextlib.nullcontext():
-        _run_hydra([*_flags_for_hydra(flags, places), *overrides])
+        # Of several folders Hydra's own flag takes one, the user's, which is the last.
+        plugins = places[1:] if flags.config_dir is None else places[1:-1]
+        _run_hydra([*_flags_for_hydra(flags, places), *overrides], plugins)
     return 0
 
 
@@ -85,7 +87,7 @@ def _missing_package_as_one_line(flags: argparse.Namespace) -> Iterator[None]:
         raise
 
 
-def _run_hydra(arguments: list[str]) -> None:
+def _run_hydra(arguments: list[str], plugins: list[Path]) -> None:
     outcomes: list[RunResult | Exception] = []
 
     @hydra.main(version_base=VERSION_BASE, config_path=str(conf_dir()), config_name="config")
@@ -94,7 +96,7 @@ def _run_hydra(arguments: list[str]) -> None:
         return outcomes[-1]
 
     try:
-        with _hydra_told(arguments), hydra_errors_as_one_line():
+        with _hydra_told(arguments, plugins), hydra_errors_as_one_line():
             application()
     except OnlyRunFailedError as only:
         raise only.error from None
@@ -104,13 +106,13 @@ def _run_hydra(arguments: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def _hydra_told(arguments: list[str]) -> Iterator[None]:
-    """Within this, Hydra takes these arguments, raises its errors, and composes with CheckedLoader.
+def _hydra_told(arguments: list[str], folders: list[Path]) -> Iterator[None]:
+    """Within this, Hydra takes these arguments, raises its errors, and composes with CheckedLoader, also from `folders`.
 
     `hydra.main` has no parameters for these: it reads the process's arguments and environment, and names its loader.
     """
     program: Any = hydra_program
-    loader, program.ConfigLoaderImpl = program.ConfigLoaderImpl, CheckedLoader
+    loader, program.ConfigLoaderImpl = program.ConfigLoaderImpl, loader_of(folders)
     words, sys.argv = sys.argv, ["dlcourse", *arguments]
     full_error, os.environ[_FULL_ERROR] = os.environ.get(_FULL_ERROR), "1"
     try:

@@ -27,8 +27,14 @@ class Registry(Generic[T]):
 
     def __init__(self, group: str, table: Mapping[str, Callable[..., T]], *, run_time: tuple[str, ...] = ()) -> None:
         self.group = group
+        self._ours = dict(table)
         self._table = dict(table)
         self._run_time = run_time
+
+    def set_plugins(self, entries: Mapping[str, Callable[..., T]]) -> None:
+        """Have these entries of plug-in folders besides those of the table, and none that came from such a folder before."""
+        assert not entries.keys() & self._ours.keys()
+        self._table = {**self._ours, **entries}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table)

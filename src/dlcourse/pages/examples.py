@@ -19,7 +19,8 @@ from dlcourse.errors import UserError
 from dlcourse.pages.parts import Figure, Table, Text
 from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tokens import END, PAD, SPECIAL, tokenizer_of
-from dlcourse.training.build import build_data, check_entries
+from dlcourse.training.build import build_data
+from dlcourse.training.registries import with_plugins
 
 _SAME = ("input_shape", "target", "class_names", "feature_names", "vocabulary")
 """What of the data must be as the run has found it."""
@@ -44,7 +45,7 @@ class Examples:
 def read_examples(config: RunConfig, spec: DataSpec, size: int | None) -> Examples:
     """Training examples of the run's data; `spec` and `size` are what these announced and how many examples they had."""
     try:
-        check_entries(config)
+        with_plugins()["data"].check(config.data)
         data = build_data(_offline(config), cpu())
         changed = [name for name in _SAME if getattr(data.spec, name) != getattr(spec, name)]
         if changed or size not in (None, len(data.train)):

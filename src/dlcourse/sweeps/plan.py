@@ -15,6 +15,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 
 from dlcourse.errors import DataError
 from dlcourse.files import read_regular, write_durably
+from dlcourse.plugins.named import flags
 from dlcourse.runs.folder import SWEEP
 from dlcourse.sweeps.search import Search, search_from
 
@@ -56,9 +57,10 @@ class Plan:
 def command(run: PlannedRun, folder: Path, config_dir: str | None) -> list[str]:
     """The command that does a run of a sweep in its folder, and continues it if it was begun.
 
-    It looks for no modules in the current folder, which is the user's (-P).
+    It looks for no modules in the current folder, which is the user's (-P), and names the plug-in folders that are named
+    here, whatever the files of the sweep say.
     """
-    places = [] if config_dir is None else ["--config-dir", config_dir]
+    places = [*flags(), *([] if config_dir is None else ["--config-dir", config_dir])]
     where = f"run.dir={QuotedString(str(folder), Quote.single).with_quotes()}"
     return [sys.executable, "-P", "-m", "dlcourse", "train", *places, *run.words, where, "resume=auto"]
 

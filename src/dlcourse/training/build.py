@@ -40,7 +40,7 @@ from dlcourse.tasks.task import Task
 from dlcourse.training.advice import advised
 from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.pretrained import start_pretrained
-from dlcourse.training.registries import REGISTRIES
+from dlcourse.training.registries import with_plugins
 from dlcourse.training.transfer import freeze, start_from
 
 MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)
@@ -52,8 +52,8 @@ _CHANGE_IMAGES = {"resize", "rgb"}
 
 
 def check_entries(config: RunConfig) -> None:
-    """Check every name and option of the config against the registries; raises ConfigError."""
-    for group, registry in REGISTRIES.items():
+    """Check every name and option of the config against the registries, plug-ins among them; raises ConfigError."""
+    for group, registry in with_plugins().items():
         registry.check(getattr(config, group))
     if config.features.name != "none" and not takes_features(config.task.name):
         raise ConfigError(

@@ -1,5 +1,6 @@
 """A finished run opened again: its model and its task, built from the run folder alone, with the weights it kept."""
 
+import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,10 @@ from dlcourse.device import DEVICES, Device
 from dlcourse.errors import ConfigError, DataError, first_line, is_out_of_memory
 from dlcourse.models import MODELS
 from dlcourse.models.features import FEATURES
+from dlcourse.plugins.recorded import changes, require_named
 from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import WEIGHTS, RunFolder
-from dlcourse.runs.reopen import read_config, read_spec, stated_checksum
+from dlcourse.runs.reopen import read_config, read_spec, run_facts, stated_checksum
 from dlcourse.runs.saver import read
 from dlcourse.runs.weights import load_weights
 from dlcourse.spec import DataSpec
@@ -52,10 +54,13 @@ class OpenedRun:
 def open_run(folder: Path, device: Choice | None = None) -> OpenedRun:
     """Open the run of this folder, on its own device or another; nothing is written there.
 
-    Raises UserError if it cannot be opened, or was changed.
+    It says on stderr which plug-ins have changed since. Raises UserError if it cannot be opened, or was changed.
     """
-    config = read_config(folder)
+    config, facts = read_config(folder), run_facts(folder)
+    require_named(config, facts)
     check_entries(config)
+    for line in changes(config, facts):
+        print(f"note: {line}", file=sys.stderr)
     on = device_or_best(config.device if device is None else device)
     spec = read_spec(folder)
     try:

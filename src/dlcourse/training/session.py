@@ -1,21 +1,23 @@
 """One training run from its config: build everything, fit, test once, and leave a run folder that tells all."""
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dlcourse.config.run_config import RunConfig
 from dlcourse.console import Console
 from dlcourse.device import DEVICES, Device, cpu, environment, keep_freed_memory, thread_notes, use_threads
-from dlcourse.errors import ConfigError, DivergedError
+from dlcourse.errors import ConfigError, DataError, DivergedError
 from dlcourse.metrics.report import Report
+from dlcourse.plugins import recorded
 from dlcourse.rng import seed_everything
 from dlcourse.runs.checkpoints import Checkpoints
 from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import WEIGHTS, RunFolder
 from dlcourse.runs.logger import Logger
-from dlcourse.runs.reopen import write_spec
+from dlcourse.runs.reopen import run_facts, write_spec
 from dlcourse.runs.result import RunResult
 from dlcourse.runs.resume import Start, environment_changes, find_same, read_start, read_status
 from dlcourse.runs.saver import Saver, restore, save_again
@@ -69,6 +71,7 @@ def resume(folder: RunFolder, start: Start, config: RunConfig, overrides: list[s
 
     None if it is complete already: then nothing is changed. Raises UserError and StoppedError, as `run`.
     """
+    recorded.require_named(config, _facts(folder, start))
     check_entries(config)
     if config.trainer.epochs < start.epochs_done:
         raise ConfigError(
@@ -118,6 +121,8 @@ class _Session:
             "environment": environment() | {"device": device.torch_device.type},
             "data": fingerprint(data),
         }
+        self._plugins: dict[str, Any] = {recorded.KEY: used} if (used := recorded.used(config)) else {}
+        self._about |= self._plugins
         if start.about:
             self._console.say("note", *self._changes())
             self._about["environment"] = start.about["environment"]
@@ -137,7 +142,7 @@ class _Session:
         console.show("run", str(folder.path))
         checkpoints = checkpoints_of(folder, setup.config.trainer.checkpoint.keep)
         size = batch_size(setup.config.trainer, setup.data)
-        facts = {"config": setup.config.to_mapping(), "steps": self._steps}
+        facts = {"config": setup.config.to_mapping(), "steps": self._steps, **self._plugins}
         with recorded_status(folder, console, **facts) as status, explained(folder, checkpoints, size):
             self._begin(folder, checkpoints)
             status("running")
@@ -205,6 +210,7 @@ class _Session:
                 f"data '{config.data.name}' differs from the data the run was trained on; restore it, or start a new run"
             )
         yield from self._start.damaged
+        yield from recorded.changes(config, self._start.about)
         yield from environment_changes(before["environment"], self._about["environment"])
         epochs = self._start.epochs_planned
         assert self._start.checkpoint is not None and epochs is not None
@@ -220,6 +226,13 @@ def _with_task(config: RunConfig) -> RunConfig:
     if config.task.name != "auto":
         return config
     return dataclasses.replace(config, task=choose(config.task, build_data(config, cpu()).spec))
+
+
+def _facts(folder: RunFolder, start: Start) -> Mapping[str, Any]:
+    """What the run has recorded of itself: in its checkpoint, or before the first in run.json, if that can be read."""
+    with contextlib.suppress(DataError):
+        return start.about or run_facts(folder.path)
+    return {}
 
 
 def _device(config: RunConfig, start: Start) -> Device:
