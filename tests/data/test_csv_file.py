@@ -121,18 +121,19 @@ DECIMAL_COMMAS = MANY.replace(",", ";").replace(".", ",")
         (
             PETS.replace("2,", ","),
             {},
-            "row 3, column 'size': the value is missing (empty); fill it in, remove the row, or",
+            "row 3, column 'size': the value is missing (empty); fill it in, write data.missing=drop",
         ),
         (
             PETS.replace("2,", "NA,"),
             {},
-            "('NA'); fill it in, remove the row, or leave the column out: 'data.drop=[size]'",
+            "('NA'); fill it in, write data.missing=drop (leaves out the rows) or data.missing=mean, or leave the "
+            "column out: 'data.drop=[size]'",
         ),
         (PETS.replace("2,", "nan,"), {}, "table.csv, row 3, column 'size': the value is missing ('nan')"),
         (
             PETS.replace("-3e1,red,dog", "1,red,"),
             {},
-            "row 4, column 'kind': the value is missing (empty); fill it in or",
+            "row 4, column 'kind': the value is missing (empty); fill it in, or",
         ),
         (PETS.replace("4,", "inf,"), {}, "row 5, column 'size': 'inf' is not a number that fits into 32 bits"),
         (PETS.replace("4,", "1e300,"), {}, "row 5, column 'size': '1e300' is not a number that fits into 32 bits"),
