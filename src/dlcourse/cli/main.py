@@ -52,6 +52,7 @@ VERBS: dict[str, Verb] = {
         does=("layers, parameters, FLOPs and memory", "of a model, before it is trained"),
     ),
     "list": Verb("list_entries", ("[GROUP | NAME]",), ("the models, data sets, ... and their options",)),
+    "data": Verb("data", ("list | show | ...",), ("look at data sets, and check and add your own",)),
     "count": Verb("count", ("[NAME]",), ("count the parameters of GPT-1, GPT-2, ...",), is_listed=False),
 }
 """The verbs, in the order of the help page."""

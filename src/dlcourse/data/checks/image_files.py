@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dlcourse.data.checks.classes import check_classes
 from dlcourse.data.checks.finding import Finding, some
 from dlcourse.data.checks.twins import SIDE, near_pairs, near_pairs_within
 from dlcourse.data.image_decoding import opened, shrunk
@@ -68,7 +67,7 @@ def scan_images(folder: Path) -> Scan:
 
 
 def check_images(scan: Scan) -> list[Finding]:
-    """All that is odd about the folder."""
+    """All that is odd about the folder but the balance of its classes, which `check_classes` knows."""
     return [
         *_ignored(scan),
         *_empty(scan),
@@ -84,7 +83,6 @@ def check_images(scan: Scan) -> list[Finding]:
             for path, reason in scan.damaged.items()
         ),
         *_mixed(scan),
-        *check_classes(scan.counts, list(dict.fromkeys(name for of in scan.files.values() for name in of))),
         *_copies(scan),
         *_near_copies(scan),
     ]

@@ -53,12 +53,6 @@ def check_splits(data: Data) -> list[Finding]:
     return found
 
 
-def check_images_of(data: Data) -> list[Finding]:
-    """Images in training and test that are the same or nearly so; none for those that are kept in files."""
-    train, test = data.train, data.test
-    return list(_images(train, test)) if isinstance(train, TensorSplit) and isinstance(test, TensorSplit) else []
-
-
 def _images(train: TensorSplit, test: TensorSplit) -> Iterator[Finding]:
     first, second = train.inputs[:MOST_TRAIN], test.inputs[:MOST_TEST]
     pairs = near_pairs(thumbnails(first), thumbnails(second))
