@@ -13,7 +13,7 @@ from dlcourse.plots.data_sheet import ClassBalance, Histograms, LabelledPoints
 from dlcourse.spec import Data
 from dlcourse.tokens import tokenizer_of
 
-_IMAGES, _COLUMNS, _LINES = 20, 12, 4
+_IMAGES, _COLUMNS, _LINES, _NUMBERS = 20, 12, 4, 3
 _MOST_POINTS = 2000
 
 
@@ -55,7 +55,8 @@ def _images(data: Data, name: str) -> Iterator[Picture]:
 def _label(data: Data, target: torch.Tensor) -> str:
     if data.spec.class_names:
         return data.spec.class_names[int(target)]
-    return ", ".join(f"{value:.3g}" for value in target.flatten()[:3].tolist())
+    rest = ", ..." if target.numel() > _NUMBERS else ""
+    return ", ".join(f"{value:.3g}" for value in target.flatten()[:_NUMBERS].tolist()) + rest
 
 
 def _excerpts(data: Data, name: str) -> Picture:
@@ -92,7 +93,7 @@ def _points(data: Data) -> Picture:
 
 def _histograms(data: Data, name: str) -> Picture:
     columns: dict[str, dict[str, torch.Tensor]] = {}
-    for part, split in splits(data).items():
+    for part, split in (("train", data.train), ("test", data.test)):  # validation is a part of training by another name
         inputs = torch.cat([batch.inputs for batch in split.batches(4096)])  # (N, F)
         for label, values in zip(data.spec.feature_labels[:_COLUMNS], inputs.T[:_COLUMNS], strict=True):
             columns.setdefault(label, {})[part] = values

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcourse.cli.data_words import Request, choice_of, composed, read_words
+from dlcourse.cli.data_words import Request, composed, found, read_words
 from dlcourse.config.paths import path_to_read, user_path
 from dlcourse.errors import ConfigError
 from dlcourse.runs.named_file import check_new, write_named
@@ -20,26 +20,27 @@ def main(words: list[str]) -> int:
     request = read_words(words, (_OUT,))
     name = request.only_name("show", "data set, a file or a folder")
     out = _picture_path(request)
-    with choice_of(name) as (choice, left_out):
-        config = composed([*choice, *request.options])
+    with found(name) as data:
+        config = composed([*data.choice, *request.options])
         from dlcourse.cli.train import load_session
 
         load_session().check_entries(config)
         from dlcourse.cli import data_text
         from dlcourse.cli.data_view import look
 
-        view = look(config, left_out)
-        _say(f"dlcourse data show   {name}")
-        for line in (*data_text.lines(view), *data_text.odd_lines(view)):
-            _say(line)
-        if view.fix_words and view.data is not None and not left_out:
-            _say(f"train  {data_text.command_line([*choice, *request.options], view)}")
+        view = look(config, data.left_out)
+        say(f"dlcourse data show   {name}")
+        for line in (*data_text.lines(view), *data_text.odd_lines(view), *data_text.refusal(view)):
+            say(data.told(line))
+        if view.fix_words and view.data is not None and not data.hidden:
+            say(f"train  {data_text.command_line([*data.choice, *request.options], view)}")
         if out is not None:
             _draw(view, name, out)
     return 0
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Print a line without control characters, folded to the terminal."""
     print("\n".join(fitted(escaped(line, one_line=True))))
 
 

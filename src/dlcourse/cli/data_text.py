@@ -45,8 +45,6 @@ def odd_lines(view: View) -> Iterator[str]:
     yield from (f"odd    {escaped(str(finding), one_line=True)}" for finding in view.findings)
     if not view.findings:
         yield "odd    nothing was found"
-    elif needs_correction(view.findings):
-        yield "fix    dlcourse train refuses these data until they are corrected"
 
 
 def _table(head: str, counts: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
@@ -147,6 +145,12 @@ def _numbers(values: Tensor) -> str:
 def _short(text: str) -> str:
     text = escaped(text, one_line=True)
     return text if len(text) <= _LONG else f"{text[: _LONG - 3]}..."
+
+
+def refusal(view: View) -> Iterator[str]:
+    """A line if training refuses the data whatever its options are."""
+    if needs_correction(view.findings):
+        yield "fix    dlcourse train refuses these data until they are corrected"
 
 
 def command_line(choice: Sequence[str], view: View) -> str:

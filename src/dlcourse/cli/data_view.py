@@ -14,7 +14,7 @@ from dlcourse.data import DATASETS
 from dlcourse.data.checks.classes import check_classes
 from dlcourse.data.checks.columns import Profile
 from dlcourse.data.checks.finding import Finding, fixes, some
-from dlcourse.data.checks.image_files import check_images, scan_images
+from dlcourse.data.checks.image_files import Scan, check_images, scan_images
 from dlcourse.data.checks.rows import check_rows
 from dlcourse.data.checks.splits import check_splits, class_counts
 from dlcourse.data.checks.table import check_columns
@@ -39,8 +39,15 @@ class View:
     """The examples of each class in each split."""
     profiles: Sequence[Profile] = ()
     """The columns of a table in a file."""
+    scan: Scan | None = None
+    """The files of a folder of images."""
     problem: str = ""
     """Why there are no splits."""
+
+    @property
+    def needs_target(self) -> bool:
+        """Whether nobody has said yet which column of a table is to be predicted."""
+        return bool(self.profiles) and self.config.data.options.get("target") is None
 
     @property
     def fixes(self) -> dict[str, Any]:
@@ -112,7 +119,7 @@ def _test_rows(source: CsvFile) -> list[int] | None:
 
 
 def _images(view: View, folder: Path, left_out: Sequence[str]) -> View:
-    scan = scan_images(folder)
+    view.scan = scan = scan_images(folder)
     if left_out:
         what = "not read, as they are no images that dlcourse knows"
         view.findings.append(Finding(some(left_out), what, "convert those that are images to PNG or JPEG"))

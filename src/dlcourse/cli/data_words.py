@@ -16,7 +16,7 @@ from dlcourse.cli.train import clear_resolvers
 from dlcourse.config.options import hint, suggestion
 from dlcourse.config.paths import conf_dir, path_to_read
 from dlcourse.config.run_config import RunConfig
-from dlcourse.errors import ConfigError
+from dlcourse.errors import ConfigError, UserError
 
 _OPTION = re.compile(r"[+~]{0,2}[A-Za-z_][\w.@/-]*=", re.ASCII)
 _FILES = {".csv": "csv", ".tsv": "csv", ".npz": "npz", ".txt": "text"}
@@ -63,29 +63,58 @@ def read_words(words: Sequence[str], flags: Sequence[str] = ()) -> Request:
     return Request(tuple(names), tuple(options), given)
 
 
-@contextlib.contextmanager
-def choice_of(name: str) -> Iterator[tuple[list[str], list[str]]]:
-    """The words that choose the data set of this name or the files at this path, and names left out of an archive.
+@dataclass(frozen=True)
+class Found:
+    """What a name or a path stands for: the words that choose it, and names left out of an archive.
 
-    An archive is unpacked for as long as the block lasts. Raises ConfigError and DataError.
+    `hidden` is the folder that an archive was unpacked into, which no message should show.
+    """
+
+    choice: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    hidden: str = ""
+    shown: str = ""
+
+    def told(self, text: str) -> str:
+        """The text with the archive in place of the folder that it was unpacked into."""
+        return text.replace(self.hidden, self.shown) if self.hidden else text
+
+
+@contextlib.contextmanager
+def found(name: str) -> Iterator[Found]:
+    """What the name of a data set, of data that were added, or a path stands for; raises ConfigError and DataError.
+
+    An archive is unpacked for as long as the block lasts.
     """
     if name in config_files.entries("data", [conf_dir()]):
-        yield [f"data={name}"], []
+        yield Found((f"data={name}",))
         return
-    from dlcourse.data.archives import is_archive, unpack_images
     from dlcourse.data.own import added
 
     own = added()
     if name in own:
-        yield own[name].choice, []
+        yield Found(tuple(own[name].choice))
         return
-    path = existing(name, own)
-    if path.is_file() and is_archive(path):
-        with tempfile.TemporaryDirectory(prefix="dlcourse-") as temporary:
-            folder, left_out = unpack_images(path, Path(temporary))
-            yield ["data=images", f"data.folder={folder}"], left_out
+    with found_files(existing(name, own)) as files:
+        yield files
+
+
+@contextlib.contextmanager
+def found_files(path: Path) -> Iterator[Found]:
+    """The same for the user's own files."""
+    from dlcourse.data.archives import is_archive, unpack_images
+
+    if not (path.is_file() and is_archive(path)):
+        yield Found(tuple(words_for(path)))
         return
-    yield words_for(path), []
+    with tempfile.TemporaryDirectory(prefix="dlcourse-") as temporary:
+        folder, left_out = unpack_images(path, Path(temporary))
+        files = Found(tuple(words_for(folder)), tuple(left_out), str(folder), str(path))
+        try:
+            yield files
+        except UserError as error:
+            error.args = (files.told(str(error)),)
+            raise
 
 
 def words_for(path: Path) -> list[str]:

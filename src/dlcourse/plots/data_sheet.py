@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _MOST = 30
 """Classes that have a bar of their own; of more, only how large they are is drawn."""
-_BINS = 30
+_BINS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class ClassBalance:
                 )
         axes.set_yticks(np.arange(len(names)), [shorten(name) for name in names])
         axes.invert_yaxis()
-        axes.margins(x=0.08)
+        axes.margins(x=0.08, y=0.02)
         axes.xaxis.set_major_formatter("{x:.0%}")
         axes.set_title(self.title)
         axes.grid(axis="x")
@@ -91,7 +91,7 @@ class Histograms:
             for number, (part, column) in enumerate(values.items()):
                 weights = np.full(len(column), 1 / max(len(column), 1))
                 style = (
-                    {"histtype": "stepfilled", "alpha": 0.3} if number == 0 else {"histtype": "step", "linewidth": 1.3}
+                    {"histtype": "stepfilled", "alpha": 0.35} if number == 0 else {"histtype": "step", "linewidth": 1.3}
                 )
                 axes.hist(column, bins=edges, weights=weights, color=COLORS[number], label=part, **style)  # type: ignore[arg-type]
             if few:
