@@ -59,11 +59,13 @@ def _add(view: "View", data: Found, given: str, folder: Path, options: Sequence[
         copy = OwnData(place, kind, tuple(words), sums)
         try:
             kept = look(composed(copy.choice))
-            problem = "" if kept.data is not None or view.needs_target else kept.problem
+            problem = kept.problem
+            if kept.needs_target:
+                problem = next((str(odd) for odd in kept.findings if odd.blocks and not odd.options), "")
         except UserError as error:
             problem = str(error)
         if problem:
-            reason = problem.replace(str(place), given)
+            reason = problem.replace(str(copy.place), given)
             raise DataError(f"{given} was not added, as it cannot be trained on: {reason}")
         write_record(place, kind, words, sums)
     if view.scan is not None and view.scan.damaged:

@@ -32,7 +32,8 @@ def main(words: list[str]) -> int:
         say(f"dlcourse data show   {name}")
         for line in (*data_text.lines(view), *data_text.odd_lines(view), *data_text.refusal(view)):
             say(data.told(line))
-        if view.fix_words and view.data is not None and not data.hidden:
+        is_file = len(data.choice) > 1 and not data.hidden
+        if is_file and (view.data is not None or view.needs_target):
             say(f"train  {data_text.command_line([*data.choice, *request.options], view)}")
         if out is not None:
             _draw(view, name, out)

@@ -1,6 +1,7 @@
 """The lines of `dlcourse data show`: splits, classes or values, columns, an excerpt, and everything odd."""
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -155,8 +156,6 @@ def refusal(view: View) -> Iterator[str]:
 
 def command_line(choice: Sequence[str], view: View) -> str:
     """The command that trains on the data, with the options that they need."""
-    import shlex
-
     spec = view.data.spec if view.data is not None else None
     if spec is None:
         model = {"images": "cnn", "text": "transformer"}.get(view.config.data.name, "mlp")
@@ -166,4 +165,6 @@ def command_line(choice: Sequence[str], view: View) -> str:
         model = "transformer" if spec.target == "next" else "gru"
     else:
         model = "mlp" if spec.target == "class" else "linreg"
-    return " ".join(["dlcourse train", *map(shlex.quote, choice), *view.fix_words, f"model={model}"])
+    kept = [word for word in choice if word.partition("=")[0].removeprefix("data.") not in view.fixes]
+    target = ["data.target=COLUMN"] if view.needs_target else []
+    return " ".join(["dlcourse train", *map(shlex.quote, kept), *target, *view.fix_words, f"model={model}"])

@@ -23,7 +23,7 @@ from dlcourse.data.csv_file import CsvFile, drop_word
 from dlcourse.data.image_folder import ImageFolder
 from dlcourse.data.text import TextSource
 from dlcourse.device import Device
-from dlcourse.errors import UserError
+from dlcourse.errors import DataError, UserError
 from dlcourse.spec import Data
 from dlcourse.training.build import build_data
 
@@ -136,12 +136,12 @@ def _images(view: View, folder: Path, left_out: Sequence[str]) -> View:
 
 
 def _build(view: View) -> None:
-    """Build the data, with the options that make them acceptable if they are needed; raises UserError if nothing is odd."""
+    """Build the data, with the options that make them acceptable if these are needed; if it still fails, say why."""
     try:
         view.data = build_data(view.fixed_config(), _cpu())
-    except UserError as error:
+    except DataError as error:
         if not any(finding.blocks for finding in view.findings):
-            raise
+            raise  # nothing that was said explains it
         view.problem = str(error)
 
 

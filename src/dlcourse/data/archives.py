@@ -55,7 +55,9 @@ def unpack_images(archive: Path, folder: Path) -> tuple[Path, list[str]]:
             parts = _inside(archive, member)
             total += member.size
             if total > limit or len(seen) > MOST_FILES:
-                raise DataError(f"{archive} unpacks to far more than images do; nothing was unpacked")
+                raise DataError(
+                    f"{archive} unpacks to more than {limit:,} bytes, far more than images do; unpack it yourself"
+                )
             if not parts or parts[0] == _OF_A_MAC:
                 continue
             target = folder.joinpath(*parts)
