@@ -134,10 +134,8 @@ def _look(path: Path, part: str, label: str) -> Seen:
 def _ignored(scan: Scan) -> Iterator[Finding]:
     if scan.ignored:
         folders = [f"{scan.name(path)}{'/' if path.is_dir() else ''}" for path in scan.ignored]
-        what = (
-            f"{'is' if len(folders) == 1 else 'are'} not read: only {', '.join(SUFFIXES)} in the folder of a class are"
-        )
-        yield Finding(some(folders), what, "remove what is no image, and convert what is one")
+        what = f"not read, unlike files in the folder of a class that end in {', '.join(SUFFIXES)}"
+        yield Finding(some(folders), what, "convert what is an image, and remove the rest")
 
 
 def _empty(scan: Scan) -> Iterator[Finding]:
