@@ -91,7 +91,7 @@ def test_a_column_that_float32_would_blur_keeps_its_digits_beside_a_missing_valu
     assert data.train.inputs.dtype == torch.float64  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("missing", ["drop", "mean"])
+@pytest.mark.parametrize("missing", [pytest.param("drop", marks=pytest.mark.slow), "mean"])
 def test_a_table_with_gaps_trains_and_says_what_it_did(lab: Lab, missing: str) -> None:
     words = ["data=csv", f"data.file={table(lab.folder)}", "data.target=price", "model=linreg", "trainer.epochs=1"]
     assert main(["train", *words, "report=light"]) == 2

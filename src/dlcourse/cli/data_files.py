@@ -86,7 +86,8 @@ def _downloaded(name: str, request: Request, action: str, *words: str) -> tuple[
     source = DATASETS.build(config.data)
     if not isinstance(source, DataFiles):
         raise ConfigError(
-            f"data '{name}' is not downloaded, so that there is nothing to {action}; write data show {name}"
+            f"data '{name}' has no files to {'download' if action == 'get' else action}; to look at it write dlcourse data "
+            f"show {name}"
         )
     return config, source
 
