@@ -46,6 +46,13 @@ def test_a_class_that_only_the_test_set_has_blocks(tmp_path: Path) -> None:
     assert str(unknown).startswith("test/dgo/: train/ has no class dgo") and unknown.blocks
 
 
+def test_a_part_with_one_class_only_blocks(tmp_path: Path) -> None:
+    photos(tmp_path / "train", cat=12, dog=12)
+    photos(tmp_path / "test", 100, cat=4)
+    (single,) = check_images(scan_images(tmp_path))
+    assert str(single) == "test/: one class only, cat; at least two are needed" and single.blocks
+
+
 CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "half as large": lambda image: image.resize((24, 24)),
     "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.15),

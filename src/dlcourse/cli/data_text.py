@@ -150,7 +150,7 @@ def _short(text: str) -> str:
 
 def refusal(view: View) -> Iterator[str]:
     """A line if training refuses the data whatever its options are."""
-    if needs_correction(view.findings):
+    if (view.data is None and not view.needs_target) or needs_correction(view.findings):
         yield "fix    dlcourse train refuses these data until they are corrected"
 
 

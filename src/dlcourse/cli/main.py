@@ -51,8 +51,8 @@ VERBS: dict[str, Verb] = {
         takes=("[GROUP=NAME ...]", "[OPTION=VALUE ...]"),
         does=("layers, parameters, FLOPs and memory", "of a model, before it is trained"),
     ),
-    "list": Verb("list_entries", ("[GROUP | NAME]",), ("the models, data sets, ... and their options",)),
     "data": Verb("data", ("list | show | ...",), ("look at data sets, and check and add your own",)),
+    "list": Verb("list_entries", ("[GROUP | NAME]",), ("the models, data sets, ... and their options",)),
     "count": Verb("count", ("[NAME]",), ("count the parameters of GPT-1, GPT-2, ...",), is_listed=False),
 }
 """The verbs, in the order of the help page."""

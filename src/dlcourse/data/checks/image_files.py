@@ -72,6 +72,7 @@ def check_images(scan: Scan) -> list[Finding]:
         *_ignored(scan),
         *_empty(scan),
         *_unknown_classes(scan),
+        *_single_classes(scan),
         *(
             Finding(
                 scan.name(path),
@@ -151,6 +152,13 @@ def _unknown_classes(scan: Scan) -> Iterator[Finding]:
         for name in scan.files.get(part, {}):
             if name not in scan.files["train"]:
                 yield Finding(f"{part}/{name}/", f"train/ has no class {name}", "rename or remove the folder", True)
+
+
+def _single_classes(scan: Scan) -> Iterator[Finding]:
+    for part, of in scan.files.items():
+        if len(of) == 1:
+            place = f"{part}/" if len(scan.files) > 1 else "the folder"
+            yield Finding(place, f"one class only, {next(iter(of))}", "at least two are needed", True)
 
 
 def _mixed(scan: Scan) -> Iterator[Finding]:
