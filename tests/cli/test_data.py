@@ -215,7 +215,7 @@ def test_a_table_without_a_target_shows_its_columns_and_the_option_that_is_missi
 
 
 def test_the_command_that_is_printed_has_what_the_data_need_and_trains(place: Lab) -> None:
-    told = asked(place, "show", houses(Path("h.csv"), area5="", price9="?"), "data.target=price")
+    told = asked(place, "show", houses(Path("h.csv"), area5="", price9="?"), "data.target=price", "data.missing=refuse")
     *_, last = told.splitlines()
     _, _, *words = shlex.split(last.removeprefix("train  "))
     assert "data.missing=drop" in words
@@ -228,7 +228,9 @@ def test_names_from_files_cannot_steer_the_terminal(place: Lab) -> None:
     assert "\x1b" not in asked(place, "show", path, "data.target=y")
     photos(Path("pets"), cat=12, dog=12)
     Path("pets/cat/\x1b]0;title\x07\nnote.txt").write_text("")
+    Path("pets/dog/bad\nodd    faked.png").write_text("")
     told = asked(place, "show", "pets")
+    assert len(odd(told)) == 2
     assert "\x1b" not in told and "\x07" not in told
     assert odd(told)[0].startswith("cat/\\x1b]0;title\\x07\\nnote.txt: not read")
 

@@ -36,6 +36,11 @@ def test_good_images_have_nothing_odd_and_copies_in_the_test_set_are_numbered() 
     assert copies.startswith("training and test images 50 and 3, 7 and 17: 2 pairs of nearly the same images")
 
 
+def test_different_images_of_one_class_are_not_nearly_the_same() -> None:
+    source = DATASETS.build(Choice("shapes", {"train_size": 1500, "test_size": 300}))
+    assert told(source.build(name="shapes", seed=0)) == []
+
+
 def test_a_feature_that_never_changes_and_rows_in_both_splits_are_named() -> None:
     train, test = torch.randn(30, 3), torch.randn(10, 3)
     train[:, 1], test[4] = 2.0, train[9]
