@@ -186,8 +186,8 @@ def test_all_that_is_odd_about_a_table_is_named_at_once(place: Lab) -> None:
         "column 'area': 2 missing values, in rows 7, 8;",
         "column 'rooms': 1 cell of text among numbers, such as 'many' in row 9;",
         "column 'town': values that differ in case or blanks only: 'AACHEN' and 'Aachen';",
-        "column 'id': another text in every row",
-        "column 'row': a number for each row",
+        "column 'id': a different text in every row",
+        "column 'row': row numbers",
         "column 'sold': dates, such as '2024-01-01'",
         "column 'country': the same value in every row, 'DE';",
         "column 'tax': 120 numbers with a comma, such as '1,000' in row 2;",
@@ -211,7 +211,7 @@ def test_a_table_without_a_target_shows_its_columns_and_the_option_that_is_missi
     told = asked(place, "show", houses(Path("houses.csv")))
     assert "no target yet: write data.target=COLUMN" in told
     assert "area    numbers" in told and told.splitlines()[-1].startswith("train  dlcourse train data=csv")
-    assert odd(told) == ["nothing was found"]
+    assert odd(told) == ["nothing found"]
 
 
 def test_the_command_that_is_printed_has_what_the_data_need_and_trains(place: Lab) -> None:

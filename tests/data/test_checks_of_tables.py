@@ -48,11 +48,11 @@ ODDITIES: dict[str, tuple[list[str], str]] = {
     "decimal commas": ([f"{i},5" for i in range(N)], "column 'x': 40 numbers with a comma, such as '0,5' in row 2"),
     "gaps": (changed(AREA, r5="?", r9=""), "column 'x': 2 missing values, in rows 5, 9; write data.missing=drop"),
     "nothing at all": ([""] * N, "column 'x': no value in any row"),
-    "names": ([f"person {i}" for i in range(N)], "column 'x': another text in every row: names"),
+    "names": ([f"person {i}" for i in range(N)], "column 'x': a different text in every row: names"),
     "almost names": ([f"person {i // 2 if i < 6 else i}" for i in range(N)], "column 'x': 37 different texts in 40 rows"),
-    "row numbers": ([str(i + 100) for i in reversed(range(N))], "column 'x': a number for each row"),
+    "row numbers": ([str(i + 100) for i in reversed(range(N))], "column 'x': row numbers"),
     "text among numbers": (changed(AREA, r7="many"), "column 'x': 1 cell of text among numbers, such as 'many' in row 7"),
-    "too large": (changed(AREA, r7="1e99"), "column 'x': numbers that 32 bits cannot hold, such as '1e99' in row 7"),
+    "too large": (changed(AREA, r7="1e99"), "column 'x': numbers too large for 32-bit floats, such as '1e99' in row 7"),
     "spellings": (changed(["red", "blue"] * 20, r4="Red "), "column 'x': values that differ in case or blanks only: 'Red '"),
     "the target": (PRICE, "column 'x': the same as the target 'price', which leaves nothing to predict"),
     "the target scaled": ([f"{7 - 2.54 * float(cell):.1f}" for cell in PRICE], "column 'x': in proportion to"),
@@ -141,8 +141,8 @@ def test_a_column_in_short(cells: list[str], kind: str, reach: str) -> None:
 
 COUNTS: list[tuple[dict[str, dict[str, int]], list[str]]] = [
     ({"train": {"a": 50, "b": 60}, "test": {"a": 5, "b": 5}}, []),
-    ({"train": {"a": 50, "b": 60}, "test": {"a": 5}}, ["class b: no test examples, so that it is not measured"]),
-    ({"train": {"a": 50, "b": 0}}, ["class b: no training examples, so that it cannot be learned"]),
+    ({"train": {"a": 50, "b": 60}, "test": {"a": 5}}, ["class b: no test examples, so it is not measured"]),
+    ({"train": {"a": 50, "b": 0}}, ["class b: no training examples, so it cannot be learned"]),
     ({"train": {"a": 50, "b": 9}}, ["class b (9): fewer than 10 training examples"]),
     ({"train": {"a": 500, "b": 49}}, ["classes: sizes from 49 training examples (b) to 500 (a); look at recall: accuracy"]),
 ]  # fmt: skip

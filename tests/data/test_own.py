@@ -77,7 +77,8 @@ def test_a_name_that_is_taken_in_the_meantime_is_not_overwritten(root: Path, sou
 @pytest.mark.parametrize(
     "record", ["", "[]", "{}", '{"data": "mnist", "words": [], "files": {"a": "b"}}',
                '{"data": "text", "words": [1], "files": {"a": "b"}}', '{"data": "text", "words": [], "files": {}}',
-               "[" * 9999],
+               '{"data": "text", "words": ["hydra.x=1"], "files": {"a": "b"}}',
+               '{"data": "text", "words": [], "files": {"../a": "b"}}', "[" * 9999],
 )  # fmt: skip
 def test_a_damaged_record_is_one_line_and_hides_nothing_else(root: Path, source: Path, record: str) -> None:
     add("good", source)

@@ -45,7 +45,7 @@ def odd_lines(view: View) -> Iterator[str]:
     """A line for each thing that is odd, or one that says that nothing is."""
     yield from (f"odd    {escaped(str(finding), one_line=True)}" for finding in view.findings)
     if not view.findings:
-        yield "odd    nothing was found"
+        yield "odd    nothing found"
 
 
 def _table(head: str, counts: Mapping[str, Mapping[str, int]]) -> Iterator[str]:

@@ -70,9 +70,9 @@ def read_own(folder: Path) -> OwnData:
     try:
         record = json.loads(read_regular(folder / RECORD, _MOST_BYTES))
         kind, words, files = record["data"], record["words"], record["files"]
-        if kind not in KINDS or not files or not all(isinstance(word, str) for word in words):
+        if kind not in KINDS or not files or not all(word.startswith(("data.", "seed=")) for word in words):
             raise ValueError
-        if not all(isinstance(text, str) for pair in files.items() for text in pair):
+        if not all(isinstance(checksum, str) and ".." not in Path(name).parts for name, checksum in files.items()):
             raise ValueError
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise DataError(f"{folder / RECORD} is damaged; remove {folder} and add the data again") from None

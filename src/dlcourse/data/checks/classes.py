@@ -27,7 +27,7 @@ def _absent(counts: Counts, names: Sequence[str]) -> Iterator[Finding]:
         if absent:
             result = "cannot be learned" if split == "train" else "is not measured"
             remedy = "add some, or leave the class out with data.classes"
-            yield Finding(_named(absent), f"no {words[split]} examples, so that it {result}", remedy)
+            yield Finding(_named(absent), f"no {words[split]} examples, so it {result}", remedy)
 
 
 def _few(train: Mapping[str, int]) -> Iterator[Finding]:

@@ -58,9 +58,9 @@ def _images(train: TensorSplit, test: TensorSplit) -> Iterator[Finding]:
     pairs = near_pairs(thumbnails(first), thumbnails(second))
     if pairs:
         names = some([f"{i} and {j}" for i, j in pairs])
-        compared = f"of the first {len(first):,} for training and {len(second):,} for testing"
-        what = f"{counted(len(pairs), 'pair')} of nearly the same images, {compared}: the test is too easy by those"
-        yield Finding(f"training and test images {names}", what, "count the test without them")
+        compared = f"among the first {len(first):,} for training and {len(second):,} for testing"
+        what = f"{counted(len(pairs), 'pair')} of nearly the same images ({compared}), which make the test too easy"
+        yield Finding(f"training and test images {names}", what, "evaluate without them")
 
 
 def _constant(data: Data, inputs: Tensor) -> Iterator[Finding]:

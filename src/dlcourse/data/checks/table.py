@@ -42,7 +42,7 @@ def _check_input(profile: Profile) -> Iterator[Finding]:
         blocks = _is_refused(profile)
         yield Finding(column, what, f"write numbers, such as days, or {leave_out}", blocks, out if blocks else ())
     elif profile.is_row_number:
-        yield Finding(column, "a number for each row, which tells nothing about new rows", leave_out)
+        yield Finding(column, "row numbers, which say nothing about new rows", leave_out)
     elif profile.kind == "text" and _is_refused(profile):
         yield Finding(column, _names(profile), leave_out, True, out)
     yield from _check_cells(profile, column)
@@ -68,7 +68,7 @@ def _check_cells(profile: Profile, column: str) -> Iterator[Finding]:
         what = f"{counted(len(others), 'cell')} of text among numbers, such as {_cell(profile, others[0])}"
         yield Finding(column, what, "correct or empty these cells", True)
     if profile.too_large and profile.kind != "text":
-        what = f"numbers that 32 bits cannot hold, such as {_cell(profile, profile.too_large[0])}"
+        what = f"numbers too large for 32-bit floats, such as {_cell(profile, profile.too_large[0])}"
         yield Finding(column, what, "correct or empty these cells", True)
     if profile.kind == "text":
         spelled: dict[str, set[str]] = {}
@@ -132,7 +132,7 @@ def _is_refused(profile: Profile) -> bool:
 def _names(profile: Profile) -> str:
     count = len(profile.known.cells)
     if profile.distinct == count:
-        return "another text in every row: names, which tell nothing about new rows"
+        return "a different text in every row: names, which say nothing about new rows"
     return f"{profile.distinct:,} different texts in {count:,} rows: names, probably"
 
 
