@@ -60,6 +60,15 @@ def test_dialects_of_the_same_table(tmp_path: Path, content: str | bytes, option
     assert all_rows(load(tmp_path, content, **options)) == expected
 
 
+@pytest.mark.parametrize("target", ["kind", "size"])
+def test_the_rows_that_are_set_aside_are_those_of_the_test_set(tmp_path: Path, target: str) -> None:
+    rows = [(f"{3 * row}.5", ("dog", "cat")[row % 2]) for row in range(30)]
+    source = CsvFile(file=write(tmp_path, "size,kind\n" + "".join(f"{a},{b}\n" for a, b in rows)), target=target)
+    tables, chosen = source.load(), [rows[row - 2] for row in source.test_rows()]
+    sizes = tables.test_inputs[:, 0] if target == "kind" else tables.test_targets[:, 0]
+    assert [float(size) for size, _ in chosen] == sizes.tolist() and len(chosen) == 6
+
+
 def numbered(targets: list[str]) -> str:
     return "x,y\n" + "".join(f"{index},{target}\n" for index, target in enumerate(targets))
 
@@ -121,18 +130,19 @@ DECIMAL_COMMAS = MANY.replace(",", ";").replace(".", ",")
         (
             PETS.replace("2,", ","),
             {},
-            "row 3, column 'size': the value is missing (empty); fill it in, remove the row, or",
+            "row 3, column 'size': the value is missing (empty); fill it in, write data.missing=drop",
         ),
         (
             PETS.replace("2,", "NA,"),
             {},
-            "('NA'); fill it in, remove the row, or leave the column out: 'data.drop=[size]'",
+            "('NA'); fill it in, write data.missing=drop (leaves out the rows) or data.missing=mean, or leave the "
+            "column out: 'data.drop=[size]'",
         ),
         (PETS.replace("2,", "nan,"), {}, "table.csv, row 3, column 'size': the value is missing ('nan')"),
         (
             PETS.replace("-3e1,red,dog", "1,red,"),
             {},
-            "row 4, column 'kind': the value is missing (empty); fill it in or",
+            "row 4, column 'kind': the value is missing (empty); fill it in, or",
         ),
         (PETS.replace("4,", "inf,"), {}, "row 5, column 'size': 'inf' is not a number that fits into 32 bits"),
         (PETS.replace("4,", "1e300,"), {}, "row 5, column 'size': '1e300' is not a number that fits into 32 bits"),

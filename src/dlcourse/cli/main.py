@@ -55,6 +55,7 @@ VERBS: dict[str, Verb] = {
         does=("layers, parameters, FLOPs and memory", "of a model, before it is trained"),
     ),
     "new": Verb("new", ("KIND NAME",), ("files to begin a model, data set, task or", "experiment of your own")),
+    "data": Verb("data", ("list | show | ...",), ("look at data sets, and check and add your own",)),
     "list": Verb("list_entries", ("[GROUP | NAME]",), ("the models, data sets, ... and their options",)),
     "doctor": Verb("doctor", ("",), ("what is wrong with this installation, and what to type",)),
     "count": Verb("count", ("[NAME]",), ("count the parameters of GPT-1, GPT-2, ...",), is_listed=False),

@@ -29,6 +29,7 @@ HINTS: dict[str, dict[str, str]] = {
         "runs": "ls history experiments results status ps leaderboard table log outputs",
         "tensorboard": "tb board plot plots visualize dashboard logs browser web",
         "summary": "parameters params flops macs layers model memory summarize torchinfo torchsummary size sizes",
+        "data": "dataset inspect eda download fetch dataloader duplicates augmentation",
         "list": "show models datasets entries describe available search zoo",
         "report": "html htm export pdf page webpage handout submit handin homework publish",
         "write dlcourse train -m optimizer.lr=0.1,0.01 to try several values": (

@@ -64,9 +64,17 @@ class _Cifar(ImageFiles):
     """
 
     TITLE: ClassVar[str]
+    ARCHIVE: ClassVar[str]
+    FILES: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]]
+    """The versions that are read: each a folder and the names of its files."""
     CLASS_NAMES: ClassVar[tuple[str, ...]]
 
     augment: Augment = field(default_factory=lambda: Augment(crop=4, flip=True))
+
+    @property
+    def is_here(self) -> bool:
+        unpacked = any(not _missing(self.root_folder / folder, names) for folder, names in self.FILES)
+        return unpacked or lies_there(self.root_folder / self.ARCHIVE)
 
     def load(self) -> Tables:
         *train, test = self._batches()
@@ -103,6 +111,11 @@ class CIFAR10(_Cifar):
     SPECS = (announced.images(3, 32, classes=10),)
 
     TITLE = "CIFAR-10"
+    ARCHIVE = "cifar-10-binary.tar.gz"
+    FILES: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = (
+        (_PYTHON_FOLDER, tuple(_PYTHON_FILES)),
+        (_BINARY_FOLDER, _BINARY_FILES),
+    )
     CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
     def _batches(self) -> list[_Batch]:
@@ -112,7 +125,7 @@ class CIFAR10(_Cifar):
             return [self._read_python(python / name, checksum) for name, checksum in _PYTHON_FILES.items()]
         if _missing(binary, _BINARY_FILES):
             folder, missing = (binary, _missing(binary, _BINARY_FILES)) if binary.is_dir() else (python, missing)
-            archive = self._archive("cifar-10-binary.tar.gz", f"{folder.name}/{missing[0]}")
+            archive = self._archive(self.ARCHIVE, f"{folder.name}/{missing[0]}")
             _unpack(archive, binary, _BINARY_FILES, _ROWS * (1 + _PIXELS))
         return [self._read_binary(binary / name) for name in _BINARY_FILES]
 
@@ -138,6 +151,8 @@ class CIFAR100(_Cifar):
     SPECS = (announced.images(3, 32, classes=100),)
 
     TITLE = "CIFAR-100"
+    ARCHIVE = "cifar-100-python.tar.gz"
+    FILES: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = ((_FOLDER_100, tuple(_FILES_100)),)
     CLASS_NAMES = (
         "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl",
         "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair", "chimpanzee",
@@ -154,7 +169,7 @@ class CIFAR100(_Cifar):
     def _batches(self) -> list[_Batch]:
         folder = self.root_folder / _FOLDER_100
         if missing := _missing(folder, _FILES_100):
-            archive = self._archive("cifar-100-python.tar.gz", f"{_FOLDER_100}/{missing[0]}")
+            archive = self._archive(self.ARCHIVE, f"{_FOLDER_100}/{missing[0]}")
             _unpack(archive, folder, missing, _most_bytes(_ROWS_100))
         return [
             self._read_python(folder / name, checksum, "fine_labels", _ROWS_100)

@@ -15,10 +15,12 @@ from torch import Tensor
 from dlcourse.config.options import suggestion
 from dlcourse.config.paths import path_to_read
 from dlcourse.data import announced
-from dlcourse.data.csv_table import Column, parse_number, read_columns, shorten
+from dlcourse.data.csv_table import DATE, Column, parse_number, read_columns, shorten
 from dlcourse.data.dataset import ClassSource, Tables, TableSource
 from dlcourse.data.float_precision import as_floats
+from dlcourse.data.missing_values import complete_rows, filled, known_numbers, known_values, note_of_filled
 from dlcourse.errors import ConfigError, DataError
+from dlcourse.spec import Data
 
 MAX_CLASSES_OF_NUMBERS = 20
 """Whole numbers with more different values than this are taken as numbers to predict, not as names of classes."""
@@ -27,7 +29,6 @@ MAX_ONE_HOT = 10_000
 MAX_SELDOM_REPEATED = 20
 """Different values of a text column that may be more than half as many as its rows: further ones are names, not kinds."""
 
-_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d{2}.*)?")
 _PLAIN = re.compile(r"(?!(?:true|false|null|nan|inf)$)[^\W\d](?:[\w -]*\w)?", re.IGNORECASE)
 
 
@@ -37,7 +38,9 @@ class CsvFile(TableSource, ClassSource):
 
     A column is numeric if every cell is a number. A column of text is refused if it has more than 20 different
     values, and more than half as many as there are rows, as names do. A target is a class if it is text, or whole
-    numbers with at most 20 different values, and otherwise a value; `kind` overrules that.
+    numbers with at most 20 different values, and otherwise a value; `kind` overrules that. Of `missing` values, `drop`
+    leaves out the rows, and `mean` puts the mean of the column's training rows in their place: for text, the share that
+    each of its values has there.
     """
 
     SPECS = tuple(announced.numbers(width, classes=classes) for width in (1, 2, 10) for classes in (2, 0))
@@ -48,13 +51,16 @@ class CsvFile(TableSource, ClassSource):
     encoding: str = "utf-8"
     kind: Literal["auto", "class", "value"] = "auto"
     drop: tuple[str, ...] = ()
+    missing: Literal["refuse", "drop", "mean"] = "refuse"
+
+    def build(self, *, name: str, seed: int) -> Data:
+        data = super().build(name=name, seed=seed)
+        return filled(data) if self.missing == "mean" else data
 
     def load(self) -> Tables:
-        if self.file is None:
-            raise ConfigError("data.file is missing; write data=csv data.file=FILE data.target=COLUMN")
-        columns = read_columns(path_to_read(self.file, "data.file"), self._separator(), self.encoding)
-        target = self._take_target(columns)
-        inputs, feature_names, notes = _features(self._kept(columns), self.drop)
+        target, kept, rows_note = self._columns()
+        inputs, feature_names, notes = _features(kept, self.drop)
+        notes += rows_note
         targets, class_names = self._targets(target)
         if self.kind == "auto" and len(class_names) > 2 and target.is_all_numbers:
             notes.append(
@@ -65,8 +71,28 @@ class CsvFile(TableSource, ClassSource):
         tables.notes = tuple(notes)
         return tables
 
-    def _separator(self) -> str:
-        return separator_of(self.separator, "data.separator")
+    def read(self) -> dict[str, Column]:
+        """All columns of the file by name, in order; raises UserError."""
+        if self.file is None:
+            raise ConfigError("data.file is missing; write data=csv data.file=FILE data.target=COLUMN")
+        separator = separator_of(self.separator, "data.separator")
+        return read_columns(path_to_read(self.file, "data.file"), separator, self.encoding)
+
+    def test_rows(self) -> list[int]:
+        """The rows of the file that are set aside for testing, as an editor numbers lines; raises UserError."""
+        target, _, _ = self._columns()
+        targets, class_names = self._targets(target)
+        chosen = self.set_aside(targets, class_names).tolist()
+        return [row for row, is_test in zip(target.rows, chosen, strict=True) if is_test]
+
+    def _columns(self) -> tuple[Column, list[Column], list[str]]:
+        """The target, the columns that it is predicted from, and what to say of missing values; raises UserError."""
+        columns = self.read()
+        target = self._take_target(columns)
+        kept = self._kept(columns)
+        if self.missing == "drop":
+            return complete_rows(target, kept)
+        return target, kept, note_of_filled(kept)
 
     def _take_target(self, columns: dict[str, Column]) -> Column:
         """The target column, removed from the others."""
@@ -81,7 +107,8 @@ class CsvFile(TableSource, ClassSource):
         if self.target in self.drop:
             raise ConfigError(f"data.drop={list(self.drop)} has the target '{self.target}' in it; leave that in")
         column = columns.pop(self.target)
-        column.require_complete("fill it in or remove the row")
+        if self.missing != "drop":
+            column.require_complete("fill it in, or leave such rows out: data.missing=drop")
         return column
 
     def _kept(self, columns: dict[str, Column]) -> list[Column]:
@@ -95,11 +122,13 @@ class CsvFile(TableSource, ClassSource):
             if not column.name:
                 raise DataError(
                     f"{self.file}, row 1: a column has no name (a row index?); write one, or leave the column out: "
-                    f"{_drop_word(*self.drop, '')}"
+                    f"{drop_word(*self.drop, '')}"
                 )
-            column.require_complete(
-                f"fill it in, remove the row, or leave the column out: {_drop_word(*self.drop, column.name)}"
-            )
+            if self.missing == "refuse":
+                column.require_complete(
+                    "fill it in, write data.missing=drop (leaves out the rows) or data.missing=mean, or leave the "
+                    f"column out: {drop_word(*self.drop, column.name)}"
+                )
         return kept
 
     def _meant(self, name: str, columns: Iterable[str]) -> str:
@@ -108,7 +137,7 @@ class CsvFile(TableSource, ClassSource):
         if whole is None:
             return suggestion(name, columns)
         others = (other for other in self.drop if other in columns and other != whole)
-        return f"; for the column '{whole}' write {_drop_word(*others, whole)}"
+        return f"; for the column '{whole}' write {drop_word(*others, whole)}"
 
     def _targets(self, column: Column) -> tuple[Tensor, tuple[str, ...]]:
         """Classes `(N,)` with their names, or values `(N, 1)` and no names."""
@@ -147,7 +176,7 @@ def separator_of(text: str, option: str) -> str:
     return separator
 
 
-def _drop_word(*names: str) -> str:
+def drop_word(*names: str) -> str:
     """`data.drop` with these names, as a shell takes it; names that Hydra would read otherwise are in quotes."""
     quoted = (name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '\\"') + '"' for name in names)
     return shlex.quote(f"data.drop=[{','.join(quoted)}]")
@@ -156,13 +185,10 @@ def _drop_word(*names: str) -> str:
 def _features(columns: Sequence[Column], dropped: Sequence[str]) -> tuple[Tensor, tuple[str, ...], list[str]]:
     """Inputs `(N, F)`, the name of each feature, `color=red` for a value of a text column, and what to say of those.
 
-    They are float32, or float64 if a column of numbers would be blurred.
+    They are float32, or float64 if a column of numbers would be blurred; NaN where a value is missing.
     """
-    numbers = [column.numbers() for column in columns]
-    values = [
-        np.unique(np.array(column.cells)) if number is None else None
-        for column, number in zip(columns, numbers, strict=True)
-    ]
+    numbers = [known_numbers(column) for column in columns]
+    values = [known_values(column) if number is None else None for column, number in zip(columns, numbers, strict=True)]
     _check_text_columns(columns, values, dropped)
     names: list[str] = []
     parts: list[Tensor] = []  # each (N, features of the column)
@@ -170,10 +196,13 @@ def _features(columns: Sequence[Column], dropped: Sequence[str]) -> tuple[Tensor
     for column, number, categories in zip(columns, numbers, values, strict=True):
         if number is not None:
             names.append(column.name)
-            parts += as_floats(torch.from_numpy(number)[:, None])
+            known = torch.from_numpy(number[~np.isnan(number)])
+            parts.append(torch.from_numpy(number)[:, None].to(as_floats(known[:, None])[0].dtype))
         elif categories is not None:
             names.extend(f"{column.name}={category}" for category in categories)
-            parts.append(torch.from_numpy(np.array(column.cells)[:, None] == categories).float())
+            indicators = torch.from_numpy(np.array(column.cells)[:, None] == categories).float()
+            indicators[column.missing] = math.nan
+            parts.append(indicators)
             notes += _note(column, categories, dropped)
     return torch.cat(parts, dim=1), tuple(names), notes
 
@@ -181,8 +210,8 @@ def _features(columns: Sequence[Column], dropped: Sequence[str]) -> tuple[Tensor
 def _note(column: Column, categories: NDArray[np.str_], dropped: Sequence[str]) -> list[str]:
     """A line on a text column that was hardly meant to become as many features as it has values."""
     became = f"became {len(categories):,} features, one for each value"
-    leave_out = f"leave the column out: {_drop_word(*dropped, column.name)}"
-    if all(_DATE.fullmatch(str(category)) for category in categories):
+    leave_out = f"leave the column out: {drop_word(*dropped, column.name)}"
+    if all(DATE.fullmatch(str(category)) for category in categories):
         return [f"column '{column.name}' holds dates and {became}; write numbers, such as days, or {leave_out}"]
     if len(categories) > MAX_SELDOM_REPEATED:
         return [f"column '{column.name}' of text {became}; if they are names, {leave_out}"]
@@ -198,14 +227,14 @@ def _check_text_columns(
         shown = ", ".join(f"'{column.name}' has {count:,} different values" for count, column in seldom)
         raise DataError(
             f"{seldom[0][1].place}: too many to become features: {shown} in {len(seldom[0][1].cells):,} rows of text; "
-            f"write numbers, or leave out what is a name: {_drop_word(*dropped, *(column.name for _, column in seldom))}"
+            f"write numbers, or leave out what is a name: {drop_word(*dropped, *(column.name for _, column in seldom))}"
         )
     if sum(count for count, _ in texts) > MAX_ONE_HOT:
         count, widest = max(texts, key=lambda pair: pair[0])
         raise DataError(
             f"{widest.place}: the text columns have {sum(count for count, _ in texts):,} different values, and at most "
             f"{MAX_ONE_HOT:,} can become features; leave out '{widest.name}' ({count:,}): "
-            f"{_drop_word(*dropped, widest.name)}"
+            f"{drop_word(*dropped, widest.name)}"
         )
 
 

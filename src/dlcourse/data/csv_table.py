@@ -6,7 +6,7 @@ Rows are numbered as an editor numbers lines: the header is row 1.
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from dlcourse.data.text_file import decode
 from dlcourse.errors import DataError
 
-_MISSING = {"", "?", "-", "na", "n/a", "#n/a", "nan", "none", "null"}
+MISSING = {"", "?", "-", "na", "n/a", "#n/a", "nan", "none", "null"}
 _MOSTLY = 0.5
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d{2}.*)?")
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 
 
 @dataclass
@@ -50,25 +51,37 @@ class Column:
         """Whether every cell is a number."""
         return all(parse_number(cell) is not None for cell in self.cells)
 
+    @property
+    def missing(self) -> list[int]:
+        """The indices of the cells without a value."""
+        return [index for index, cell in enumerate(self.cells) if cell.lower() in MISSING]
+
+    def without(self, indices: Collection[int]) -> "Column":
+        """The same column less these cells."""
+        left_out = set(indices)
+        kept = [index for index in range(len(self.cells)) if index not in left_out]
+        return Column(
+            self.place, self.name, [self.cells[index] for index in kept], [self.rows[index] for index in kept]
+        )
+
     def _refuse_commas(self, wrong: Sequence[int]) -> None:
         """Raise DataError if the cells that are no numbers all are numbers with commas."""
         cells, first = [self.cells[index] for index in wrong], self.cells[wrong[0]]
         meant = []
-        if all(_THOUSANDS.fullmatch(cell) for cell in cells):
+        if all(THOUSANDS.fullmatch(cell) for cell in cells):
             meant.append(f"{first.replace(',', '')} if it separates thousands")
-        if all(_DECIMAL_COMMA.fullmatch(cell) for cell in cells):
+        if all(DECIMAL_COMMA.fullmatch(cell) for cell in cells):
             meant.append(f"{first.replace(',', '.')} if it is a decimal comma")
         if meant:
             raise self.error(wrong[0], f"is a number with a comma; write {', '.join(meant)}")
 
     def require_complete(self, remedy: str) -> None:
         """Raise DataError, saying the remedy, if a value is missing."""
-        for index, cell in enumerate(self.cells):
-            if cell.lower() in _MISSING:
-                shown = f"'{cell}'" if cell else "empty"
-                raise DataError(
-                    f"{self.place}, row {self.rows[index]}, column '{self.name}': the value is missing ({shown}); {remedy}"
-                )
+        for index in self.missing[:1]:
+            shown = f"'{self.cells[index]}'" if self.cells[index] else "empty"
+            raise DataError(
+                f"{self.place}, row {self.rows[index]}, column '{self.name}': the value is missing ({shown}); {remedy}"
+            )
 
     def error(self, index: int, complaint: str) -> DataError:
         """What is wrong with a cell, with its place."""

@@ -266,14 +266,18 @@ class TableSource(Source):
         vocabulary: tuple[str, ...] = (),
     ) -> Tables:
         """The table's rows as training and test tables."""
-        count = round(self.test_fraction * len(targets))
-        if count < 1:
-            raise DataError(f"data.test_fraction={self.test_fraction} of {len(targets)} rows leaves no test set")
-        pick = _pick_by_class if class_names else _pick_at_random
-        test = pick(targets, count, seeded_generator("test"))
-        is_test = torch.zeros(len(targets), dtype=torch.bool)
-        is_test[test] = True
+        is_test = self.set_aside(targets, class_names)
         return Tables(
             *(inputs[~is_test], targets[~is_test], inputs[is_test], targets[is_test]),
             *(class_names, feature_names, vocabulary),
         )
+
+    def set_aside(self, targets: Tensor, class_names: tuple[str, ...] = ()) -> Tensor:
+        """Whether each row is one for testing, `(N,)`; raises DataError if none would be."""
+        count = round(self.test_fraction * len(targets))
+        if count < 1:
+            raise DataError(f"data.test_fraction={self.test_fraction} of {len(targets)} rows leaves no test set")
+        pick = _pick_by_class if class_names else _pick_at_random
+        is_test = torch.zeros(len(targets), dtype=torch.bool)
+        is_test[pick(targets, count, seeded_generator("test"))] = True
+        return is_test

@@ -67,6 +67,11 @@ class DataFiles:
         """The root folder, `~` expanded."""
         return default_root() if self.root is None else path_to_read(self.root, "data.root")
 
+    @property
+    def is_here(self) -> bool:
+        """Whether all files are there, or an archive that holds them, so that nothing needs to be downloaded."""
+        raise NotImplementedError
+
     def require_download(self, missing: str, folder: Path) -> None:
         """Raise MissingDataError, naming the missing file and its folder, unless downloading is allowed."""
         if not self.download:

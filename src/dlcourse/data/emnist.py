@@ -52,6 +52,12 @@ class EMNIST(ImageFiles):
 
     split: Literal["balanced", "letters", "digits", "byclass", "bymerge", "mnist"] = "balanced"
 
+    @property
+    def is_here(self) -> bool:
+        parts = [f"emnist-{self.split}-{part}" for part in ("train", "test")]
+        stems = [f"{part}-{kind}" for part in parts for kind in ("images-idx3", "labels-idx1")]
+        return lies_there(self._archive_path) or all(any(map(lies_there, self._places(stem))) for stem in stems)
+
     def load(self) -> Tables:
         train, test = (self._read(part) for part in ("train", "test"))
         return Tables(*train, *test, class_names=self.CLASS_NAMES[self.split])
@@ -65,19 +71,27 @@ class EMNIST(ImageFiles):
 
     def _file(self, stem: str) -> Path:
         """The file, raw or compressed, in torchvision's folder or the root; taken out of the archive if it is missing."""
-        raw = self.root_folder / "EMNIST" / "raw"
-        names = (f"{stem}-ubyte", f"{stem}-ubyte.gz")
-        for path in (folder / name for folder in (raw, self.root_folder) for name in names):
+        places = self._places(stem)
+        for path in places:
             if lies_there(path):
                 return path
-        _unpack(self._archive(names[0]), raw / names[1])
-        return raw / names[1]
+        raw, packed, *_ = places
+        _unpack(self._archive(raw.name), packed)
+        return packed
+
+    def _places(self, stem: str) -> list[Path]:
+        """Where the file may be, raw and then compressed: in torchvision's folder, or in the root."""
+        folders = (self.root_folder / "EMNIST" / "raw", self.root_folder)
+        return [folder / name for folder in folders for name in (f"{stem}-ubyte", f"{stem}-ubyte.gz")]
 
     def _archive(self, missing: str) -> Path:
         """The archive of all files, downloaded if it is not there. It is kept for the other splits."""
+        return self.ready(self._archive_path, [self.URL], self.CHECKSUM, missing)
+
+    @property
+    def _archive_path(self) -> Path:
         ours, beside = self.root_folder / "EMNIST" / "raw" / ARCHIVE, self.root_folder / ARCHIVE
-        found = beside if lies_there(beside) and not lies_there(ours) else ours
-        return self.ready(found, [self.URL], self.CHECKSUM, missing)
+        return beside if lies_there(beside) and not lies_there(ours) else ours
 
 
 def _unpack(archive: Path, target: Path) -> None:

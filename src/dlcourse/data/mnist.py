@@ -20,6 +20,7 @@ TRAIN_IMAGES = "train-images-idx3-ubyte"
 TRAIN_LABELS = "train-labels-idx1-ubyte"
 TEST_IMAGES = "t10k-images-idx3-ubyte"
 TEST_LABELS = "t10k-labels-idx1-ubyte"
+_NAMES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +44,15 @@ class _IdxPictures(ImageFiles):
             raise DataError(f"{folder}: training pictures are {sizes[0]} but test pictures {sizes[1]}")
         return Tables(*train, *test, class_names=self.CLASS_NAMES)
 
+    @property
+    def is_here(self) -> bool:
+        folder = self._place()
+        return all(_find(folder, name) for name in _NAMES)
+
     def _place(self) -> Path:
         nested = self.root_folder / self.FOLDER / "raw"
         candidates = [nested, self.root_folder]
-        names = [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS]
-        return next((folder for folder in candidates if any(_find(folder, name) for name in names)), nested)
+        return next((folder for folder in candidates if any(_find(folder, name) for name in _NAMES)), nested)
 
     def _read(self, folder: Path, images: str, labels: str) -> tuple[Tensor, Tensor]:
         return read_pictures(self._file(folder, images), self._file(folder, labels), len(self.CLASS_NAMES))

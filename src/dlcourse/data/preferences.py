@@ -37,9 +37,16 @@ class Preferences(DataFiles, DataSet):
     taste: str = "o"
     seed: NonNegativeInt = 0
 
+    @property
+    def is_here(self) -> bool:
+        return self._source.is_here
+
+    @property
+    def _source(self) -> TinyShakespeare:
+        return TinyShakespeare(root=self.root, download=self.download, verify=self.verify, context=self.length)
+
     def build(self, *, name: str, seed: int) -> Data:
-        source = TinyShakespeare(root=self.root, download=self.download, verify=self.verify, context=self.length)
-        text = source.build(name=name, seed=0)
+        text = self._source.build(name=name, seed=0)
         if self.taste not in text.spec.vocabulary:
             raise ConfigError(f"data.taste='{self.taste}' must be one of the characters of the text, such as o")
         spec = DataSpec(

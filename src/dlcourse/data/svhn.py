@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dlcourse.data import announced
 from dlcourse.data.dataset import Tables
-from dlcourse.data.download import ImageFiles, one_line
+from dlcourse.data.download import ImageFiles, lies_there, one_line
 from dlcourse.data.idx import check_labels
 from dlcourse.errors import DataError
 
@@ -41,6 +41,10 @@ class SVHN(ImageFiles):
         "test_32x32.mat": "md5:eb5a983be6a315427106f1b164d9cef3",
     }
     CLASS_NAMES: ClassVar[tuple[str, ...]] = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+
+    @property
+    def is_here(self) -> bool:
+        return all(lies_there(self.root_folder / name) for name in self.CHECKSUMS)
 
     def load(self) -> Tables:
         train, test = (

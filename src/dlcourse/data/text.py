@@ -7,6 +7,7 @@ import dataclasses
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from dlcourse.config.options import Count, ProperFraction, Range
 from dlcourse.config.paths import user_path
 from dlcourse.data import announced
 from dlcourse.data.dataset import DataSet
-from dlcourse.data.download import DataFiles
+from dlcourse.data.download import DataFiles, lies_there
 from dlcourse.data.split import checksum, chunks, seeded_generator
 from dlcourse.data.text_file import decode
 from dlcourse.device import sent
@@ -113,7 +114,7 @@ class TextSource(DataSet):
 
     def build(self, *, name: str, seed: int) -> Data:
         text = self.read()
-        parts = self._divide(text)
+        parts = self.parts(text)
         tokenizer, vocabulary = self._learn(text, parts[0])
         if len(vocabulary) < 2:
             raise DataError(f"data '{name}' has {len(vocabulary)} different symbols; a text needs at least 2")
@@ -146,7 +147,8 @@ class TextSource(DataSet):
             return RUNNING_WORDS, learn_words(text, training, self.vocab_size)
         return learn_byte_pairs(training, self.vocab_size)
 
-    def _divide(self, text: str) -> tuple[str, str, str]:
+    def parts(self, text: str) -> tuple[str, str, str]:
+        """The text for training, for validation and for testing; raises ConfigError."""
         val, test = round(self.val_fraction * len(text)), round(self.test_fraction * len(text))
         train = len(text) - val - test
         if text and train <= 0:
@@ -219,8 +221,16 @@ class TinyShakespeare(DataFiles, TextSource):
     URLS = ("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",)
     CHECKSUM = "sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
+    @property
+    def is_here(self) -> bool:
+        return lies_there(self._path)
+
+    @property
+    def _path(self) -> Path:
+        return self.root_folder / "text" / self.FILE
+
     def read(self) -> str:
-        path = self.ready(self.root_folder / "text" / self.FILE, self.URLS, self.CHECKSUM)
+        path = self.ready(self._path, self.URLS, self.CHECKSUM)
         try:
             return _decode(path.read_bytes(), str(path))
         except OSError as error:

@@ -1,0 +1,96 @@
+"""`dlcourse data list`: the data sets, how large they are, what their examples look like, and whether they are here."""
+
+from collections.abc import Iterator, Sequence
+
+from dlcourse.cli import config_files
+from dlcourse.cli.data_words import read_words, unknown
+from dlcourse.config.paths import conf_dir
+from dlcourse.config.registry import Choice
+from dlcourse.errors import ConfigError
+from dlcourse.terminal import fitted
+from dlcourse.text_table import aligned
+
+_HEAD = ("data set", "train", "test", "example", "target", "where")
+
+
+def main(words: list[str]) -> int:
+    """Print the data sets that the words behind `list` name, by default all; raises UserError."""
+    request = read_words(words)
+    for option in request.options:
+        raise ConfigError(f"'{option}': dlcourse data list takes names only; dlcourse data show takes options")
+    from dlcourse.cli.train import load_session
+
+    load_session()
+    from dlcourse.data.own import added
+
+    own = added()
+    ours = list(config_files.entries("data", [conf_dir()]))
+    for name in request.names:
+        if name not in own and name not in ours:
+            raise unknown(name, own)
+    chosen = request.names or (*_in_order(), *own)
+    rows = [_row(name) if name in ours else _own_row(name) for name in chosen]
+    print("\n".join(piece for line in aligned([_HEAD, *rows], left=(0, 3, 4, 5)) for piece in fitted(line)))
+    return 0
+
+
+def _in_order() -> Iterator[str]:
+    """Our data sets, in the order of their table."""
+    from dlcourse.data import DATASETS
+
+    return iter(DATASETS)
+
+
+def _row(name: str) -> Sequence[str]:
+    from dlcourse.data import DATASETS
+    from dlcourse.data.own import KINDS
+    from dlcourse.spec import described
+
+    if name in KINDS:
+        return (name, "", "", f"your own: data.{KINDS[name]}=...", "", "")
+    source = DATASETS.build(Choice(name))
+    example, _, target = described(source.SPECS[0]).partition("   ")
+    if source.SPECS[0].target == "next" and example.endswith(" of 100"):
+        example = example.removesuffix(" of 100")  # how many symbols a text has shows only when it is read
+    return (name, *_sizes(name, source), example, target, _where(name, source))
+
+
+def _sizes(name: str, source: object) -> tuple[str, str]:
+    """The examples for training, validation included, and for testing; empty for a text."""
+    from dlcourse.data.published import PUBLISHED
+
+    if name in PUBLISHED:
+        known = PUBLISHED[name]
+        return (f"{known.train:,}", f"{known.test:,}") if known.train else ("", "")
+    train, test = getattr(source, "train_size", None), getattr(source, "test_size", None)
+    if train is not None and test is not None:
+        return f"{train:,}", f"{test:,}"
+    size, share = getattr(source, "size", None), getattr(source, "test_fraction", None)
+    if size is None:
+        return "", ""
+    if share is None:
+        return f"{size:,}", ""
+    return f"{size - round(share * size):,}", f"{round(share * size):,}"
+
+
+def _where(name: str, source: object) -> str:
+    from dlcourse.data.download import DataFiles
+    from dlcourse.data.published import PUBLISHED
+
+    if not isinstance(source, DataFiles):
+        return "comes with dlcourse"
+    return "here" if source.is_here else f"to download, {PUBLISHED[name].megabytes:,.1f} MB"
+
+
+def _own_row(name: str) -> Sequence[str]:
+    from dlcourse.data.own import find_own
+
+    own = find_own(name)
+    return (
+        name,
+        "",
+        "",
+        f"added: {own.kind}, {len(own.files):,} files".replace(" 1 files", " 1 file"),
+        "",
+        str(own.place),
+    )
