@@ -51,6 +51,11 @@ VERBS: dict[str, Verb] = {
         takes=("[GROUP=NAME ...]", "[OPTION=VALUE ...]"),
         does=("layers, parameters, FLOPs and memory", "of a model, before it is trained"),
     ),
+    "lr_find": Verb(
+        module="lr_find",
+        takes=("[GROUP=NAME ...]", "[OPTION=VALUE ...]"),
+        does=("a learning rate for a model, from a range", "test"),
+    ),
     "list": Verb("list_entries", ("[GROUP | NAME]",), ("the models, data sets, ... and their options",)),
     "count": Verb("count", ("[NAME]",), ("count the parameters of GPT-1, GPT-2, ...",), is_listed=False),
 }
@@ -162,9 +167,10 @@ def _dispatch(words: list[str]) -> int:
         from dlcourse.cli import completion
 
         return completion.main(rest, [name for name, verb in VERBS.items() if verb.is_listed])
-    if first not in VERBS:
+    name = first.replace("-", "_")  # lr-find, too
+    if name not in VERBS:
         raise ConfigError(f"unknown command '{first}'{_meant(first)}")
-    module = importlib.import_module(f"dlcourse.cli.{VERBS[first].module}")
+    module = importlib.import_module(f"dlcourse.cli.{VERBS[name].module}")
     return int(module.main(rest))
 
 

@@ -28,7 +28,8 @@ class CheckpointConfig:
 class TrainerConfig:
     """How the loop goes round: lengths in epochs, sizes in examples, intervals in epochs (evaluation) or steps (log).
 
-    `time` decides when training ends, if it is given, and not `epochs`. `batch_size=full` takes the whole training set in each step: gradient descent; no batch is larger than that.
+    `time` decides when training ends if it is given, in place of `epochs`. `batch_size=full` takes the whole training set in
+    each step: gradient descent; no batch is larger than that.
     `accumulate` averages the gradients of that many batches for a step, `clip_norm` scales gradients down to this norm,
     and `patience` stops after that many evaluations without improvement. `weights` says which are tested and kept: the
     best on validation, or the last.

@@ -19,7 +19,8 @@ Schedule = Callable[[int], float]
 class Updates:
     """When an optimizer updates in `epochs` epochs of `batches` batches each: after every `accumulate` losses.
 
-    A training that ends in the middle of an epoch says its batches altogether, `steps`. There are `times` losses from the first batch and from every `every`-th after it. Updates are numbered from 0.
+    There are `times` losses from the first batch and from every `every`-th after it. Updates are numbered from 0. A training
+    that ends in the middle of an epoch gives `steps`, its batches altogether.
     """
 
     epochs: int
