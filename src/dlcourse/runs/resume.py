@@ -79,7 +79,7 @@ class Start:
             raise ConfigError(
                 f"trainer.time=null: this run is trained for a time; write one such as trainer.time={before}"
             )
-        if asked.time is not None and seconds_of(asked.time) < self._seconds_used:
+        if asked.time not in (None, before) and seconds_of(asked.time) < self._seconds_used:
             raise ConfigError(
                 f"trainer.time={asked.time}: the run has been trained for {self._seconds_used:.1f} seconds already; write a "
                 "longer time"

@@ -1,9 +1,11 @@
 """How long a training is: a number of epochs, or a time, which decides when it ends and how its schedule is stretched."""
 
+import contextlib
 import dataclasses
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 from dlcourse.config.duration import seconds_of
 from dlcourse.config.run_config import TrainerConfig
@@ -11,7 +13,7 @@ from dlcourse.optim.schedules import Schedule, ScheduleMaker, Updates
 from dlcourse.state_dict import State
 
 _MOST_ROWS = 25
-_FITS = 100
+_MOST_OFF = 0.01
 _NOT_FITTED = 2**40
 
 
@@ -19,16 +21,21 @@ class Length(ABC):
     """Abstract: when a training ends. The trainer reports each step and each evaluation to it."""
 
     @abstractmethod
-    def begin(self, evaluation_steps: float) -> None:
-        """Called before the first step of a process: an evaluation takes about as long as so many training steps."""
+    def begin(self, steps_to_evaluation: int) -> None:
+        """Called before the first step of a process, with the steps from one evaluation to the next."""
 
     @abstractmethod
     def after_step(self, steps: int) -> None:
         """Called after each step, with the number of them so far."""
 
+    @property
     @abstractmethod
-    def after_evaluation(self, seconds: float) -> None:
-        """Called after each evaluation, with the time that it took."""
+    def wants_evaluation(self) -> bool:
+        """Whether it has to know how long an evaluation takes before one is due."""
+
+    @abstractmethod
+    def evaluating(self) -> AbstractContextManager[None]:
+        """Each evaluation is made within this."""
 
     @property
     @abstractmethod
@@ -76,14 +83,18 @@ class Epochs(Length):
         self._epochs = epochs
         self._steps = steps
 
-    def begin(self, evaluation_steps: float) -> None:
+    def begin(self, steps_to_evaluation: int) -> None:
         pass
 
     def after_step(self, steps: int) -> None:
         pass
 
-    def after_evaluation(self, seconds: float) -> None:
-        pass
+    @property
+    def wants_evaluation(self) -> bool:
+        return False
+
+    def evaluating(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     @property
     def is_cut(self) -> bool:
@@ -118,10 +129,11 @@ class Epochs(Length):
 class TimeBudget(Length):
     """A time in seconds, from the first step to the end of the last evaluation.
 
-    After each hundredth of it the steps of the whole training are fitted to the average speed so far. A schedule is a
-    pure function of that number and the updates done, so that its end comes with the end of the time. Until the first
-    fit it stays at its beginning. The state has the time used and the fitted number: a run that is resumed uses up what
-    is left, also on a machine of another speed. `clock` counts seconds.
+    The steps of the whole training are fitted to the average speed so far: after a hundredth of the time, and whenever
+    the share of them that is done differs by a hundredth from the share of the time. A schedule is a pure function of
+    that number and the updates done, so that its end comes with the end of the time; until the first fit it stays at its
+    beginning. The state has the time used and the fitted number: a run that is resumed uses up what is left, also on a
+    machine of another speed. `clock` counts seconds.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -129,8 +141,8 @@ class TimeBudget(Length):
         self._clock = clock
         self._used_before = 0.0
         self._since: float | None = None
-        self._steps, self._next_fit = _NOT_FITTED, seconds / _FITS
-        self._evaluation_steps, self._evaluation_seconds = 0.0, 0.0
+        self._steps = _NOT_FITTED
+        self._steps_to_evaluation, self._evaluation_seconds = 0, 0.0
         self._rows = 0
         self._is_over = False
 
@@ -138,29 +150,38 @@ class TimeBudget(Length):
     def _used(self) -> float:
         return self._used_before + (0.0 if self._since is None else self._clock() - self._since)
 
-    def begin(self, evaluation_steps: float) -> None:
+    def begin(self, steps_to_evaluation: int) -> None:
         self._since = self._clock()
-        self._evaluation_steps = evaluation_steps
+        self._steps_to_evaluation = steps_to_evaluation
 
     def after_step(self, steps: int) -> None:
         """Ends the training if that is nearer to the end of the time than one more step would be."""
         used = self._used
         step_seconds = used / steps
-        left = self._left(used, step_seconds)
+        left = self._left(used)
         if left < step_seconds / 2:
             self._is_over, self._steps = True, steps
             return
-        if used >= self._next_fit:
-            self._steps, self._next_fit = steps + round(left / step_seconds), used + self._budget / _FITS
-        self._steps = max(self._steps, steps + 1)
+        if steps >= self._steps or abs(steps / self._steps - used / (used + left)) >= _MOST_OFF:
+            self._steps = steps + max(1, round(left / step_seconds))
 
-    def _left(self, used: float, step_seconds: float) -> float:
+    def _left(self, used: float) -> float:
         """The seconds left for training before the last evaluation has to begin."""
-        return self._budget - used - (self._evaluation_seconds or self._evaluation_steps * step_seconds)
+        return self._budget - used - self._evaluation_seconds
 
-    def after_evaluation(self, seconds: float) -> None:
-        self._evaluation_seconds = seconds
-        self._is_over = self._is_over or self._left(self._used, 0.0) <= 0
+    @property
+    def wants_evaluation(self) -> bool:
+        """Once the steps are fitted, if the first evaluation would come late or last of all."""
+        is_late = self._steps < 2 * self._steps_to_evaluation
+        return is_late and not self._evaluation_seconds and not self._is_over
+
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Ends the training if after this evaluation there is no time for another."""
+        began = self._clock()
+        yield
+        self._evaluation_seconds = self._clock() - began
+        self._is_over = self._is_over or self._left(self._used) <= 0
 
     @property
     def is_cut(self) -> bool:
@@ -195,19 +216,16 @@ class TimeBudget(Length):
             "budget": self._budget,
             "used": self._used,
             "steps": self._steps,
-            "next_fit": self._next_fit,
             "evaluation_seconds": self._evaluation_seconds,
             "is_over": self._is_over,
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Continue from this state; with another budget, the steps are fitted anew after the next step."""
+        """Continue from this state; one that is over continues if the budget is another."""
         self._used_before = float(state["used"])
         self._evaluation_seconds = float(state["evaluation_seconds"])
         self._steps = int(state["steps"])
-        is_same = float(state["budget"]) == self._budget
-        self._next_fit = float(state["next_fit"]) if is_same else 0.0
-        self._is_over = bool(state["is_over"]) and is_same
+        self._is_over = bool(state["is_over"]) and float(state["budget"]) == self._budget
 
 
 def length_of(config: TrainerConfig, steps_per_epoch: int) -> Length:

@@ -73,8 +73,8 @@ def resume(folder: RunFolder, start: Start, config: RunConfig, overrides: list[s
     None if it is complete already: then nothing is changed. Raises UserError and StoppedError, as `run`.
     """
     check_entries(config)
-    _require_one_length(config, overrides)
     start.require_no_shorter(config)
+    _require_one_length(config, overrides)
     if read_status(folder.path) == "done" and not start.continues(config):
         Console().show("done", run_report.already_complete(folder, start.epochs_done, config.trainer))
         if start.lacks_pictures:

@@ -1,7 +1,6 @@
 """The training loop: one, the same for every model and task."""
 
 import contextlib
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
@@ -19,7 +18,7 @@ from dlcourse.signals import Stop, StoppedError
 from dlcourse.spec import Batch, Data
 from dlcourse.state_dict import State
 from dlcourse.tasks.task import Task
-from dlcourse.training.evaluate import batch_size, evaluate
+from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.history import History
 from dlcourse.training.length import Length
 from dlcourse.training.meters import PendingScalars, Stopwatch
@@ -30,10 +29,6 @@ SELECTED = "selected"
 
 One tag for both, so that TensorBoard's HParams can compare runs with `trainer.weights=best` and `last` in one column.
 """
-
-
-_FORWARD_SHARE = 1 / 3
-"""Of the time of a training step, what a forward pass takes: backward takes about twice as long."""
 
 
 class Trainer:
@@ -77,7 +72,7 @@ class Trainer:
         with self._stop.deferred(), self._progress.shown(history.steps):
             if history.steps == 0:
                 self.save()  # a full disk shows before the first step
-            self._length.begin(_FORWARD_SHARE * len(self._data.val) / batch_size(self._config, self._data))
+            self._length.begin(self._config.eval_every * steps_per_epoch(self._config, self._data))
             for epoch in self._epochs():
                 for batch in self._batches(epoch):
                     with self._divergence_at("step", history.steps + 1):
@@ -86,6 +81,8 @@ class Trainer:
                     if self._saver.is_due(history.steps) or self._stop.received:
                         self.save()
                         self._stop.check()
+                    if self._length.wants_evaluation:
+                        self._evaluate()
                 report = self._evaluate() if self._is_evaluated(epoch) else None
                 self._finish_epoch(report)
             self.save()
@@ -153,11 +150,8 @@ class Trainer:
         """Measure on validation; a signal in the middle throws that away and saves the rest."""
         random = random_state(self._task.device)
         try:
-            started = time.perf_counter()
-            with self._stop.at_once():
-                report = evaluate(self._task, self._data.val, self._config.eval_batch_size)
-            self._length.after_evaluation(time.perf_counter() - started)
-            return report
+            with self._stop.at_once(), self._length.evaluating():
+                return evaluate(self._task, self._data.val, self._config.eval_batch_size)
         except StoppedError:
             set_random_state(random, self._task.device)  # the signal may have come before the evaluation put it back
             self.save()
