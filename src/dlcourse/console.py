@@ -24,7 +24,7 @@ class Console:
         self._shows_bar = sys.stderr.isatty() and not quiet
         self._bar: tqdm | None = None  # type: ignore[type-arg]
         self._next_refresh = 0.0
-        self._epochs = 0
+        self._epochs: int | None = 0
 
     def say(self, label: str, *lines: str) -> None:
         """One or more lines under a label, folded to the terminal: `data   54,000 train / ...`."""
@@ -43,10 +43,13 @@ class Console:
             is_marked = mark and number == len(pieces)
             self._print(f"{piece}  {terminal.styled(mark, 'green')}" if is_marked else piece)
 
-    def start_progress(self, total_steps: int, epochs: int, done: int = 0) -> None:
-        """Begin the bar of a whole training, of which `done` steps were made before."""
+    def start_progress(self, total: int, epochs: int | None, done: int = 0) -> None:
+        """Begin the bar of a whole training, of which `done` was made before; nobody may know its `epochs`."""
         self._epochs = epochs
-        self._start_bar(_BAR.format(epoch=f"1/{epochs}", numbers=""), total_steps, done)
+        self._start_bar(_BAR.format(epoch=self._counted(1), numbers=""), total, done)
+
+    def _counted(self, epoch: int) -> str:
+        return str(epoch) if self._epochs is None else f"{epoch}/{self._epochs}"
 
     def start_runs(self, total: int, done: int) -> None:
         """Begin the bar of a sweep of `total` runs; `done` of them were finished before."""
@@ -76,15 +79,15 @@ class Console:
         """Whether it is time to move the bar, at most ten times a second."""
         return self._bar is not None and time.monotonic() >= self._next_refresh
 
-    def progress(self, step: int, epoch: int, loss: float, rate: float) -> None:
-        """Move the bar to a step: its length is the share of the whole run."""
+    def progress(self, done: int, epoch: int, loss: float, rate: float) -> None:
+        """Move the bar: its length is the share of the whole run."""
         if self._bar is None:
             return
         self._next_refresh = time.monotonic() + _REFRESH_SECONDS
         numbers = f"loss {format_metric('loss', loss):<7} lr {rate:<9.3g}"
-        self._bar.bar_format = _BAR.format(epoch=f"{epoch}/{self._epochs}", numbers=numbers)
+        self._bar.bar_format = _BAR.format(epoch=self._counted(epoch), numbers=numbers)
         self._bar.ncols = _bar_width()
-        self._bar.update(step - self._bar.n)
+        self._bar.update(done - self._bar.n)
 
     def end_progress(self) -> None:
         """Remove the bar."""

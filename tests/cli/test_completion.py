@@ -52,6 +52,7 @@ def test_what_is_proposed(train, monkeypatch, capsys):
         "dlcourse su": ["summary"],
         "dlcourse summary model=c": ["model=cnn"],
         "dlcourse summary model=cnn model.ch": ["model.channels="],
+        "dlcourse lr_find model=c": ["model=cnn"],
         "dlcourse list optim": ["optimizer"],
         "dlcourse train data=( optimi": [],
     }

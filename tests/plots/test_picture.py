@@ -25,6 +25,7 @@ from dlcourse.plots.filters import ActivationMaps, FirstFilters
 from dlcourse.plots.images import ImageGrid, WeightImages
 from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
+from dlcourse.plots.lr_range import LrRangeCurve
 from dlcourse.plots.picture import Captioned, Picture, save_png, to_image
 from dlcourse.plots.ranking import RankedClass, RankingCurves
 from dlcourse.plots.samples import SampledPoints
@@ -33,6 +34,8 @@ from pictures import CONFUSION, GRID_X, GRID_Y, boundary, codes_picture
 
 _HALF = np.array([0.0, 0.5, 1.0])
 
+_LRS = np.geomspace(1e-6, 10, 20)
+LR_RANGE = (_LRS, np.array([1 / (1 + _LRS), 2 - _LRS, np.full(20, 1e9)]), 1 / (1 + 100 * _LRS))
 PICTURES = {
     "confusion": CONFUSION,
     "images": ImageGrid(np.full((3, 1, 4, 6), 0.5), ["4 as 9\n98 %"] * 3, "Mistakes"),
@@ -41,6 +44,8 @@ PICTURES = {
     "boundary": boundary(),
     "curve": FittedCurve(np.arange(5.0), np.arange(5.0) ** 2, np.linspace(0, 4, 50), np.linspace(0, 4, 50) ** 2),
     "learning": LearningCurve([1, 2], {"train/loss": [0.4, 0.3], "val/accuracy": [0.9, 0.95]}, 2, "best"),
+    "lr range": LrRangeCurve(*LR_RANGE, 0.003, "mlp on digits, adam"),
+    "lr range without suggestion": LrRangeCurve(*LR_RANGE, None),
     "positions": LossByPosition([4.0, 3.0, 2.5], {"unigrams": 3.3, "bigrams": 2.5, "trigrams": 2.2}),
     "length": AccuracyByLength([1, 2], [3, 4], [4, 5]),
     "attention": AttentionMap(np.eye(3), "abc", "xyz"),

@@ -484,7 +484,7 @@ CASES = [
     Case(
         64,
         _with_run("killed", "resume RUN model=cnn"),
-        "resume cannot change 'model', only trainer.epochs, trainer.patience, ",
+        "resume cannot change 'model', only trainer.epochs, trainer.time, trainer.patience, ",
     ),
     Case(64, _with_run("killed", "resume RUN data=wine"), "resume cannot change 'data'"),
     Case(64, _with_run("killed", "resume RUN optimizer.lr=1"), "resume cannot change 'optimizer.lr'"),

@@ -19,6 +19,7 @@ from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tasks.classification import Classification
 from dlcourse.training.evaluate import evaluate, steps_per_epoch
 from dlcourse.training.history import History
+from dlcourse.training.length import Epochs, Length
 from dlcourse.training.progress import Progress
 from dlcourse.training.trainer import Trainer
 from plain_sgd import plain_sgd
@@ -42,6 +43,7 @@ def fit(
     lr: float = 0.1,
     data: Data | None = None,
     make_task: type[Classification] = Classification,
+    length: Length | None = None,
     **options: object,
 ) -> tuple[History, nn.Module]:
     """Train a small network with dropout; returns its history and itself."""
@@ -51,10 +53,20 @@ def fit(
     model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 2))
     task = make_task(model, SPEC, cpu(), top_k=1)
     task.start(plain_sgd(lr))
+    length = length or Epochs(config.epochs, steps=0)
     with Logger(RunFolder(folder)) as logger, Stop() as stop:
         saver = Saver(checkpoints_of(RunFolder(folder)), config.checkpoint, logger, folder / "w.safetensors", {})
-        progress = Progress(Console(quiet=True), task, config, total_steps=0)
-        trainer = Trainer(task, data or make_data(), config, logger=logger, saver=saver, progress=progress, stop=stop)
+        progress = Progress(Console(quiet=True), task, config, length)
+        trainer = Trainer(
+            task,
+            data or make_data(),
+            config,
+            length=length,
+            logger=logger,
+            saver=saver,
+            progress=progress,
+            stop=stop,
+        )
         return trainer.fit(), model
 
 

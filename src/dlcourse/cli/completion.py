@@ -60,7 +60,7 @@ def _proposals(before: list[str], word: str, verbs: list[str]) -> Iterator[str]:
         yield from KINDS if len(before) == 1 else ()
     elif before[0] in ("lecture", "check"):
         yield from (*config_files.entries("lecture", [conf_dir()]), *all_items())
-    elif before[0] in ("train", "summary"):
+    elif before[0] in ("train", "summary", "lr_find"):
         own_folder = [value for flag, value in pairwise(before) if flag in ("--config-dir", "-cd")]
         own_folder += [flag.partition("=")[2] for flag in before if flag.startswith("--config-dir=")]
         yield from _of_train(before[1:], word, config_files.folders(own_folder[0] if own_folder else None))

@@ -56,6 +56,11 @@ VERBS: dict[str, Verb] = {
     ),
     "new": Verb("new", ("KIND NAME",), ("files to begin a model, data set, task or", "experiment of your own")),
     "data": Verb("data", ("list | show | ...",), ("look at data sets, and check and add your own",)),
+    "lr_find": Verb(
+        module="lr_find",
+        takes=("[GROUP=NAME ...]", "[OPTION=VALUE ...]"),
+        does=("a learning rate for a model, from a range", "test"),
+    ),
     "list": Verb("list_entries", ("[GROUP | NAME]",), ("the models, data sets, ... and their options",)),
     "doctor": Verb("doctor", ("",), ("what is wrong with this installation, and what to type",)),
     "count": Verb("count", ("[NAME]",), ("count the parameters of GPT-1, GPT-2, ...",), is_listed=False),
@@ -171,11 +176,13 @@ def _dispatch(words: list[str]) -> int:
         from dlcourse.cli import completion
 
         return completion.main(rest, [name for name, verb in VERBS.items() if verb.is_listed])
-    if first not in VERBS:
+    name = first.replace("-", "_")  # lr-find, too
+    if name not in VERBS:
         raise ConfigError(f"unknown command '{first}'{_meant(first)}")
     if first != "new":  # which makes them
         named.named_folders()  # so that one that cannot be used is told of at once, also by a verb that needs none
     module = importlib.import_module(f"dlcourse.cli.{VERBS[first].module}")
+    module = importlib.import_module(f"dlcourse.cli.{VERBS[name].module}")
     return int(module.main(rest))
 
 

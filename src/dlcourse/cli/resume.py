@@ -35,6 +35,7 @@ bit for bit, with the same number of threads on the same machine. A finished run
 
 Only these may be given:
   trainer.epochs=N          more epochs than before; the learning rate follows the schedule of N epochs from there on
+  trainer.time=20min        a longer time than before, of a run with trainer.time
   trainer.patience=N        another patience
   trainer.checkpoint.*      when to save
   report=full               draw the pictures of a run with report=light; its numbers stay the same
@@ -49,7 +50,7 @@ _RETRY = "retry=failed"
 _MAY_DIFFER = (*NO_PART_OF_A_RUN, "trainer", "device")
 """Sections that may differ between the beginning of a run and a checkpoint of it."""
 
-_MAY_CHANGE = ("trainer.epochs", "trainer.patience", "trainer.checkpoint.", "report=", "device.")
+_MAY_CHANGE = ("trainer.epochs", "trainer.time", "trainer.patience", "trainer.checkpoint.", "report=", "device.")
 
 
 def main(words: list[str]) -> int:
@@ -154,8 +155,8 @@ def changed(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
             continue
         if not f"{key}=".startswith(_MAY_CHANGE) or override.is_sweep_override():
             raise ConfigError(
-                f"resume cannot change '{key}', only trainer.epochs, trainer.patience, trainer.checkpoint.*, report "
-                "and device; for a new run from its weights write dlcourse train init_from=RUN"
+                f"resume cannot change '{key}', only trainer.epochs, trainer.time, trainer.patience, trainer.checkpoint.*, "
+                "report and device; for a new run from its weights write dlcourse train init_from=RUN"
             )
         config = with_option(config, key.split("."), value)
     return config

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import open_dict
-
-from dlcourse.cli import config_files, hydra_guard
-from dlcourse.cli.hydra_overrides import parse
-from dlcourse.cli.train import clear_resolvers, load_session
+from dlcourse.cli import config_files
+from dlcourse.cli.composed import composed
+from dlcourse.cli.train import load_session
 from dlcourse.config.options import hint, suggestion
 from dlcourse.config.run_config import RunConfig
 from dlcourse.config.yaml_file import read_yaml
@@ -150,7 +148,7 @@ def _subject(words: list[str], config_dir: str | None) -> _Subject:
         return _of_run(name)
     if name and (meant := hint(name, SIZES)):
         raise ConfigError(f"unknown size '{name}'{meant}")
-    config = _composed(words, places)
+    config = composed(words, places, "summary")
     return _Subject(f"{config.model.name} on {config.data.name}", config)
 
 
@@ -175,25 +173,12 @@ def _of_size(name: str, words: list[str], places: list[Path]) -> _Subject:
             )
     options = {"width": size.width, "layers": size.layers, "heads": size.heads, "norm": size.norm}
     model = ["model=transformer", *(f"model.{option}={value}" for option, value in options.items())]
-    config = _composed([*model, "data=text", *words], places)
+    config = composed([*model, "data=text", *words], places, "summary")
     if config.trainer.batch_size == "full":
         raise ConfigError(f"trainer.batch_size=full needs data, and {name} has none here; write trainer.batch_size=8")
     symbols = tuple(map(str, range(size.vocabulary)))
     spec = DataSpec("text", (size.context,), size.vocabulary, "next", vocabulary=symbols, tokenizer="words")
     return _Subject(f"{name}, {size.note}", config, spec, "no text was read")
-
-
-def _composed(words: list[str], places: list[Path]) -> RunConfig:
-    """The config that `dlcourse train` would run with these words; raises ConfigError."""
-    clear_resolvers()
-    overrides = parse([word for word in words if word != "experiment=null"])
-    for override in overrides:
-        if override.is_sweep_override():
-            raise ConfigError(f"'{override.input_line}' has several values; dlcourse summary is of one model, give one")
-    config = hydra_guard.compose(parse(hydra_guard.check(overrides, places, sweep=False)), places)
-    with open_dict(config):
-        del config["hydra"]
-    return hydra_guard.run_config(config)
 
 
 def _summarize(subject: _Subject) -> _Summary:

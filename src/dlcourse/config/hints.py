@@ -30,6 +30,7 @@ HINTS: dict[str, dict[str, str]] = {
         "tensorboard": "tb board plot plots visualize dashboard logs browser web",
         "summary": "parameters params flops macs layers model memory summarize torchinfo torchsummary size sizes",
         "data": "dataset inspect eda download fetch dataloader duplicates augmentation",
+        "lr_find": "lr_finder find_lr auto_lr_find range_test tune_lr learning_rate",
         "list": "show models datasets entries describe available search zoo",
         "report": "html htm export pdf page webpage handout submit handin homework publish",
         "write dlcourse train -m optimizer.lr=0.1,0.01 to try several values": (
@@ -241,6 +242,7 @@ HINTS: dict[str, dict[str, str]] = {
         "optimizer.beta2": "b2 beta_2",
         "optimizer.eps": "epsilon adam_epsilon",
         "task.steps": "steps timesteps num_timesteps diffusion_steps",
+        "trainer.time": "max_time time_limit max_minutes minutes seconds hours duration budget",
         "trainer.epochs": "max_epochs num_epochs n_epochs nb_epochs nepochs epoch num_train_epochs epochs_num max_iter"
         " max_iters n_iter iterations iters max_steps num_steps n_steps steps total_steps",
         "trainer.batch_size": "bs batch batchsize minibatch mini_batch minibatch_size mini_batch_size train_batch_size"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal
 
+from dlcourse.config.duration import Duration
 from dlcourse.config.options import Count, Positive, Range, convert, suggestion
 from dlcourse.config.registry import Choice
 from dlcourse.errors import ConfigError
@@ -27,13 +28,15 @@ class CheckpointConfig:
 class TrainerConfig:
     """How the loop goes round: lengths in epochs, sizes in examples, intervals in epochs (evaluation) or steps (log).
 
-    `batch_size=full` takes the whole training set in each step: gradient descent; no batch is larger than that.
+    `time` decides when training ends if it is given, in place of `epochs`. `batch_size=full` takes the whole training set in
+    each step: gradient descent; no batch is larger than that.
     `accumulate` averages the gradients of that many batches for a step, `clip_norm` scales gradients down to this norm,
     and `patience` stops after that many evaluations without improvement. `weights` says which are tested and kept: the
     best on validation, or the last.
     """
 
     epochs: Count = 5
+    time: Duration | None = None
     batch_size: Count | Literal["full"] = 64
     eval_batch_size: Count = 250
     eval_every: Count = 1

@@ -19,7 +19,8 @@ Schedule = Callable[[int], float]
 class Updates:
     """When an optimizer updates in `epochs` epochs of `batches` batches each: after every `accumulate` losses.
 
-    There are `times` losses from the first batch and from every `every`-th after it. Updates are numbered from 0.
+    There are `times` losses from the first batch and from every `every`-th after it. Updates are numbered from 0. A training
+    that ends in the middle of an epoch gives `steps`, its batches altogether.
     """
 
     epochs: int
@@ -27,11 +28,13 @@ class Updates:
     accumulate: int = 1
     every: int = 1
     times: int = 1
+    steps: int | None = None
 
     @property
     def total(self) -> int:
         """The updates in all, at least 1: batches at the end that do not fill an update are lost."""
-        return max(1, math.ceil(self.epochs * self.batches / self.every) * self.times // self.accumulate)
+        steps = self.epochs * self.batches if self.steps is None else self.steps
+        return max(1, math.ceil(steps / self.every) * self.times // self.accumulate)
 
     @property
     def per_epoch(self) -> float:

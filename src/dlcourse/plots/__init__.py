@@ -21,6 +21,7 @@ from dlcourse.plots.images import ImageGrid, WeightImages
 from dlcourse.plots.language import LossByPosition
 from dlcourse.plots.latent import ImageSheet, KLPerDimension, LatentScatter
 from dlcourse.plots.lines import BarChart, LineChart, LineCharts
+from dlcourse.plots.lr_range import LrRangeCurve
 from dlcourse.plots.network import NetworkDiagram, Stage
 from dlcourse.plots.panels import BarPanel, BowlPanel, FitPanel, Panels, RegionPanel
 from dlcourse.plots.picture import Captioned, Picture, save_png, to_image, to_png
@@ -68,6 +69,7 @@ __all__ = [
     "LineCharts",
     "Listing",
     "LossByPosition",
+    "LrRangeCurve",
     "NetworkDiagram",
     "Node",
     "OptionImportances",

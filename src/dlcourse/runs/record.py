@@ -199,7 +199,7 @@ def _progress(facts: Mapping[str, Any], config: Mapping[str, Any], folder: Path)
     except DataError:
         return None
     steps, trainer = facts.get("steps"), config.get("trainer")
-    epochs = trainer.get("epochs") if isinstance(trainer, dict) else None
+    epochs = trainer.get("epochs") if isinstance(trainer, dict) and trainer.get("time") is None else None
     if record is None:
         return 0.0
     for done, total in ((record["step"], steps), (record["epoch"] - 1, epochs)):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dlcourse.config.duration import seconds_of
 from dlcourse.config.paths import user_path
 from dlcourse.config.run_config import NO_PART_OF_A_RUN, RunConfig
 from dlcourse.config.yaml_file import read_yaml
@@ -57,16 +58,43 @@ class Start:
         return int(self.about["config"]["trainer"]["epochs"]) if self.about else None
 
     @property
+    def _seconds_used(self) -> float:
+        """Those of `trainer.time` behind it; raises DataError."""
+        return 0.0 if self.checkpoint is None else _saved_number(self.checkpoint, "length", "used")
+
+    @property
     def lacks_pictures(self) -> bool:
         """Whether the run so far was to draw none."""
         return bool(self.about) and self.about["config"]["report"] == "light"
 
+    def require_no_shorter(self, config: RunConfig) -> None:
+        """Raise ConfigError if this asks for less than has been trained, or for a time in place of epochs."""
+        asked, done = config.trainer, self.epochs_done
+        before = self.about["config"]["trainer"]["time"] if self.about else asked.time
+        if before is None and asked.time is not None:
+            raise ConfigError(
+                f"trainer.time={asked.time}: this run is trained for a number of epochs; write trainer.epochs=N"
+            )
+        if before is not None and asked.time is None:
+            raise ConfigError(
+                f"trainer.time=null: this run is trained for a time; write one such as trainer.time={before}"
+            )
+        if asked.time not in (None, before) and seconds_of(asked.time) < self._seconds_used:
+            raise ConfigError(
+                f"trainer.time={asked.time}: the run has been trained for {self._seconds_used:.1f} seconds already; write a "
+                "longer time"
+            )
+        if asked.time is None and asked.epochs < done:
+            raise ConfigError(
+                f"trainer.epochs={asked.epochs}: the run has done {done} epochs already; write trainer.epochs={done} or more"
+            )
+
     def continues(self, config: RunConfig) -> bool:
-        """Whether a finished run has more to do: more epochs, another patience after patience had ended it, or pictures."""
+        """Whether a finished run has more to do: it is to be longer, patience that ended it is another, or for pictures."""
         if not self.about:
             return True
         before = self.about["config"]["trainer"]
-        is_longer = (config.trainer.epochs, config.trainer.patience) != (before["epochs"], before["patience"])
+        is_longer = any(getattr(config.trainer, name) != before[name] for name in ("epochs", "time", "patience"))
         return is_longer or (self.lacks_pictures and config.report == "full")
 
 
@@ -103,8 +131,16 @@ def as_it_was(config: dict[str, Any]) -> dict[str, Any]:
 
 def epochs_done(checkpoint: Checkpoint) -> int:
     """The whole epochs behind a checkpoint; raises DataError."""
+    return int(_saved_number(checkpoint, "epoch")) - 1
+
+
+def _saved_number(checkpoint: Checkpoint, *path: str) -> float:
+    """A number in the state of the training, by the names that lead to it; raises DataError."""
+    value: Any = checkpoint.json(STATE)
     try:
-        return int(checkpoint.json(STATE)["state"]["epoch"]) - 1
+        for name in ("state", *path):
+            value = value[name]
+        return float(value)
     except (KeyError, TypeError, ValueError):
         raise DataError(f"{checkpoint.path / STATE} does not say how far the run was") from None
 

@@ -54,6 +54,7 @@ class Adversarial(GenerativeTask):
 
     model: GAN
     recordable = ("descend_critic", "descend_generator")
+    loss_tells: ClassVar[bool] = False
     _optimizer: ScheduledOptimizer
     _critic_optimizer: ScheduledOptimizer
     words: ClassVar[dict[str, str]] = GenerativeTask.words | {

@@ -36,6 +36,7 @@ class Reinforcement(Task):
     mode = "max"
     main_metric = "return"
     measured_in_training: ClassVar[bool] = True
+    loss_tells: ClassVar[bool] = False
     called: ClassVar[str]
     """Its name in a config."""
     plays: ClassVar[Target] = "game"

@@ -52,6 +52,7 @@ class RLHF(Language):
     mode: Literal["max", "min"] = "max"
     recordable: ClassVar[tuple[str, ...]] = ()
     keeps_frozen: ClassVar[bool] = True
+    loss_tells: ClassVar[bool] = False
 
     def __init__(
         self,

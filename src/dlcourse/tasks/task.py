@@ -35,6 +35,8 @@ class Task(ABC):
     recordable: ClassVar[tuple[str, ...]] = ()
     """The methods that make all of a step on the device, from a batch to scalars, and do the same each time."""
 
+    loss_tells: ClassVar[bool] = True
+    """Whether a lower loss in training means a better model."""
     needs_full_batch: ClassVar[bool] = False
     """Whether a step must see the whole training set."""
 

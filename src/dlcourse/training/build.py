@@ -32,7 +32,7 @@ from dlcourse.models import MODELS
 from dlcourse.models.features import FEATURES
 from dlcourse.models.torchvision_model import FROM_SCRATCH, Torchvision
 from dlcourse.optim.optimizers import OPTIMIZERS
-from dlcourse.optim.schedules import SCHEDULERS, Updates
+from dlcourse.optim.schedules import SCHEDULERS, ScheduleMaker, Updates
 from dlcourse.optim.step import ScheduledOptimizer
 from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks import TASKS, takes_features
@@ -130,19 +130,28 @@ def _updates(config: TrainerConfig, data: Data, every: int = 1, times: int = 1) 
     return Updates(config.epochs, steps_per_epoch(config, data), config.accumulate, every, times)
 
 
-def build_task(config: RunConfig, data: Data, device: Device, console: Console, *, is_new: bool = True) -> Task:
+def build_task(
+    config: RunConfig,
+    data: Data,
+    device: Device,
+    console: Console,
+    *,
+    is_new: bool = True,
+    make_schedule: ScheduleMaker | None = None,
+) -> Task:
     """The task with its model and optimizer, tried on a first batch of validation data.
 
-    Unless `is_new`, weights of a checkpoint follow, and those that the run once started from are not needed.
+    Unless `is_new`, weights of a checkpoint follow, and those that the run once started from are not needed. The learning
+    rate follows the config's schedule, or the one of `make_schedule`.
     """
     make_optimizer = OPTIMIZERS.build(config.optimizer)
     accumulate, batches = config.trainer.accumulate, config.trainer.epochs * steps_per_epoch(config.trainer, data)
-    if accumulate > batches:
+    if accumulate > batches and config.trainer.time is None:
         raise ConfigError(
             f"trainer.accumulate={accumulate} is more than the {batches} batches of this training; write "
             f"trainer.accumulate={batches} or less"
         )
-    make_schedule = SCHEDULERS.build(config.scheduler)
+    make_schedule = make_schedule or SCHEDULERS.build(config.scheduler)
 
     def make_scheduled(module: nn.Module, *, every: int = 1, times: int = 1) -> ScheduledOptimizer:
         schedule = make_schedule(_updates(config.trainer, data, every, times))
@@ -175,6 +184,8 @@ def build_task(config: RunConfig, data: Data, device: Device, console: Console, 
 def _require_full_batch(task: Task, config: RunConfig, data: Data) -> None:
     """Raise ConfigError if a task that needs the whole training set in one step would see less of it."""
     size = batch_size(config.trainer, data)
+    if task.needs_full_batch and config.trainer.time is not None:
+        raise ConfigError(f"task '{config.task.name}' takes one step, however long that is; leave trainer.time out")
     if task.needs_full_batch and size < len(data.train):
         raise ConfigError(
             f"task '{config.task.name}' takes one step on all {len(data.train):,} training examples, and "

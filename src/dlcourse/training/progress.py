@@ -1,7 +1,6 @@
 """What a training shows on the console: a line for each epoch, and the progress bar."""
 
 import contextlib
-import math
 from collections.abc import Iterator, Mapping
 
 from torch import Tensor
@@ -9,25 +8,25 @@ from torch import Tensor
 from dlcourse.config.run_config import TrainerConfig
 from dlcourse.console import Console, format_metric, format_seconds
 from dlcourse.tasks.task import Task
-
-_MAX_ROWS = 25
+from dlcourse.training.length import Length
 
 
 class Progress:
-    """The lines and the bar of one training; `total_steps` are those of all its epochs."""
+    """The lines and the bar of one training of this length."""
 
-    def __init__(self, console: Console, task: Task, config: TrainerConfig, total_steps: int) -> None:
+    def __init__(self, console: Console, task: Task, config: TrainerConfig, length: Length) -> None:
         self._console = console
         self._task = task
         self._config = config
-        self._total_steps = total_steps
+        self._length = length
 
     @contextlib.contextmanager
     def shown(self, steps_done: int) -> Iterator[None]:
         """Within this, the head of the lines stands above and the bar below."""
         titles = (f"{name}: {' / '.join(splits)}" for name, splits in self._columns())
         self._console.rows(["epoch" + "".join(f"  {title:>21}" for title in titles) + "        lr        time"])
-        self._console.start_progress(self._total_steps, self._config.epochs, steps_done)
+        epochs = self._config.epochs if self._config.time is None else None
+        self._console.start_progress(self._length.total, epochs, self._length.done(steps_done))
         try:
             yield
         finally:
@@ -36,7 +35,7 @@ class Progress:
     def step(self, step: int, epoch: int, loss: Tensor) -> None:
         """Move the bar, at most ten times a second; only then is the loss read off the device."""
         if self._console.wants_progress():
-            self._console.progress(step, epoch, loss.item(), self._task.lr)
+            self._console.progress(self._length.done(step), epoch, loss.item(), self._task.lr)
 
     def epoch(self, epoch: int, values: Mapping[str, float], seconds: float, *, is_best: bool) -> None:
         """The line of an epoch, of at most 80 characters; a long training shows about as many as fit on a screen."""
@@ -54,8 +53,7 @@ class Progress:
         self._console.rows([f"stopped after epoch {epoch}: no improvement since {best_epoch}"])
 
     def _is_shown(self, epoch: int) -> bool:
-        epochs = self._config.epochs
-        return epoch == epochs or epoch % max(1, math.ceil(epochs / _MAX_ROWS)) == 0 or epoch == self._config.eval_every
+        return self._length.is_worth_a_row(epoch) or epoch == self._config.eval_every
 
     def _columns(self) -> list[tuple[str, tuple[str, ...]]]:
         """The numbers of a line, each with the splits it is shown for."""

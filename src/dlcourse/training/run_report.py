@@ -2,12 +2,14 @@
 
 import json
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
 from dlcourse import __version__
-from dlcourse.config.run_config import RunConfig, option_values
+from dlcourse.config.duration import seconds_of
+from dlcourse.config.run_config import RunConfig, TrainerConfig, option_values
 from dlcourse.console import Console
 from dlcourse.device import Device, environment
 from dlcourse.metrics.names import metric_name
@@ -222,9 +224,12 @@ def looked(looks: int) -> list[str]:
     return [f"the test set was read {times(looks)} by now, see {LEDGER}"] if looks else []
 
 
-def already_complete(folder: RunFolder, epochs_done: int, epochs_asked: int) -> str:
+def already_complete(folder: RunFolder, epochs_done: int, asked: TrainerConfig) -> str:
     """That a run has nothing left to do, and the command that trains it for longer."""
-    option = f"trainer.epochs={2 * epochs_done}" if epochs_done == epochs_asked else "trainer.patience=N"
+    if asked.time is not None:
+        option = f"trainer.time={2 * seconds_of(asked.time):g}s"
+    else:
+        option = f"trainer.epochs={2 * epochs_done}" if epochs_done == asked.epochs else "trainer.patience=N"
     command = f"dlcourse resume {shlex.quote(str(folder.path))} {option}"
     return f"{folder.path} is already complete ({counted(epochs_done, 'epoch')}); to train longer: {command}"
 
@@ -241,6 +246,15 @@ def other_schedule(config: RunConfig, epochs_before: int, lr_before: float, lr: 
         f"{config.trainer.epochs} epochs instead of {epochs_before}; schedule '{config.scheduler.name}': the learning rate "
         f"{change}"
     )
+
+
+def other_time(config: RunConfig, time_before: str) -> Iterator[str]:
+    """What another time does, if it is another."""
+    if config.trainer.time != time_before:
+        yield (
+            f"trainer.time={config.trainer.time} instead of {time_before}; the learning rate continues where schedule "
+            f"'{config.scheduler.name}' over the whole of it is now"
+        )
 
 
 def lost_log(reason: str, step: int) -> str:

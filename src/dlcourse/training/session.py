@@ -11,6 +11,7 @@ from dlcourse.console import Console
 from dlcourse.device import DEVICES, Device, cpu, environment, keep_freed_memory, thread_notes, use_threads
 from dlcourse.errors import ConfigError, DataError, DivergedError
 from dlcourse.metrics.report import Report
+from dlcourse.optim.schedules import SCHEDULERS
 from dlcourse.plugins import recorded
 from dlcourse.rng import seed_everything
 from dlcourse.runs.checkpoints import Checkpoints
@@ -40,6 +41,7 @@ from dlcourse.training.cuda_graph import record_steps
 from dlcourse.training.divergence import diagnosed
 from dlcourse.training.evaluate import batch_size, steps_per_epoch
 from dlcourse.training.history import History
+from dlcourse.training.length import length_of
 from dlcourse.training.progress import Progress
 from dlcourse.training.test_set import measure_on_test
 from dlcourse.training.trainer import Trainer
@@ -52,6 +54,7 @@ def run(config: RunConfig, overrides: list[str]) -> RunResult | None:
     complete. Raises UserError, and StoppedError if a signal ended the run.
     """
     check_entries(config)
+    _require_one_length(config, overrides)
     check_announced(config)
     if config.resume == "auto":
         same = find_same(_with_task(config), config.name)
@@ -67,19 +70,16 @@ def run(config: RunConfig, overrides: list[str]) -> RunResult | None:
 
 
 def resume(folder: RunFolder, start: Start, config: RunConfig, overrides: list[str]) -> RunResult | None:
-    """Resume a run, whose folder the caller has locked; `config` may ask for more epochs than it had.
+    """Resume a run, whose folder the caller has locked; `config` may ask for more epochs, or a longer time, than it had.
 
     None if it is complete already: then nothing is changed. Raises UserError and StoppedError, as `run`.
     """
     recorded.require_named(config, _facts(folder, start))
     check_entries(config)
-    if config.trainer.epochs < start.epochs_done:
-        raise ConfigError(
-            f"trainer.epochs={config.trainer.epochs}: the run has done {start.epochs_done} epochs already; write "
-            f"trainer.epochs={start.epochs_done} or more"
-        )
+    start.require_no_shorter(config)
+    _require_one_length(config, overrides)
     if read_status(folder.path) == "done" and not start.continues(config):
-        Console().show("done", run_report.already_complete(folder, start.epochs_done, config.trainer.epochs))
+        Console().show("done", run_report.already_complete(folder, start.epochs_done, config.trainer))
         if start.lacks_pictures:
             run_report.say_how_to_draw(Console(), folder)
         return None
@@ -109,7 +109,9 @@ class _Session:
             config = dataclasses.replace(config, task=choose(config.task, data.spec))
             self._console.say("task", config.task.name)
         is_new = start.checkpoint is None
-        task = build_task(config, data, device, self._console, is_new=is_new)
+        self._length = length_of(config.trainer, steps_per_epoch(config.trainer, data))
+        make_schedule = self._length.fitted(SCHEDULERS.build(config.scheduler))
+        task = build_task(config, data, device, self._console, is_new=is_new, make_schedule=make_schedule)
         self._setup = run_report.Setup(config, overrides, data, task, device)
         self._console.say("model", f"{config.model.name}   {self._setup.parameters:,} parameters", *self._setup.layers)
         if config.trainer.compile:
@@ -127,12 +129,6 @@ class _Session:
             self._console.say("note", *self._changes())
             self._about["environment"] = start.about["environment"]
 
-    @property
-    def _steps(self) -> int:
-        """Those of the whole training, unless patience ends it."""
-        config = self._setup.config.trainer
-        return config.epochs * steps_per_epoch(config, self._setup.data)
-
     def train(self, folder: RunFolder) -> RunResult:
         """Train in this folder, then test, and report.
 
@@ -142,7 +138,9 @@ class _Session:
         console.show("run", str(folder.path))
         checkpoints = checkpoints_of(folder, setup.config.trainer.checkpoint.keep)
         size = batch_size(setup.config.trainer, setup.data)
-        facts = {"config": setup.config.to_mapping(), "steps": self._steps, **self._plugins}
+        facts: dict[str, Any] = {"config": setup.config.to_mapping(), **self._plugins}
+        if setup.config.trainer.time is None:
+            facts["steps"] = self._length.total  # unless patience ends it
         with recorded_status(folder, console, **facts) as status, explained(folder, checkpoints, size):
             self._begin(folder, checkpoints)
             status("running")
@@ -177,8 +175,17 @@ class _Session:
         with Logger(folder, self._start.log, subject=setup.subject, draws=setup.draws) as logger:
             run_report.log_setup(logger.board, setup)
             saver = Saver(checkpoints, config.checkpoint, logger, folder / WEIGHTS, self._about)
-            progress = Progress(self._console, task, config, self._steps)
-            trainer = Trainer(task, data, config, logger=logger, saver=saver, progress=progress, stop=self._stop)
+            progress = Progress(self._console, task, config, self._length)
+            trainer = Trainer(
+                task,
+                data,
+                config,
+                length=self._length,
+                logger=logger,
+                saver=saver,
+                progress=progress,
+                stop=self._stop,
+            )
             self._restore(trainer, folder, checkpoints, logger)
             try:
                 history = trainer.fit()
@@ -214,11 +221,22 @@ class _Session:
         yield from environment_changes(before["environment"], self._about["environment"])
         epochs = self._start.epochs_planned
         assert self._start.checkpoint is not None and epochs is not None
-        if epochs != config.trainer.epochs:
+        if config.trainer.time is not None:
+            yield from run_report.other_time(config, self._start.about["config"]["trainer"]["time"])
+        elif epochs != config.trainer.epochs:
             planned = dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, epochs=epochs))
             step, times = self._start.checkpoint.step, self._setup.task.updates_per_batch
             lrs = [planned_lr(asked, self._setup.data, step, times) for asked in (planned, config)]
             yield run_report.other_schedule(config, epochs, *lrs)
+
+
+def _require_one_length(config: RunConfig, overrides: list[str]) -> None:
+    """Raise ConfigError if the command line asks for a number of epochs and a time."""
+    epochs = next((word for word in overrides if word.lstrip("+").startswith("trainer.epochs=")), None)
+    if config.trainer.time is not None and epochs is not None:
+        raise ConfigError(
+            f"{epochs} and trainer.time={config.trainer.time} both say how long to train; leave one of them out"
+        )
 
 
 def _with_task(config: RunConfig) -> RunConfig:

@@ -18,8 +18,9 @@ from dlcourse.signals import Stop, StoppedError
 from dlcourse.spec import Batch, Data
 from dlcourse.state_dict import State
 from dlcourse.tasks.task import Task
-from dlcourse.training.evaluate import batch_size, evaluate
+from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.history import History
+from dlcourse.training.length import Length
 from dlcourse.training.meters import PendingScalars, Stopwatch
 from dlcourse.training.progress import Progress
 
@@ -43,6 +44,7 @@ class Trainer:
         data: Data,
         config: TrainerConfig,
         *,
+        length: Length,
         logger: Logger,
         saver: Saver,
         progress: Progress,
@@ -51,6 +53,7 @@ class Trainer:
         self._task = task
         self._data = data
         self._config = config
+        self._length = length
         self._logger = logger
         self._saver = saver
         self._progress = progress
@@ -60,7 +63,7 @@ class Trainer:
         self._epoch_means, self._pending, self._stopwatch = Means(), PendingScalars(), Stopwatch()
 
     def fit(self) -> History:
-        """Train for the epochs asked for, or until patience runs out; after that the model has the kept weights.
+        """Train for the epochs or the time asked for, or until patience runs out; after that the model has the kept weights.
 
         Raises DivergedError if a loss or gradient is not finite, StoppedError on a signal, once everything is saved.
         """
@@ -69,6 +72,7 @@ class Trainer:
         with self._stop.deferred(), self._progress.shown(history.steps):
             if history.steps == 0:
                 self.save()  # a full disk shows before the first step
+            self._length.begin(self._config.eval_every * steps_per_epoch(self._config, self._data))
             for epoch in self._epochs():
                 for batch in self._batches(epoch):
                     with self._divergence_at("step", history.steps + 1):
@@ -77,6 +81,8 @@ class Trainer:
                     if self._saver.is_due(history.steps) or self._stop.received:
                         self.save()
                         self._stop.check()
+                    if self._length.wants_evaluation:
+                        self._evaluate()
                 report = self._evaluate() if self._is_evaluated(epoch) else None
                 self._finish_epoch(report)
             self.save()
@@ -99,7 +105,7 @@ class Trainer:
     def _epochs(self) -> Iterator[int]:
         """The epochs that are left, until patience runs out."""
         patience = self._config.patience
-        while self._epoch <= self._config.epochs:
+        while self._batches_done > 0 or self._length.has_epoch(self._epoch):
             if patience is not None and self.history.since_best >= patience:
                 self._progress.out_of_patience(self.epochs_done, self.history.best_epoch)
                 return
@@ -111,13 +117,17 @@ class Trainer:
         """The batches that are left of an epoch, and the time until the last of them is done."""
         size = batch_size(self._config, self._data)
         with self._stopwatch.running():
-            yield from self._data.train.batches(size, epoch=epoch, start=self._batches_done)
+            for batch in self._data.train.batches(size, epoch=epoch, start=self._batches_done):
+                if self._length.is_cut:
+                    return
+                yield batch
 
     def _after_step(self, scalars: Mapping[str, Tensor], size: int) -> None:
         """Count a step on `size` examples, show it, and log the latest steps' numbers if it is time."""
         self.history.steps += 1
         self._batches_done += 1
         self._pending.add(scalars, size)
+        self._length.after_step(self.history.steps)
         self._progress.step(self.history.steps, self._epoch, scalars["loss"])
         if self.history.steps % self._config.log_every == 0:
             self._log_steps()
@@ -134,13 +144,13 @@ class Trainer:
         self._logger.scalars("optim", self.history.steps, self._epoch, {"lr": self._task.lr})
 
     def _is_evaluated(self, epoch: int) -> bool:
-        return epoch % self._config.eval_every == 0 or epoch == self._config.epochs
+        return epoch % self._config.eval_every == 0 or self._length.ends_with(epoch)
 
     def _evaluate(self) -> Report:
         """Measure on validation; a signal in the middle throws that away and saves the rest."""
         random = random_state(self._task.device)
         try:
-            with self._stop.at_once():
+            with self._stop.at_once(), self._length.evaluating():
                 return evaluate(self._task, self._data.val, self._config.eval_batch_size)
         except StoppedError:
             set_random_state(random, self._task.device)  # the signal may have come before the evaluation put it back
@@ -153,7 +163,7 @@ class Trainer:
         if self._pending:
             self._log_steps()
         history.train_seconds += seconds
-        history.samples_per_second = len(self._data.train) / seconds
+        history.samples_per_second = self._epoch_means.size / seconds
         speed = {"epoch_seconds": seconds, "samples_per_second": history.samples_per_second}
         self._logger.scalars("time", history.steps, self._epoch, speed)
         if report is not None:
@@ -193,6 +203,7 @@ class Trainer:
         return {
             "task": self._task.state_dict(),
             "random": random_state(self._task.device),
+            "length": self._length.state_dict(),
             "history": asdict(self.history) | {"epoch_seconds": self._stopwatch.seconds},
             "epoch": self._epoch,
             "batches_done": self._batches_done,
@@ -205,6 +216,7 @@ class Trainer:
         device = self._task.device
         try:
             self._task.load_state_dict(state["task"])
+            self._length.load_state_dict(state.get("length", {}))
             history = dict(state["history"])
             self._stopwatch = Stopwatch(float(history.pop("epoch_seconds")))
             self.history = History.from_state(history)
