@@ -107,6 +107,7 @@ LAYERS = (
     "training",
     "sweeps",
     "pages",
+    "export",
     "lectures",
     "cli",
     "api",

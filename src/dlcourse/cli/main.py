@@ -40,6 +40,7 @@ VERBS: dict[str, Verb] = {
     "evaluate": Verb("evaluate", ("RUN ...",), ("measure finished runs again",)),
     "predict": Verb("predict", ("RUN FILE ...",), ("what a finished run says to new data",)),
     "sample": Verb("sample", ("RUN",), ("images or text from a generative model",)),
+    "export": Verb("export", ("RUN --to FORMAT",), ("a model as a file that runs without dlcourse",)),
     "runs": Verb("runs", ("[FOLDER]",), ("all runs below a folder, as a table",)),
     "compare": Verb("compare", ("RUN RUN ...",), ("runs side by side: is one better, or is it chance?",)),
     "lecture": Verb("lecture", ("[NAME | ITEM]",), ("the figures of the lectures, each one command",)),
