@@ -110,7 +110,11 @@ class Page:
     @property
     def requests(self) -> list[str]:
         """The addresses that the page has asked for."""
-        return [event["params"]["request"]["url"] for event in self.events if event.get("method") == "Network.requestWillBeSent"]
+        return [
+            event["params"]["request"]["url"]
+            for event in self.events
+            if event.get("method") == "Network.requestWillBeSent"
+        ]
 
     @property
     def complaints(self) -> list[dict[str, Any]]:
@@ -126,7 +130,9 @@ def chromium(profile: Path) -> Iterator[Page]:
     back, back_write = os.pipe()
     script = _IN_PLACE.format(to_read, back_write)
     command = ["bash", "-c", script, CHROMIUM, *_FLAGS, f"--user-data-dir={profile}"]
-    process = subprocess.Popen(command, pass_fds=(to_read, back_write), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, pass_fds=(to_read, back_write), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
     try:
         os.close(to_read)
         os.close(back_write)

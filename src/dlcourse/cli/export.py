@@ -86,7 +86,9 @@ def _request(words: list[str]) -> Request:
     example = f"--to {next(iter(FORMATS))}"
     run = required_run(given.runs[0] if given.runs else None, "export", [example])
     if len(given.runs) > 1:
-        raise ConfigError(f"'{given.runs[1]}': export takes one RUN; write dlcourse export {shlex.quote(run)} {example}")
+        raise ConfigError(
+            f"'{given.runs[1]}': export takes one RUN; write dlcourse export {shlex.quote(run)} {example}"
+        )
     if given.to is None:
         raise ConfigError(
             f"--to is missing; write dlcourse export {shlex.quote(run)} {example}, or another of: {', '.join(FORMATS)}"

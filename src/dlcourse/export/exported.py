@@ -184,11 +184,13 @@ class Sequences(Exported):
     def describe(self, raw: tuple[Tensor, ...], answers: Tensor) -> tuple[tuple[Signature, ...], Signature]:
         tokens, previous = raw
         pad, start = (self._spec.vocabulary[token] for token in (PAD, START))
+        so_far = f"{start} (token {START}), the output so far, {pad}"
         given = (
             Signature("tokens", tuple(tokens.shape[1:]), "int64", f"the input, then {pad} (token {PAD})"),
-            Signature("previous", tuple(previous.shape[1:]), "int64", f"{start} (token {START}), the output so far, {pad}"),
+            Signature("previous", tuple(previous.shape[1:]), "int64", so_far),
         )
-        return given, Signature("logits", tuple(answers.shape[1:]), _dtype(answers), "of the token at each place of the output")
+        meaning = "at each place of the output one for each token of the vocabulary"
+        return given, Signature("logits", tuple(answers.shape[1:]), _dtype(answers), meaning)
 
 
 class Generated(Exported):
@@ -210,7 +212,9 @@ class Generated(Exported):
         given = [Signature("noise", (self.model.latent,), "float32", "standard normal numbers")]
         if len(raw) > 1:
             given.append(Signature("classes", (), "int64", "places among the labels, from 0"))
-        name, meaning = ("pixels", "from 0 (black) to 1 (white)") if self._spec.is_image else ("points", "as in the data")
+        name, meaning = (
+            ("pixels", "from 0 (black) to 1 (white)") if self._spec.is_image else ("points", "as in the data")
+        )
         return tuple(given), Signature(name, tuple(answers.shape[1:]), _dtype(answers), meaning)
 
 

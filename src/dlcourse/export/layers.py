@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from dlcourse.errors import ConfigError
 from dlcourse.models.cnn import CNN
+from dlcourse.models.feature_map import FeatureMap
 from dlcourse.models.features import Polynomial, Standardize
 from dlcourse.models.linear import LinearRegression, LogisticRegression, SoftmaxRegression
 from dlcourse.models.mlp import MLP
@@ -98,9 +99,13 @@ def _pooling(layer: nn.MaxPool2d | nn.AvgPool2d) -> list[Op]:
     return [Op("max_pool" if isinstance(layer, nn.MaxPool2d) else "average_pool", {"size": int(layer.kernel_size)})]  # type: ignore[arg-type]
 
 
+def _features(features: FeatureMap) -> list[Op]:
+    """A map of the raw features, and their standardization, which changes nothing if they are not standardized."""
+    return [*_EXPANDED[type(features)](features), _standardized(features.mean, features.std)]
+
+
 def _polynomial(features: Polynomial) -> list[Op]:
-    terms = [[table.tolist() for table in order] for order in features.products()]
-    return [Op("polynomial", {"orders": terms}), _standardized(features.mean, features.std)]
+    return [Op("polynomial", {"orders": [[table.tolist() for table in order] for order in features.products()]})]
 
 
 def _random(features: RandomFeatures) -> list[Op]:
@@ -110,9 +115,16 @@ def _random(features: RandomFeatures) -> list[Op]:
 
 
 def _components(features: PrincipalComponents) -> list[Op]:
-    centered = Op("standardize", tensors={"mean": features.center, "std": torch.ones_like(features.center)})
-    return [Op("flatten"), centered, _affine_map(features.components, None), _standardized(features.mean, features.std)]
+    centered = _standardized(features.center, torch.ones_like(features.center))
+    return [Op("flatten"), centered, _affine_map(features.components, None)]
 
+
+_EXPANDED: dict[type[FeatureMap], Callable[[Any], list[Op]]] = {
+    Standardize: lambda _: [],
+    Polynomial: _polynomial,
+    RandomFeatures: _random,
+    PrincipalComponents: _components,
+}
 
 _TABLE: dict[type[nn.Module], Callable[[Any], list[Op]]] = {
     nn.Sequential: lambda layer: _chain(*layer),
@@ -136,10 +148,7 @@ _TABLE: dict[type[nn.Module], Callable[[Any], list[Op]]] = {
     nn.SiLU: lambda _: [Op("silu")],
     nn.Tanh: lambda _: [Op("tanh")],
     nn.Sigmoid: lambda _: [Op("sigmoid")],
-    Standardize: lambda features: [_standardized(features.mean, features.std)],
-    Polynomial: _polynomial,
-    RandomFeatures: _random,
-    PrincipalComponents: _components,
+    **dict.fromkeys(_EXPANDED, _features),
 }
 
 
@@ -171,7 +180,7 @@ _COMPUTED: dict[str, Callable[[Op, Tensor], Tensor]] = {
     "affine": lambda op, x: x * _along_channels(op.tensors["factor"], x) + _along_channels(op.tensors["shift"], x),
     "linear": lambda op, x: functional.linear(x.flatten(1), op.tensors["weight"], op.tensors["bias"]),
     "convolution": lambda op, x: functional.conv2d(x, op.tensors["weight"], op.tensors["bias"], **op.settings),
-    "layer_norm": lambda op, x: functional.layer_norm(x, x.shape[1:], op.tensors["weight"], op.tensors["bias"], op.settings["eps"]),
+    "layer_norm": lambda op, x: functional.layer_norm(x, x.shape[1:], **op.tensors, **op.settings),
     "max_pool": lambda op, x: functional.max_pool2d(x, op.settings["size"]),
     "average_pool": lambda op, x: functional.avg_pool2d(x, op.settings["size"]),
     "polynomial": _multiplied,

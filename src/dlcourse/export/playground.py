@@ -70,19 +70,23 @@ def _require_fit(run: OpenedRun) -> None:
 def _page(run: OpenedRun, ops: list[Op], data: Data) -> bytes:
     is_drawn = is_drawing(run.spec)
     style, script = _style(), _script("digits" if is_drawn else "plane")
-    html = environment("dlcourse.export").get_template("playground.html.j2").render(
-        title=_title(run) if is_drawn else "Move the point",
-        name=run.config.name,
-        subject=f"{run.config.model.name} trained on {run.config.data.name}, running in this page",
-        about=f"Run {run.config.name}, exported by dlcourse {__version__}. Nothing leaves this page.",
-        is_drawn=is_drawn,
-        names=" and ".join(run.spec.feature_labels) if not is_drawn else "",
-        model=_embedded(_content(run, ops, data)),
-        style=Markup(style),  # noqa: S704 - our own
-        script=Markup(script),  # noqa: S704 - our own
-        style_hash=Markup(_sha256(style)),  # noqa: S704 - base64
-        script_hash=Markup(_sha256(script)),  # noqa: S704 - base64
-        version=__version__,
+    html = (
+        environment("dlcourse.export")
+        .get_template("playground.html.j2")
+        .render(
+            title=_title(run) if is_drawn else "Move the point",
+            name=run.config.name,
+            subject=f"{run.config.model.name} trained on {run.config.data.name}, running in this page",
+            about=f"Run {run.config.name}, exported by dlcourse {__version__}. Nothing leaves this page.",
+            is_drawn=is_drawn,
+            names=" and ".join(run.spec.feature_labels) if not is_drawn else "",
+            model=_embedded(_content(run, ops, data)),
+            style=Markup(style),  # noqa: S704 - our own
+            script=Markup(script),  # noqa: S704 - our own
+            style_hash=Markup(_sha256(style)),  # noqa: S704 - base64
+            script_hash=Markup(_sha256(script)),  # noqa: S704 - base64
+            version=__version__,
+        )
     )
     return html.encode()
 
@@ -164,7 +168,8 @@ def read_operations(html: str) -> list[Op]:
 def _cut(tensors: dict[str, Any], weights: Tensor) -> dict[str, Tensor]:
     sizes = {key: torch.Size(each["shape"]) for key, each in tensors.items()}
     return {
-        key: weights[each["start"] : each["start"] + sizes[key].numel()].view(sizes[key]) for key, each in tensors.items()
+        key: weights[each["start"] : each["start"] + sizes[key].numel()].view(sizes[key])
+        for key, each in tensors.items()
     }
 
 

@@ -68,7 +68,7 @@ function show() {
   disc(toPixels(place), 11, "transparent", style.backgroundColor, 7);
   disc(toPixels(place), 11, "transparent", style.color, 3);
   showBars(page.labels, page.predict(place), page.colors);
-  document.getElementById("place").textContent = names.map((name, axis) => `${name} = ${place[axis].toFixed(2)}`).join(", ");
+  document.getElementById("place").textContent = names.map((name, axis) => `${name} = ${rounded(place[axis])}`).join(", ");
 }
 
 function disc([x, y], radius, fill, edge, width) {
@@ -109,6 +109,10 @@ function listen() {
     event.preventDefault();
     moveTo(place.map((x, axis) => x + KEY_STEP * KEY_STEPS[event.key][axis] * (high[axis] - low[axis])));
   });
+}
+
+function rounded(x) {
+  return (Math.round(100 * x) / 100 + 0).toFixed(2); // + 0: no -0.00
 }
 
 function rgb(css) {
