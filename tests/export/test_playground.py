@@ -47,6 +47,9 @@ IMAGES = DataSpec("digits", (1, 9, 9), 4, class_names=tuple("abcd"), pixel_mean=
 GRAY3 = dataclasses.replace(IMAGES, input_shape=(3, 8, 8), pixel_mean=(0.2,) * 3, pixel_std=(0.4,) * 3)
 
 
+NO_FEATURES, PLAIN = Choice("none"), Choice("classification")
+
+
 class Network(NamedTuple):
     """What such a network reads, and the entries of the registries that it is made of."""
 
@@ -56,7 +59,7 @@ class Network(NamedTuple):
     task: Choice
 
 
-def net(spec: DataSpec, model: str, features: Choice = Choice("none"), task: Choice = Choice("classification"), **options: Any) -> Network:  # fmt: skip # noqa: B008
+def net(spec: DataSpec, model: str, features: Choice = NO_FEATURES, task: Choice = PLAIN, **options: Any) -> Network:
     return Network(spec, Choice(model, options), features, task)
 
 
