@@ -20,19 +20,20 @@ from dlcourse.terminal import escaped, print_help
 HELP = """\
 dlcourse export RUN --to FORMAT    the model of a finished run as a file that runs without dlcourse;
                                    RUN is a run folder, or one above (the newest run in it)
-  --to onnx                        for ONNX Runtime, in any language (pip install 'dlcourse[onnx]')
+  --to onnx                        for ONNX Runtime, in many languages (pip install 'dlcourse[onnx]')
   --to torch-export                for PyTorch alone: torch.export.load
-  --to safetensors                 the weights by name, with config and data sizes, for code of your own
+  --to safetensors                 the weights by name, for code of your own
   --to playground                  a page for the browser, without a network: draw a digit, or move a point
-  --out FILE                       this file in place of NAME.onnx, NAME.pt2, ... here; never over one that is there
+  --out FILE                       this file in place of ./NAME.onnx, ...; never over one that is there
 
 For example:
   dlcourse export outputs/mnist-cnn --to onnx
   dlcourse export outputs/mnist-cnn --to playground --out digits.html
 
-Inputs are raw (pixels from 0 to 1, numbers of a table as they are), answers are probabilities or
-numbers in their units, and batches may have any size. Before a file gets its name, its answers to
-validation examples are compared with those of the run. The run stays as it is.
+The file takes raw inputs (pixels from 0 to 1, tables as they are) in batches of
+any size, and gives probabilities, or numbers in their units. Before it gets its
+name, its answers to validation examples are compared with those of the run,
+which stays as it is.
 """
 
 _FLAGS = ("--to", "--out")

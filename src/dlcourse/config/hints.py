@@ -27,7 +27,8 @@ HINTS: dict[str, dict[str, str]] = {
         "tensorboard": "tb board plot plots visualize dashboard logs browser web",
         "summary": "parameters params flops macs layers model memory summarize torchinfo torchsummary size sizes",
         "list": "show models datasets entries describe info available search zoo",
-        "report": "html htm export pdf page webpage handout submit handin homework publish",
+        "export": "onnx pt2 torchscript convert deploy save ship playground safetensors",
+        "report": "html htm pdf page webpage handout submit handin homework publish",
         "write dlcourse train -m optimizer.lr=0.1,0.01 to try several values": (
             "sweep tune tuning grid gridsearch hyperopt optimize hpo multirun -m"
         ),

@@ -180,7 +180,7 @@ _COMPUTED: dict[str, Callable[[Op, Tensor], Tensor]] = {
     "affine": lambda op, x: x * _along_channels(op.tensors["factor"], x) + _along_channels(op.tensors["shift"], x),
     "linear": lambda op, x: functional.linear(x.flatten(1), op.tensors["weight"], op.tensors["bias"]),
     "convolution": lambda op, x: functional.conv2d(x, op.tensors["weight"], op.tensors["bias"], **op.settings),
-    "layer_norm": lambda op, x: functional.layer_norm(x, x.shape[1:], **op.tensors, **op.settings),
+    "layer_norm": lambda op, x: functional.layer_norm(x, x.shape[1:], **op.tensors, eps=op.settings["eps"]),
     "max_pool": lambda op, x: functional.max_pool2d(x, op.settings["size"]),
     "average_pool": lambda op, x: functional.avg_pool2d(x, op.settings["size"]),
     "polynomial": _multiplied,
