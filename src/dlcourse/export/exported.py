@@ -131,7 +131,7 @@ class Reconstructions(_OfExamples):
     def forward(self, raw: Tensor) -> Tensor:
         if self._spec.is_image:
             outputs = self.model.decode(self.model.represent(raw))
-            return outputs.sigmoid() if self._ends_in_logits else outputs
+            return outputs.sigmoid() if self._ends_in_logits else outputs.clamp(0, 1)
         center, scale = self.model.center, self.model.scale
         return self.model.decode(self.model.represent((raw - center) / scale)) * scale + center
 
