@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -244,16 +245,21 @@ def test_a_page_that_would_be_too_large_is_refused(lab: Lab, digits: Path, monke
     assert not list(lab.folder.iterdir())
 
 
-def test_what_cannot_be_drawn_or_moved_is_refused(lab: Lab) -> None:
-    for words, told in (
-        ("data=iris model=softmax", "data 'iris' has examples of 4 numbers; write --to onnx"),
-        ("data=word_order model=bag data.subset=60", "data 'word_order' has examples of 3 tokens; write --to onnx"),
+def test_what_cannot_be_drawn_or_moved_is_refused() -> None:
+    task = network("softmax")[0]
+    for spec, told in (
+        (DataSpec("iris", (4,), 3), "data 'iris' has examples of 4 numbers; write --to onnx"),
+        (DataSpec("word_order", (3,), 2, vocabulary=("a", "b")), "data 'word_order' has examples of 3 tokens; write"),
+        (DataSpec("parity", (16, 1), 2), "data 'parity' has examples of 16 x 1 numbers; write --to onnx"),
+        (dataclasses.replace(GRAY3, pixel_mean=(0.2, 0.3, 0.4)), "data 'digits' has examples of 3 x 8 x 8 numbers"),
+        (
+            dataclasses.replace(IMAGES, pixel_mean=(0.8,)),
+            "small gray images, light on dark; data 'digits' has examples",
+        ),
     ):
-        run = trained(lab.folder / words.split()[0], *words.split(), "trainer.epochs=1")
-        lab.capsys.readouterr()
-        assert main(["export", str(run), "--to", "playground"]) == 2
-        assert told in lab.capsys.readouterr().err
-    assert not list(lab.folder.glob("*.html"))
+        run: Any = SimpleNamespace(spec=spec, task=task, config=composed())
+        with pytest.raises(ConfigError, match=re.escape(told)):
+            playground.write(run, Path("nowhere.html"))
 
 
 def test_a_network_that_reads_back_otherwise_gets_no_name(
@@ -385,7 +391,7 @@ def test_the_point_moves_and_its_probabilities_are_those_of_the_model(
 def test_digits_that_are_drawn_are_read_by_a_network_trained_on_mnist(
     real_data: Path, tmp_path: Path, browser: Page
 ) -> None:
-    words = ("data=mnist", f"data.root={real_data}", "data.subset=10000", "model=cnn", "trainer.epochs=2")
+    words = ("data=mnist", f"data.root={real_data}", "data.subset=6000", "model=cnn", "trainer.epochs=2")
     file = exported_page(trained(tmp_path / "run", *words), tmp_path / "mnist.html")
     opened_in(browser, file, width=400)
     found = []
