@@ -30,7 +30,7 @@ REFUSED = {
     "actor_critic": "a run of task 'actor_critic' cannot be exported as a model, it learns from games that it plays; ",
 }
 VARIANTS = {
-    "resnet9": "data=shapes data.train_size=60 data.test_size=20 data.resize=16 model=resnet9 model.width=4",
+    "resnet9": "data=shapes data.train_size=60 data.test_size=20 data.resize=16 model=resnet9",
     "patches": "data=digits data.subset=100 model=transformer model.patch=4 model.width=8 model.positions=rotary",
     "both directions": "data=digits data.subset=100 model=lstm model.hidden=8 model.layers=2 model.bidirectional=true",
     "pixels": "data=digits data.subset=100 model=gru model.hidden=8 model.steps=pixels",
