@@ -108,6 +108,7 @@ LAYERS = (
     "training",
     "sweeps",
     "pages",
+    "export",
     "lectures",
     "cli",
     "api",

@@ -22,7 +22,7 @@ def name(page: Path) -> str:
 _LONG = (
     "docs/sweeps.md",
     "docs/own-data.md",
-    *(f"docs/commands/{verb}.md" for verb in ("compare", "data", "evaluate", "predict", "summary")),
+    *(f"docs/commands/{verb}.md" for verb in ("compare", "data", "evaluate", "export", "predict", "summary")),
 )
 """Pages whose commands take five seconds and more."""
 

@@ -32,7 +32,8 @@ HINTS: dict[str, dict[str, str]] = {
         "data": "dataset inspect eda download fetch dataloader duplicates augmentation",
         "lr_find": "lr_finder find_lr auto_lr_find range_test tune_lr learning_rate",
         "list": "show models datasets entries describe available search zoo",
-        "report": "html htm export pdf page webpage handout submit handin homework publish",
+        "export": "onnx pt2 torchscript convert deploy save ship playground safetensors",
+        "report": "html htm pdf page webpage handout submit handin homework publish",
         "write dlcourse train -m optimizer.lr=0.1,0.01 to try several values": (
             "sweep tune tuning grid gridsearch hyperopt optimize hpo multirun -m"
         ),

@@ -20,6 +20,9 @@ from dlcourse.spec import DataSpec
 
 Gray = NDArray[np.float64]
 
+THINNEST = 1.8
+"""Of strokes, in pixels of what the model reads: pens are finer than those of MNIST."""
+
 _DRAWN_SIDE = 64  # no larger images are taken for drawings
 _DARK = 0.5
 _BOX = 20 / 28  # of the side: MNIST's digits are fitted into 20 x 20 of 28 x 28 pixels
@@ -29,7 +32,6 @@ _TINY = 0.02  # of white
 _WORKED_ON = 400  # pixels of the longer side: enough for strokes, and quick
 _WINDOW = 0.5  # of the shorter side: what is narrower than this window is a stroke, what is wider is light and shadow
 _FAINTEST = 0.1  # ink of a stroke, as a share of the paper's brightness
-_THINNEST = 1.8  # pixels of what the model reads: pens are finer than those of MNIST
 _SPECK = 0.05  # of the ink of the largest part
 
 
@@ -144,7 +146,7 @@ def fit(ink: Gray, side: int, box: int) -> Gray:
     rows, columns = (np.flatnonzero(ink.any(axis)) for axis in (1, 0))
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = box / max(ink.shape)
-    ink = _thickened(ink, _THINNEST / scale)
+    ink = _thickened(ink, THINNEST / scale)
     height, width = (min(box, max(1, round(extent * scale))) for extent in ink.shape)
     small = Image.fromarray(ink.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
     fitted = np.asarray(small, np.float64).clip(0, 1)

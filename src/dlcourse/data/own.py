@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlcourse.config.options import suggestion
-from dlcourse.data.download import default_root
+from dlcourse.config.paths import default_root
 from dlcourse.errors import ConfigError, DataError, OutputError
 from dlcourse.files import create_file, make_folders, read_regular, sync_folder
 

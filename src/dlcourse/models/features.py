@@ -66,10 +66,14 @@ class Polynomial(FeatureMap):
     def expand(self, inputs: Tensor) -> Tensor:
         """Each term of an order is a term of the order below times one more feature."""
         orders = [inputs]
-        for order in range(2, self._degree + 1):
-            parents, lasts = self.get_buffer(f"_parents{order}"), self.get_buffer(f"_lasts{order}")
+        for parents, lasts in self.products():
             orders.append(orders[-1][:, parents] * inputs[:, lasts])  # (B, terms of this order)
         return torch.cat(orders, dim=1)  # (B, P)
+
+    def products(self) -> list[tuple[Tensor, Tensor]]:
+        """For each order from 2 on: of each of its terms the place of the term below, and the feature that it adds."""
+        orders = range(2, self._degree + 1)
+        return [(self.get_buffer(f"_parents{order}"), self.get_buffer(f"_lasts{order}")) for order in orders]
 
 
 def _terms(num_features: int, degree: int, interaction_only: bool) -> list[tuple[int, ...]]:

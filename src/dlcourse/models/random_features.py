@@ -36,8 +36,8 @@ class RandomFeatures(FeatureMap):
     ) -> None:
         require_flat(spec, "random")
         super().__init__(tuple(f"z{index + 1}" for index in range(count)), standardize=False)
-        self._kind = kind
-        self._factor = math.sqrt((1 if kind == "relu" else 2) / count)
+        self.kind = kind
+        self.factor = math.sqrt((1 if kind == "relu" else 2) / count)
         generator = torch.Generator().manual_seed(seed)
         weight = torch.empty(count, spec.num_features, device="cpu")
         bias = torch.empty(count, device="cpu")
@@ -54,4 +54,4 @@ class RandomFeatures(FeatureMap):
     def expand(self, inputs: Tensor) -> Tensor:
         inputs = inputs.flatten(1)  # (B, ...) -> (B, D)
         product = inputs @ self.weight.T.to(inputs.dtype) + self.bias  # (B, D) -> (B, P)
-        return self._factor * (product.relu() if self._kind == "relu" else product.cos())
+        return self.factor * (product.relu() if self.kind == "relu" else product.cos())

@@ -55,10 +55,10 @@ def _render(template: str, page: object, about: About, groups: Mapping[str, Sequ
     return html.encode()
 
 
-def environment() -> Environment:
-    """Where templates come from, and how what is put into them is escaped."""
+def environment(package: str = "dlcourse.pages") -> Environment:
+    """Where templates come from, the `templates` of a package, and how what is put into them is escaped."""
     templates = Environment(
-        loader=PackageLoader("dlcourse.pages"),
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_finalized,

@@ -21,7 +21,7 @@ from dlcourse.plots import ActivationMaps, DecisionBoundary, FirstFilters, Pictu
 from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks.answers import Answer, rank
 from dlcourse.tasks.baselines import majority, targets_of
-from dlcourse.tasks.class_losses import CLASS_LOSSES, ClassLoss
+from dlcourse.tasks.class_losses import CLASS_LOSSES, ClassLoss, CrossEntropy
 from dlcourse.tasks.class_pictures import confusion_picture, mistakes_picture, ranking_picture, reliability_picture
 from dlcourse.tasks.class_report import ClassOutcome, describe
 from dlcourse.tasks.coefficients import Coefficients
@@ -115,6 +115,11 @@ class Classification(PredictionTask):
         with self.device.autocast():
             outputs = self.model(inputs)
         return rank(self.probabilities(outputs.float()), self.spec.class_names)
+
+    @property
+    def outputs_are_logits(self) -> bool:
+        """Whether probabilities are the softmax of the outputs, or of one output the sigmoid."""
+        return isinstance(self._loss, CrossEntropy)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Of each class `(N, K)`, from the model's outputs, `(N, K)` or `(N, 1)` if binary."""

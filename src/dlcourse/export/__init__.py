@@ -1,0 +1,1 @@
+"""A finished run's model as files that run without dlcourse: one module for each format."""
