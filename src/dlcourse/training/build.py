@@ -46,7 +46,9 @@ from dlcourse.training.transfer import freeze, start_from
 MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)
 """What torch and NumPy raise for shapes that do not fit and sizes that no memory holds."""
 
-_CHANGE_NOTHING = {"root", "download", "verify", "subset", "val_fraction", "label_noise", "stratify", "augment"}
+_CHANGE_NOTHING = {
+    *("root", "download", "verify", "subset", "val_fraction", "k_fold", "fold", "label_noise", "stratify", "augment")
+}
 """Options of data sets that change nothing of what they announce."""
 _CHANGE_IMAGES = {"resize", "rgb"}
 
