@@ -35,6 +35,9 @@ class Task(ABC):
     recordable: ClassVar[tuple[str, ...]] = ()
     """The methods that make all of a step on the device, from a batch to scalars, and do the same each time."""
 
+    averages_by: str = ""
+    """The option by which the task averages the weights itself, if it does: `task.ema`."""
+
     needs_full_batch: ClassVar[bool] = False
     """Whether a step must see the whole training set."""
 

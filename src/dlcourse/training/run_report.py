@@ -5,6 +5,7 @@ import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from dlcourse import __version__
 from dlcourse.config.run_config import RunConfig, option_values
@@ -194,6 +195,7 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
             "train": train,
             "val": history.kept,
             "test": test.scalars,
+            **_averages(config, history),
             **test.details,
         },
     )
@@ -211,10 +213,25 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
         *looked(looks),
         f"{BELOW_NUMBERS}{history.kept_epoch}; validation and test: {_kept(setup, history)}",
         "",
+        *_averages_table(setup, history),
         *([] if test.facts else [test.headline]),
         *report_text.findings(test),
     ]
     folder.write_text("report.txt", escaped("\n".join(lines)).rstrip() + "\n")
+
+
+def _averages(config: RunConfig, history: History) -> dict[str, Any]:
+    """What report.json says of averaged weights, if there are any."""
+    if not config.trainer.averages:
+        return {}
+    measured = {"raw": history.numbers("val", history.kept_epoch)}
+    measured |= {name: history.numbers(name, history.kept_epoch) for name in config.trainer.averages}
+    return {"kept_weights": history.kept_weights, "val_by_weights": measured}
+
+
+def _averages_table(setup: Setup, history: History) -> list[str]:
+    names = setup.config.trainer.averages
+    return [*report_text.averages(setup.task.main_metric, history, names), ""] if names else []
 
 
 def looked(looks: int) -> list[str]:
@@ -250,6 +267,8 @@ def lost_log(reason: str, step: int) -> str:
 
 def say_end(console: Console, folder: RunFolder, setup: Setup, history: History, test: Report) -> None:
     """The last lines on the console: what was reached, where it is, and the command that opens it."""
+    if setup.config.trainer.averages:
+        console.say("val", report_text.compared(setup.task.main_metric, history, setup.config.trainer.averages))
     console.say("test", f"{test.headline}   {_kept(setup, history)}", *test.highlights)
     texts = [f"{name}.txt" for name in test.texts]
     pictures = [f"{name}.png" for name in (*test.pictures, CURVE)] if setup.draws else []
@@ -261,4 +280,5 @@ def say_end(console: Console, folder: RunFolder, setup: Setup, history: History,
 
 
 def _kept(setup: Setup, history: History) -> str:
-    return f"{setup.config.trainer.weights} epoch {history.kept_epoch}"
+    weights = f", {history.kept_weights} weights" if setup.config.trainer.averages else ""
+    return f"{setup.config.trainer.weights} epoch {history.kept_epoch}{weights}"

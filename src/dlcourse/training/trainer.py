@@ -1,6 +1,7 @@
 """The training loop: one, the same for every model and task."""
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
@@ -18,6 +19,7 @@ from dlcourse.signals import Stop, StoppedError
 from dlcourse.spec import Batch, Data
 from dlcourse.state_dict import State
 from dlcourse.tasks.task import Task
+from dlcourse.training.averages import RAW, Averages
 from dlcourse.training.evaluate import batch_size, evaluate
 from dlcourse.training.history import History
 from dlcourse.training.meters import PendingScalars, Stopwatch
@@ -58,6 +60,7 @@ class Trainer:
         self.history = History()
         self._epoch, self._batches_done = 1, 0
         self._epoch_means, self._pending, self._stopwatch = Means(), PendingScalars(), Stopwatch()
+        self._averages = Averages(task, data, config)
 
     def fit(self) -> History:
         """Train for the epochs asked for, or until patience runs out; after that the model has the kept weights.
@@ -77,8 +80,8 @@ class Trainer:
                     if self._saver.is_due(history.steps) or self._stop.received:
                         self.save()
                         self._stop.check()
-                report = self._evaluate() if self._is_evaluated(epoch) else None
-                self._finish_epoch(report)
+                reports = self._evaluate() if self._is_evaluated(epoch) else {}
+                self._finish_epoch(reports)
             self.save()
             self._stop.check()
         self._logger.scalars(SELECTED, history.steps, history.kept_epoch, history.kept)
@@ -118,6 +121,7 @@ class Trainer:
         self.history.steps += 1
         self._batches_done += 1
         self._pending.add(scalars, size)
+        self._averages.update(self.history.steps)
         self._progress.step(self.history.steps, self._epoch, scalars["loss"])
         if self.history.steps % self._config.log_every == 0:
             self._log_steps()
@@ -136,18 +140,22 @@ class Trainer:
     def _is_evaluated(self, epoch: int) -> bool:
         return epoch % self._config.eval_every == 0 or epoch == self._config.epochs
 
-    def _evaluate(self) -> Report:
-        """Measure on validation; a signal in the middle throws that away and saves the rest."""
+    def _evaluate(self) -> dict[str, Report]:
+        """Measure the raw weights and each average on validation; a signal in the middle throws that away and saves the rest."""
         random = random_state(self._task.device)
         try:
-            with self._stop.at_once():
-                return evaluate(self._task, self._data.val, self._config.eval_batch_size)
+            return {name: self._measure(name) for name in (RAW, *self._averages.known)}
         except StoppedError:
             set_random_state(random, self._task.device)  # the signal may have come before the evaluation put it back
             self.save()
             raise
 
-    def _finish_epoch(self, report: Report | None) -> None:
+    def _measure(self, name: str) -> Report:
+        with self._averages.in_model(name), self._stop.at_once():
+            self._averages.measure_statistics(name, self._epoch)
+            return evaluate(self._task, self._data.val, self._config.eval_batch_size)
+
+    def _finish_epoch(self, reports: Mapping[str, Report]) -> None:
         """Log what the epoch brought, and if it was evaluated, whether it is the best so far."""
         history, seconds = self.history, self._stopwatch.seconds
         if self._pending:
@@ -156,12 +164,16 @@ class Trainer:
         history.samples_per_second = len(self._data.train) / seconds
         speed = {"epoch_seconds": seconds, "samples_per_second": history.samples_per_second}
         self._logger.scalars("time", history.steps, self._epoch, speed)
-        if report is not None:
-            self._keep_if_best(report, seconds)
+        if reports:
+            self._keep_if_best(reports, seconds)
 
-    def _keep_if_best(self, report: Report, seconds: float) -> None:
-        """Log the validation of an epoch, and keep its weights if they are the best so far, or the last are asked for."""
+    def _keep_if_best(self, reports: Mapping[str, Report], seconds: float) -> None:
+        """Log the validation of an epoch, and keep its weights if they are the best so far, or the last are asked for.
+
+        Of raw and averaged weights, those that are best on validation stand for the epoch; of equal ones the raw.
+        """
         history, task, epoch = self.history, self._task, self._epoch
+        report = reports[RAW]
         try:
             with self._divergence_at("validation after step", history.steps):
                 require_finite(report.scalars["loss"])
@@ -171,12 +183,27 @@ class Trainer:
         self._logger.report("val", history.steps, epoch, report)
         values = {f"train/{name}": value for name, value in self._epoch_means.values().items()}
         values |= {f"val/{name}": value for name, value in report.scalars.items()}
+        for average in self._averages.names:
+            values |= self._log_average(average, reports)
         history.add(epoch, values)
-        is_best = history.take(epoch, _score(report.scalars, task))
+        scores = {name: _score(each.scalars, task) for name, each in reports.items()}
+        chosen = max(
+            (name for name in scores if name == RAW or all(map(math.isfinite, scores[name]))), key=scores.__getitem__
+        )
+        is_best = history.take(epoch, scores[chosen])
         if is_best or self._config.weights == "last":
-            history.kept_epoch, history.kept = epoch, report.scalars
-            self._saver.keep_weights(task.model)
+            history.kept_epoch, history.kept, history.kept_weights = epoch, reports[chosen].scalars, chosen
+            with self._averages.in_model(chosen):
+                self._saver.keep_weights(task.model)
         self._progress.epoch(epoch, values, seconds, is_best=is_best)
+
+    def _log_average(self, name: str, reports: Mapping[str, Report]) -> dict[str, float]:
+        """Log what an average reached on validation; returns that, NaN for one that has not begun."""
+        if name not in reports:
+            return {f"{name}/{key}": math.nan for key in reports[RAW].scalars}
+        scalars = reports[name].scalars
+        self._logger.scalars(name, self.history.steps, self._epoch, scalars)
+        return {f"{name}/{key}": value for key, value in scalars.items()}
 
     @contextlib.contextmanager
     def _divergence_at(self, place: str, step: int) -> Iterator[None]:
@@ -198,6 +225,7 @@ class Trainer:
             "batches_done": self._batches_done,
             "epoch_means": self._epoch_means.state_dict(),
             "pending": self._pending.state_dict(),
+            "averages": self._averages.state_dict(),
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -211,6 +239,7 @@ class Trainer:
             self._epoch, self._batches_done = int(state["epoch"]), int(state["batches_done"])
             self._epoch_means.load_state_dict(state["epoch_means"])
             self._pending.load_state_dict(state["pending"], device.torch_device)
+            self._averages.load_state_dict(state.get("averages", {}))  # older checkpoints have none
             set_random_state(state["random"], device)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise DataError(f"the saved state does not fit this training: {error!r}") from error
