@@ -1,7 +1,7 @@
 """Running averages of a model's weights, which are often better than the weights of any one step."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch.optim.swa_utils import get_swa_multi_avg_fn
 
 from dlcourse.state_dict import State
 
-_take_equally = get_swa_multi_avg_fn()
+_take_equally: Callable[[Sequence[Tensor], Sequence[Tensor], int], None] = get_swa_multi_avg_fn()  # type: ignore[no-untyped-call]
 
 
 class ExponentialAverage:

@@ -1,6 +1,7 @@
 """`trainer.ema` and `trainer.swa`: averages of the weights, which take the place of the raw ones while they are measured."""
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -65,11 +66,12 @@ class Averages:
     def _update_swa(self, epoch: int) -> None:
         average, share = self._averages[SWA], self._config.swa
         assert share is not None
-        if epoch < share * self._config.epochs:
-            average.updates = 0  # a run that is now trained for longer begins its average anew
-            return
-        average.update()
-        self._measured = None
+        first = max(1, math.ceil(round(share * self._config.epochs, 6)))
+        if average.updates > max(0, epoch - first):
+            average.updates = 0  # the run is now trained for longer, and begins its average anew
+        if epoch >= first:
+            average.update()
+            self._measured = None
 
     @contextlib.contextmanager
     def in_model(self, name: str) -> Iterator[None]:

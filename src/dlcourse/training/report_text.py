@@ -1,7 +1,6 @@
 """The parts of report.txt: how a run was done and what it reached, in tables and sentences that can be handed in."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -68,31 +67,6 @@ def scores(
         shown = (metric_text(name, numbers[name]) if name in numbers else "-" for numbers in (train, val, test))
         rows.append([metric_name(name), *shown])
     return aligned(rows)
-
-
-def averages(main_metric: str, history: History, names: Sequence[str]) -> list[str]:
-    """A table of what raw and averaged weights reached on validation in the epoch that is kept, and which of them are."""
-    rows = [["weights, validation", *map(metric_name, _metrics(main_metric))]]
-    for name in ("raw", *names):
-        numbers = history.numbers("val" if name == "raw" else name, history.kept_epoch)
-        mark = " (kept)" if name == history.kept_weights else ""
-        rows.append([f"{name}{mark}", *(_known(key, numbers[key]) for key in _metrics(main_metric))])
-    return aligned(rows)
-
-
-def compared(main_metric: str, history: History, names: Sequence[str]) -> str:
-    """`accuracy 97.20 %, ema 97.50 %`, in the epoch that is kept."""
-    shown = [f"{name} {_known(main_metric, history.numbers(name, history.kept_epoch)[main_metric])}" for name in names]
-    raw = metric_text(main_metric, history.numbers("val", history.kept_epoch)[main_metric])
-    return ", ".join([f"{metric_name(main_metric)} {raw}", *shown])
-
-
-def _metrics(main_metric: str) -> list[str]:
-    return list(dict.fromkeys((main_metric, "loss")))
-
-
-def _known(key: str, value: float) -> str:
-    return "-" if math.isnan(value) else metric_text(key, value)
 
 
 def findings(test: Report) -> list[str]:

@@ -5,7 +5,6 @@ import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 from dlcourse import __version__
 from dlcourse.config.run_config import RunConfig, option_values
@@ -25,10 +24,11 @@ from dlcourse.spec import Data, described
 from dlcourse.tasks.task import Task
 from dlcourse.terminal import escaped
 from dlcourse.text_table import counted
-from dlcourse.training import report_text
+from dlcourse.training import averages_text, report_text, watch_text
 from dlcourse.training.evaluate import batch_size
 from dlcourse.training.history import History
 from dlcourse.training.trainer import SELECTED
+from dlcourse.training.watch import Watch
 
 _COLUMNS = (
     "run",
@@ -157,7 +157,15 @@ def results(task: Task) -> list[str]:
     return [f"{SELECTED}/{name}" for name in dict.fromkeys((task.monitor, task.main_metric, "loss"))]
 
 
-def write_report(folder: RunFolder, setup: Setup, history: History, test: Report, seconds: float, looks: int) -> None:
+def write_report(
+    folder: RunFolder,
+    setup: Setup,
+    history: History,
+    test: Report,
+    seconds: float,
+    looks: int,
+    watch: Watch | None = None,
+) -> None:
     """report.json for programs, report.txt for people: the numbers of all splits are of the epoch whose weights are kept.
 
     `looks` is how often the test set was read by now, 0 if nobody knows.
@@ -195,7 +203,8 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
             "train": train,
             "val": history.kept,
             "test": test.scalars,
-            **_averages(config, history),
+            **averages_text.as_numbers(config.trainer, history),
+            **({} if watch is None else {"watch": watch_text.as_numbers(watch)}),
             **test.details,
         },
     )
@@ -213,25 +222,12 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
         *looked(looks),
         f"{BELOW_NUMBERS}{history.kept_epoch}; validation and test: {_kept(setup, history)}",
         "",
-        *_averages_table(setup, history),
+        *averages_text.table(config.trainer, setup.task.main_metric, history),
+        *([] if watch is None else [f"watched in epoch {watch.epoch}", *watch_text.found(watch), ""]),
         *([] if test.facts else [test.headline]),
         *report_text.findings(test),
     ]
     folder.write_text("report.txt", escaped("\n".join(lines)).rstrip() + "\n")
-
-
-def _averages(config: RunConfig, history: History) -> dict[str, Any]:
-    """What report.json says of averaged weights, if there are any."""
-    if not config.trainer.averages:
-        return {}
-    measured = {"raw": history.numbers("val", history.kept_epoch)}
-    measured |= {name: history.numbers(name, history.kept_epoch) for name in config.trainer.averages}
-    return {"kept_weights": history.kept_weights, "val_by_weights": measured}
-
-
-def _averages_table(setup: Setup, history: History) -> list[str]:
-    names = setup.config.trainer.averages
-    return [*report_text.averages(setup.task.main_metric, history, names), ""] if names else []
 
 
 def looked(looks: int) -> list[str]:
@@ -265,10 +261,13 @@ def lost_log(reason: str, step: int) -> str:
     return f"{reason}: metrics.jsonl and TensorBoard lack steps up to {step:,}; the training itself lacks nothing"
 
 
-def say_end(console: Console, folder: RunFolder, setup: Setup, history: History, test: Report) -> None:
+def say_end(
+    console: Console, folder: RunFolder, setup: Setup, history: History, test: Report, watch: Watch | None = None
+) -> None:
     """The last lines on the console: what was reached, where it is, and the command that opens it."""
-    if setup.config.trainer.averages:
-        console.say("val", report_text.compared(setup.task.main_metric, history, setup.config.trainer.averages))
+    if watch is not None:
+        console.say("watch", *watch_text.found(watch))
+    console.say("val", *averages_text.compared(setup.config.trainer, setup.task.main_metric, history))
     console.say("test", f"{test.headline}   {_kept(setup, history)}", *test.highlights)
     texts = [f"{name}.txt" for name in test.texts]
     pictures = [f"{name}.png" for name in (*test.pictures, CURVE)] if setup.draws else []

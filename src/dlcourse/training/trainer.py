@@ -20,10 +20,11 @@ from dlcourse.spec import Batch, Data
 from dlcourse.state_dict import State
 from dlcourse.tasks.task import Task
 from dlcourse.training.averages import RAW, Averages
-from dlcourse.training.evaluate import batch_size, evaluate
+from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.history import History
 from dlcourse.training.meters import PendingScalars, Stopwatch
 from dlcourse.training.progress import Progress
+from dlcourse.training.watch import Watch
 
 SELECTED = "selected"
 """The tag of the validation numbers that go with the kept weights, be they the best or the last epoch's.
@@ -61,6 +62,7 @@ class Trainer:
         self._epoch, self._batches_done = 1, 0
         self._epoch_means, self._pending, self._stopwatch = Means(), PendingScalars(), Stopwatch()
         self._averages = Averages(task, data, config)
+        self.watch = Watch(task, data, config.eval_batch_size) if config.watch else None
 
     def fit(self) -> History:
         """Train for the epochs asked for, or until patience runs out; after that the model has the kept weights.
@@ -125,6 +127,12 @@ class Trainer:
         self._progress.step(self.history.steps, self._epoch, scalars["loss"])
         if self.history.steps % self._config.log_every == 0:
             self._log_steps()
+        if self.watch is not None and self._is_evaluated(self._epoch) and self._is_last_step:
+            self.watch.log_step(self._logger, self.history.steps, self._epoch)
+
+    @property
+    def _is_last_step(self) -> bool:
+        return self._batches_done == steps_per_epoch(self._config, self._data)
 
     def _log_steps(self) -> None:
         """Read the pending steps' numbers off the device; log their means and the learning rate."""
@@ -141,7 +149,7 @@ class Trainer:
         return epoch % self._config.eval_every == 0 or epoch == self._config.epochs
 
     def _evaluate(self) -> dict[str, Report]:
-        """Measure the raw weights and each average on validation; a signal in the middle throws that away and saves the rest."""
+        """Measure raw weights and averages on validation; a signal in the middle throws that away and saves the rest."""
         random = random_state(self._task.device)
         try:
             return {name: self._measure(name) for name in (RAW, *self._averages.known)}
@@ -181,6 +189,8 @@ class Trainer:
             self._logger.scalars("val", history.steps, epoch, report.scalars)
             raise
         self._logger.report("val", history.steps, epoch, report)
+        if self.watch is not None:
+            self.watch.log_activations(self._logger, history.steps, epoch)
         values = {f"train/{name}": value for name, value in self._epoch_means.values().items()}
         values |= {f"val/{name}": value for name, value in report.scalars.items()}
         for average in self._averages.names:
@@ -226,6 +236,7 @@ class Trainer:
             "epoch_means": self._epoch_means.state_dict(),
             "pending": self._pending.state_dict(),
             "averages": self._averages.state_dict(),
+            "watch": None if self.watch is None else self.watch.state_dict(),
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -240,6 +251,8 @@ class Trainer:
             self._epoch_means.load_state_dict(state["epoch_means"])
             self._pending.load_state_dict(state["pending"], device.torch_device)
             self._averages.load_state_dict(state.get("averages", {}))  # older checkpoints have none
+            if self.watch is not None:
+                self.watch.load_state_dict(state["watch"])
             set_random_state(state["random"], device)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise DataError(f"the saved state does not fit this training: {error!r}") from error
