@@ -179,7 +179,7 @@ _OF_THE_CHECKLIST = {
     "the scheduler, by updates": ("resnet", [8]),
     "gradients on the way to an update": ("accumulate", [6, 13]),
     "the moving average and its count": ("diffusion", [4, 20]),
-    "averages of the weights, and what was watched": ("averages", [4, 10]),
+    "averages of the weights, and what was watched": ("averages", [4, 15]),
     "the network behind the moving average": ("diffusion", [13]),
     "the best epoch and patience": ("patience", [12, 20]),
     "which of two optimizers is next": ("wasserstein", [7]),
