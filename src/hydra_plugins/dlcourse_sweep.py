@@ -15,6 +15,7 @@ from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from omegaconf import ListConfig, open_dict
 
 from dlcourse.cli import config_files, hydra_guard
+from dlcourse.cli.folds import require_folds
 from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.search import SearchOptions, planned_search, words_of_experiment
@@ -26,6 +27,7 @@ from dlcourse.error_line import report
 from dlcourse.errors import ConfigError
 from dlcourse.runs.folder import claim_folder
 from dlcourse.signals import Stop, StoppedError
+from dlcourse.sweeps.folds import with_folds
 from dlcourse.sweeps.grid import SOME_FAILED, OnlyRunFailedError, combinations, job_name
 from dlcourse.sweeps.launch import SLURM, launch
 from dlcourse.sweeps.local import LocalOptions
@@ -60,8 +62,8 @@ class Sweeper(BasicSweeper):
         assert self.config is not None and self.launcher is not None
         words = self._words(arguments)
         overrides = self._parser().parse_overrides([*words, *self._repetitions(words)])
-        runs = combinations(overrides)
-        varied = [index for index in range(len(overrides)) if len({run[index] for run in runs}) > 1]
+        runs = with_folds(combinations(overrides), self._k_fold())
+        varied = [index for index in range(len(runs[0])) if len({run[index] for run in runs}) > 1]
         planned = [
             PlannedRun(tuple(run), words, job_name(number, len(runs), words))
             for number, run in enumerate(runs, start=1)
@@ -102,6 +104,11 @@ class Sweeper(BasicSweeper):
         """The words of the command line that say what to run."""
         return [word for word in arguments if word != _RESUME]
 
+    def _k_fold(self) -> Any:
+        """The folds of the chosen config files, for runs whose words do not say it."""
+        assert self.config is not None
+        return self.config.data.get("k_fold")
+
     def _root(self) -> Path:
         """The folder in which this sweep gets a new one."""
         assert self.config is not None
@@ -122,6 +129,7 @@ class Sweeper(BasicSweeper):
         assert isinstance(self.launcher, LocalLauncher | SlurmLauncher)
         options = launch(self.launcher.options)
         plan, configs = planned_sweep(planned, self._config_dir(), options)
+        require_folds(configs)
         begin_or_go_on(root, plan, configs, resume=resume)
 
     def _config_dir(self) -> str | None:

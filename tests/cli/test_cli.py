@@ -271,7 +271,7 @@ def test_a_copy_of_each_entry_is_an_entry_of_the_user(train, group):
 def test_a_user_may_replace_what_is_shared(train):
     train.write("data/own.yaml", "defaults: [shared@_here_: [split], _self_]\nname: mnist\nval_fraction: 0.3\n")
     assert train("data=own", "--cfg", "job", "--package", "data") == 0
-    assert train.out == "# @package data\nsubset: null\nval_fraction: 0.3\nname: mnist\n"
+    assert train.out == "# @package data\nsubset: null\nval_fraction: 0.3\nk_fold: null\nfold: null\nname: mnist\n"
     assert train.raw("list", "data=own", "--config-dir", str(train.folder)) == 0
     assert "val_fraction  0.3   number in (0, 1)" in train.out
 

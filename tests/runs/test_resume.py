@@ -30,7 +30,7 @@ from dlcourse.errors import ConfigError
 from dlcourse.optim.step import ScheduledOptimizer
 from dlcourse.runs.find import find_started
 from dlcourse.runs.folder import RunFolder
-from dlcourse.runs.resume import find_same, read_start
+from dlcourse.runs.resume import _differences, find_same, read_start
 from dlcourse.signals import StoppedError
 from dlcourse.training import session
 from dlcourse.training.trainer import Trainer
@@ -179,6 +179,7 @@ _OF_THE_CHECKLIST = {
     "the scheduler, by updates": ("resnet", [8]),
     "gradients on the way to an update": ("accumulate", [6, 13]),
     "the moving average and its count": ("diffusion", [4, 20]),
+    "averages of the weights, and what was watched": ("averages", [4, 15]),
     "the network behind the moving average": ("diffusion", [13]),
     "the best epoch and patience": ("patience", [12, 20]),
     "which of two optimizers is next": ("wasserstein", [7]),
@@ -333,6 +334,14 @@ def logged_rates(run: Path) -> dict[int, float]:
     """The learning rate after each step."""
     records = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
     return {record["step"]: record["optim/lr"] for record in records if "optim/lr" in record}
+
+
+def test_a_config_from_before_an_option_without_effect_is_the_same_config() -> None:
+    config = compose("data=iris", "model=mlp", "run.name=it")
+    saved = config.to_mapping()
+    del saved["data"]["k_fold"], saved["data"]["fold"]
+    assert _differences(config, saved) == []
+    assert _differences(compose("data=iris", "model=mlp", "data.k_fold=5", "data.fold=0"), saved) == ["data"]
 
 
 def test_fewer_epochs_than_were_done_are_refused(bench: Bench, runs: Path) -> None:

@@ -51,7 +51,7 @@ def test_curves_and_options(tmp_path: Path, drawn: dict[str, Any]) -> None:
 def test_seeds_alone_have_curves_and_no_options(tmp_path: Path, drawn: dict[str, Any]) -> None:
     jobs = [job(tmp_path / str(seed), [f"seed={seed}"], [0.1]) for seed in (0, 1)]
     assert write_pictures(tmp_path, rank(jobs), {}, "") == list(drawn) == ["sweep_curves.png"]
-    assert drawn["sweep_curves.png"].picture.labels == ["seed"]
+    assert drawn["sweep_curves.png"].picture.labels == ["seeds"]
 
 
 def test_twenty_runs_of_two_options_have_importances(tmp_path: Path, drawn: dict[str, Any]) -> None:

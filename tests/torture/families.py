@@ -85,6 +85,23 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
         *("task.samples=40", "task.sample_steps=3", "task.steps=50"),
     ),
     "images": ("model=cnn", "model.channels=[4]", "model.head=[]", "data.augment.flip=true", "trainer.batch_size=4"),
+    "averages": (
+        *(
+            "data=glyphs",
+            "data.train_size=80",
+            "data.test_size=40",
+            "data.resize=8",
+            "model=cnn",
+            "model.channels=[4,4]",
+        ),
+        *(
+            "model.head=[8]",
+            "trainer.ema=0.9",
+            "trainer.swa=0.5",
+            "trainer.watch=true",
+            "freeze=[blocks.0.*,blocks.1.*]",
+        ),
+    ),
     "csv": ("model=mlp", "trainer.batch_size=4", "model.hidden=[8]", "model.dropout=0.1"),
 }
 _WITH_DROPOUT = ("language", "seq2seq")

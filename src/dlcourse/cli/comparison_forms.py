@@ -84,9 +84,12 @@ def _test_names(settings: "Sequence[Setting]") -> list[str]:
 
 
 def _which(setting: "Setting") -> str:
-    """The folder of a single run, or the seeds of several."""
+    """The folder of a single run, or the seeds of several, or their folds."""
     if len(setting.runs) == 1:
         return str(setting.runs[0].folder)
+    folds = [run.config.data.options.get("fold") for run in setting.runs]
+    if None not in folds:
+        return f"folds {', '.join(map(str, folds))}"
     return f"seeds {', '.join(str(run.config.seed) for run in setting.runs)}"
 
 

@@ -21,6 +21,8 @@ from dlcourse.config.paths import conf_dir
 from dlcourse.config.run_config import GROUPS, RunConfig, TrainerConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError
+from dlcourse.sweeps.folds import K_FOLD
+from dlcourse.sweeps.ranking import FOLD
 
 SEARCH = "search"
 """The section of an experiment with the ranges of a search; no part of a run."""
@@ -191,6 +193,11 @@ def _check_options(
         exists = key in keys or any(known.startswith(f"{key}.") for known in keys)
         if not (exists or adds or _is_choice(override) or key.startswith("hydra")):
             if not (sweeps_groups and key.split(".")[0] in GROUPS):
+                if key in (K_FOLD, FOLD):
+                    raise ConfigError(
+                        f"'{word}': data '{config.data.name}' has no separate training examples to divide into folds; leave "
+                        "it out"
+                    )
                 meant = _other_entries(key, keys, places) or option_suggestion(key, keys)
                 raise ConfigError(f"unknown option '{key}'{meant}")
             if not override.is_sweep_override():

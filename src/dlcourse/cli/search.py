@@ -7,16 +7,18 @@ from typing import Any, get_args
 
 from hydra.core.override_parser.types import IntervalSweep, Override
 
+from dlcourse.cli.folds import require_folds
 from dlcourse.cli.sweep import composed, for_gpu, threads_word
 from dlcourse.config.options import Count, NonNegativeInt, schema
 from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import RunConfig
 from dlcourse.console import Console
 from dlcourse.errors import ConfigError
+from dlcourse.sweeps.folds import K_FOLD
 from dlcourse.sweeps.grid import MOST_RUNS
 from dlcourse.sweeps.launch import Launch, jobs_and_threads, require_waits, written
 from dlcourse.sweeps.plan import Plan, PlannedRun
-from dlcourse.sweeps.ranking import SEED
+from dlcourse.sweeps.ranking import FOLD, SEED
 from dlcourse.sweeps.search import EPOCHS, Choices, Direction, Interval, Method, Range, Search, load_optuna
 
 _EXAMPLE = "optimizer.lr=tag(log,interval(1e-4,1e-1))"
@@ -50,19 +52,23 @@ def planned_search(
     if not ranges:
         raise ConfigError(f"the search has nothing to choose; give an option several values, such as '{_EXAMPLE}'")
     firsts = [_first(override) for override in ranges.values() if not isinstance(override._value, IntervalSweep)]
-    if options.trials * (options.seeds or 1) > MOST_RUNS:
-        raise ConfigError(f"the search has more than {MOST_RUNS} runs; write fewer hydra.sweeper.trials")
     base = composed(PlannedRun((*fixed, *firsts), (), ""), config_dir)
+    folds = _folds(base, ranges)
+    runs = options.trials * (options.seeds or 1) * (folds or 1)
+    if runs > MOST_RUNS:
+        raise ConfigError(f"the search has more than {MOST_RUNS} runs; write fewer hydra.sweeper.trials")
     space = {key: _range(override, base) for key, override in ranges.items()}
     configs = [composed(PlannedRun((*fixed, *words), words, ""), config_dir) for words in _probes(space)]
     launcher = for_gpu(launcher, configs)
-    jobs, threads = jobs_and_threads(launcher, options.trials * (options.seeds or 1))
+    require_folds(configs)
+    jobs, threads = jobs_and_threads(launcher, runs)
     word = threads_word(base, threads)
     search = Search(
         words=(*fixed, *([word] if word else [])),
         space=space,
         jobs=jobs,
         epochs=_epochs(options, base, space),
+        folds=folds,
         **dataclasses.asdict(options),
     )
     if options.seeds is not None and (given := next((word for word in (*fixed, *space) if _is_seed(word)), None)):
@@ -110,6 +116,19 @@ def _epochs(options: SearchOptions, base: RunConfig, space: Mapping[str, Range])
         given = f"{EPOCHS}={trainer.epochs}" if trainer.epochs < 3 else f"hydra.sweeper.trials={options.trials}"
         raise ConfigError(f"{given}: method=halving needs 3 or more, for a third to go on")
     return trainer.epochs
+
+
+def _folds(base: RunConfig, ranges: Mapping[str, Override]) -> int | None:
+    """The folds over whose mean each setting is judged, if it is not judged by one run; raises ConfigError."""
+    count: int | None = base.data.options.get("k_fold")
+    if count is None or (base.data.options.get("fold") is not None and FOLD not in ranges):
+        return None
+    for option in (K_FOLD, FOLD):
+        if option in ranges:
+            raise ConfigError(
+                f"'{ranges[option].input_line}': each setting of a search is the mean over all its folds; write {K_FOLD}=5"
+            )
+    return count
 
 
 def _is_seed(word: str) -> bool:

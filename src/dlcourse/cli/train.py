@@ -21,6 +21,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.cli import config_files, hydra_guard
+from dlcourse.cli.folds import asks_for_all_folds
 from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
 from dlcourse.cli.hydra_node import VERSION_BASE, loader_of
 from dlcourse.cli.hydra_overrides import as_option, parse
@@ -55,6 +56,7 @@ def main(words: list[str]) -> int:
     else:
         # Hydra knows no way to take an entry away again; none is what the defaults list says.
         parsed = parse([word for word in flags.overrides if word != "experiment=null"])
+        flags.multirun |= flags.cfg is None and flags.info is None and asks_for_all_folds(parsed)
         overrides = hydra_guard.check(parsed, places, sweep=flags.multirun)
     shows_help = flags.help or flags.hydra_help
     with _missing_package_as_one_line(flags), folded_output() if shows_help else contextlib.nullcontext():

@@ -286,6 +286,7 @@ HINTS: dict[str, dict[str, str]] = {
         "data.target": "target_column label_column label_col target_col y label labels",
         "data.val_fraction": "val_split validation_split val_size valid_size validation_fraction val_ratio valid_pct",
         "data.test_fraction": "test_split test_size test_ratio",
+        "data.k_fold": "n_splits n_folds num_folds folds kfold k_folds cv cross_validation cross_val",
         "data.subset": "num_samples n_samples max_samples limit limit_train_batches max_train_samples train_size",
         "data.size": "n_samples num_samples",
         "data.augment": "augmentation augmentations aug transforms transform data_augmentation",

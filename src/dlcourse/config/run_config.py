@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal
 
 from dlcourse.config.duration import Duration
-from dlcourse.config.options import Count, Positive, Range, convert, suggestion
+from dlcourse.config.options import Count, Positive, ProperFraction, Range, convert, suggestion
 from dlcourse.config.registry import Choice
 from dlcourse.errors import ConfigError
 
@@ -24,6 +24,10 @@ class CheckpointConfig:
     keep: Count = 2
 
 
+AVERAGES = ("ema", "swa")
+"""The options that average the weights, and the names of these averages in logs and reports."""
+
+
 @dataclass(frozen=True)
 class TrainerConfig:
     """How the loop goes round: lengths in epochs, sizes in examples, intervals in epochs (evaluation) or steps (log).
@@ -33,6 +37,10 @@ class TrainerConfig:
     `accumulate` averages the gradients of that many batches for a step, `clip_norm` scales gradients down to this norm,
     and `patience` stops after that many evaluations without improvement. `weights` says which are tested and kept: the
     best on validation, or the last.
+
+    `ema` is the decay of an exponential moving average of the weights, `swa` the share of the epochs from which on they are
+    averaged equally. Averages are measured on validation beside the raw weights, and whichever are best there stand for
+    their epoch: they are the ones that `weights` keeps. `watch` shows weights, gradients and activations in TensorBoard.
     """
 
     epochs: Count = 5
@@ -45,9 +53,17 @@ class TrainerConfig:
     clip_norm: Positive | None = None
     patience: Count | None = None
     weights: Literal["best", "last"] = "best"
+    ema: ProperFraction | None = None
+    swa: ProperFraction | None = None
+    watch: bool = False
     compile: bool = False
     log_graph: bool = False
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+
+    @property
+    def averages(self) -> tuple[str, ...]:
+        """The averages of the weights that are asked for."""
+        return tuple(name for name in AVERAGES if getattr(self, name) is not None)
 
 
 _MOST_BYTES = 255

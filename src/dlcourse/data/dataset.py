@@ -9,7 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dlcourse.config.options import Count, Probability, ProperFraction, suggestion
+from dlcourse.config.options import Count, NonNegativeInt, Probability, ProperFraction, suggestion
+from dlcourse.data.folds import FoldCount, held_out
 from dlcourse.data.split import TensorSplit, seeded_generator
 from dlcourse.data.transforms import Augment, ImageTransform, resize_images
 from dlcourse.errors import ConfigError, DataError
@@ -58,11 +59,14 @@ class Source(DataSet):
     """A data set of single examples in tables: options shared by all of these, and `load` to be written for each.
 
     `subset` keeps that many training examples, before `val_fraction` of them is set aside for validation. The test set
-    is never cut by either.
+    is never cut by either. With `k_fold`, validation is instead one of so many parts of the training examples: the one
+    with the number `fold`, counted from 0.
     """
 
     subset: Count | None = None
     val_fraction: ProperFraction = 0.1
+    k_fold: FoldCount | None = None
+    fold: NonNegativeInt | None = None
 
     @abstractmethod
     def load(self) -> Tables:
@@ -86,31 +90,55 @@ class Source(DataSet):
             train=self._split(train_inputs, train_targets, seed, transform),
             val=self._split(self._finish(val_inputs), val_targets, seed, transform),
             test=self._split(self._finish(tables.test_inputs), tables.test_targets, seed, transform),
-            notes=tables.notes,
+            notes=(*tables.notes, *self._fold_notes()),
         )
 
     def _hold_out(self, tables: Tables, kept: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
         """Those of the `kept` indices that stay for training, and validation's inputs and targets."""
+        if self.fold is not None and self.k_fold is None:
+            raise ConfigError(f"data.fold={self.fold} needs the number of folds, such as data.k_fold=5")
         if tables.val_inputs is not None and tables.val_targets is not None:
+            if self.k_fold is not None:
+                raise ConfigError(
+                    f"data.k_fold={self.k_fold}: the data come with a validation set of their own; leave data.k_fold out, "
+                    "or move its examples to the training set"
+                )
             return kept, tables.val_inputs, tables.val_targets
-        held_out = round(self.val_fraction * len(kept))
-        if held_out < 1 or held_out >= len(kept):
-            raise ConfigError(
-                f"data.val_fraction={self.val_fraction} of {len(kept)} training examples leaves training or validation "
-                "empty; use more data"
-            )
-        chosen = self._pick(tables.train_targets[kept], held_out, seeded_generator("validation", seed))
-        is_val = torch.zeros(len(kept), dtype=torch.bool)
-        is_val[chosen] = True
+        is_val = self._is_validation(tables.train_targets[kept], tables.class_names, seed)
         val = kept[is_val]
         return kept[~is_val], tables.train_inputs[val], tables.train_targets[val]
+
+    def _is_validation(self, targets: Tensor, class_names: tuple[str, ...], seed: int) -> Tensor:
+        """Whether each of the training examples `(N,)` is set aside for validation."""
+        if self.k_fold is not None:
+            return held_out(targets, self.k_fold, self.fold, seed, class_names if self._picks_by_class(targets) else ())
+        count = round(self.val_fraction * len(targets))
+        if count < 1 or count >= len(targets):
+            raise ConfigError(
+                f"data.val_fraction={self.val_fraction} of {len(targets)} training examples leaves training or validation "
+                "empty; use more data"
+            )
+        is_val = torch.zeros(len(targets), dtype=torch.bool)
+        is_val[self._pick(targets, count, seeded_generator("validation", seed))] = True
+        return is_val
+
+    def _fold_notes(self) -> list[str]:
+        """A line if both options say what validation is."""
+        if self.k_fold is None or self.val_fraction == type(self).val_fraction:
+            return []
+        return [f"validation is a fold of data.k_fold={self.k_fold}; data.val_fraction={self.val_fraction} is ignored"]
 
     def _select(self, tables: Tables) -> Tables:
         return tables
 
     def _pick(self, targets: Tensor, count: int, generator: torch.Generator) -> Tensor:
         """`count` sorted indices into `targets`."""
-        return _pick_at_random(targets, count, generator)
+        pick = _pick_by_class if self._picks_by_class(targets) else _pick_at_random
+        return pick(targets, count, generator)
+
+    def _picks_by_class(self, targets: Tensor) -> bool:
+        """Whether the shares of the classes stay equal in what is picked."""
+        return False
 
     def _disturb(self, targets: Tensor, num_classes: int, generator: torch.Generator) -> Tensor:
         return targets
@@ -147,7 +175,7 @@ class ClassSource(Source):
 
     `classes` keeps these, by name or number, renumbered in the order given. `label_noise` gives that share of the
     training labels (never validation's or the test's) another class at random; `stratify` keeps the share of each
-    class equal in subset and validation.
+    class equal in subset and validation, and in each fold.
     """
 
     classes: tuple[int | str, ...] | None = None
@@ -180,9 +208,8 @@ class ClassSource(Source):
             selected.val_inputs, selected.val_targets = _keep_classes(tables.val_inputs, tables.val_targets, new_index)
         return selected
 
-    def _pick(self, targets: Tensor, count: int, generator: torch.Generator) -> Tensor:
-        has_classes = targets.ndim == 1
-        return (_pick_by_class if self.stratify and has_classes else _pick_at_random)(targets, count, generator)
+    def _picks_by_class(self, targets: Tensor) -> bool:
+        return self.stratify and targets.ndim == 1
 
     def _disturb(self, targets: Tensor, num_classes: int, generator: torch.Generator) -> Tensor:
         count = round(self.label_noise * len(targets))

@@ -18,7 +18,7 @@ from dlcourse.runs.result import RunResult, read_report
 from dlcourse.sweeps.agenda import Outcome
 from dlcourse.sweeps.outcome import compared_by, outcome
 from dlcourse.sweeps.plan import Plan, PlannedRun, read_plan
-from dlcourse.sweeps.ranking import Group, Job, rank
+from dlcourse.sweeps.ranking import Group, Job, rank, repeated_over
 from dlcourse.sweeps.search import EPOCHS, Choices, Range, described
 from dlcourse.sweeps.summary import Summary, summarize
 from dlcourse.text_table import counted
@@ -191,7 +191,7 @@ def _facts(plan: Plan, jobs: Sequence[Job], ranked: Sequence[Group], folder: Pat
     if plan.search is not None:
         facts.append(Fact("Search", described(plan.search)))
     elif len(ranked) < len(done):
-        facts.append(Fact("Settings", f"{len(ranked):,}", "each with several seeds"))
+        facts.append(Fact("Settings", f"{len(ranked):,}", f"each with several {repeated_over(ranked)}"))
     facts.append(Fact("Time of all runs", format_seconds(math.fsum(run.seconds for run in done))))
     facts.append(Fact("Sweep", folder.name))
     return facts
@@ -200,8 +200,8 @@ def _facts(plan: Plan, jobs: Sequence[Job], ranked: Sequence[Group], folder: Pat
 def _tiles(best: Group) -> list[Fact]:
     """The validation number by which the best setting was found, and what its best run reached on the test set."""
     metric = best.monitor
-    seeds = f"mean of {counted(len(best.runs), 'seed')}" if len(best.runs) > 1 else "best setting"
-    tiles = [Fact(f"Validation {_plain(metric)}", best.shown(metric), seeds)]
+    over = f"mean over {len(best.runs)} {repeated_over([best])}" if len(best.runs) > 1 else "best setting"
+    tiles = [Fact(f"Validation {_plain(metric)}", best.shown(metric), over)]
     report = read_report(best.best_run.folder)
     name = metric.removeprefix("val/")
     if numbers.number(numbers.mapping(report.get("test")).get(name)) is not None:

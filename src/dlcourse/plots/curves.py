@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SPLIT_COLORS = {"train": COLORS[0], "val": COLORS[1], "test": COLORS[2]}
+_SPLIT_COLORS = {"train": COLORS[0], "val": COLORS[1], "test": COLORS[2], "ema": COLORS[3], "swa": COLORS[4]}
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from dlcourse.files import FilePrefix
 from dlcourse.metrics.report import Report
 from dlcourse.plots import Captioned, Picture, save_png, to_image
 from dlcourse.runs.folder import RunFolder
+from dlcourse.runs.histogram import Histogram
 from dlcourse.runs.metrics_log import METRICS, MetricsLog, read_metrics
 from dlcourse.runs.tensorboard import Board
 from dlcourse.terminal import escaped
@@ -68,6 +71,11 @@ class Logger:
         for name, picture in report.pictures.items():
             self._save(picture, measured, f"{place}{name}{end}.png", f"{split}/{name}", step, epoch)
 
+    def histograms(self, split: str, step: int, epoch: int, histograms: Mapping[str, Histogram]) -> None:
+        """Log histograms at a step."""
+        for name, histogram in histograms.items():
+            self._log(step, epoch, {"histogram": f"{split}/{name}", **asdict(histogram)})
+
     def picture(self, name: str, step: int, epoch: int, picture: Picture) -> None:
         """Log a picture of the run as a whole."""
         self._save(picture, "", f"{name}.png", name, step, epoch)
@@ -93,7 +101,7 @@ class Logger:
         """Raise OutputError if metrics.jsonl is not what was written to it."""
         self._metrics.require_intact()
 
-    def _log(self, step: int, epoch: int, values: Mapping[str, float | str]) -> None:
+    def _log(self, step: int, epoch: int, values: Mapping[str, Any]) -> None:
         record = {"step": step, "epoch": epoch, "time": round(time.time(), 3), **values}
         self._metrics.append(record)
         self.board.show(record)

@@ -216,4 +216,15 @@ def _for_as_long(config: RunConfig, saved: Mapping[str, Any]) -> Mapping[str, An
 def _differences(config: RunConfig, other: Mapping[str, Any]) -> list[str]:
     """The sections in which a saved config differs from this one."""
     ours = config.to_mapping()
-    return [key for key, value in other.items() if key not in NO_PART_OF_A_RUN and ours.get(key) != value]
+    return [
+        key
+        for key, value in other.items()
+        if key not in NO_PART_OF_A_RUN and _without_newer(ours.get(key), value) != value
+    ]
+
+
+def _without_newer(section: Any, saved: Any) -> Any:
+    """The section without the options that are null and that a saved one lacks: there were none of them in its time."""
+    if not isinstance(section, Mapping) or not isinstance(saved, Mapping):
+        return section
+    return {name: value for name, value in section.items() if value is not None or name in saved}

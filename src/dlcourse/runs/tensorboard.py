@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from torch import nn
 from torch.jit._trace import TracerWarning
 from torch.utils.tensorboard._pytorch_graph import graph as traced_graph
-from torch.utils.tensorboard.summary import hparams
+from torch.utils.tensorboard.summary import histogram_raw, hparams
 from torch.utils.tensorboard.summary import text as text_summary
 
 from dlcourse.errors import DataError
 from dlcourse.files import read_regular
+from dlcourse.runs.histogram import Histogram
 
 Option = str | float | bool
 
@@ -54,13 +56,18 @@ class Board:
         return board
 
     def show(self, record: Mapping[str, Any]) -> None:
-        """One line of metrics.jsonl: numbers, or the file of a picture or text, left out if it is gone or not ours."""
+        """One line of metrics.jsonl: numbers, a histogram, or the file of a picture or text.
+
+        A file is left out if it is gone or not ours.
+        """
         step, when = int(record["step"]), float(record["time"])
         if "picture" in record:
             self._show_picture(str(record["picture"]), self._read(record["file"]), step, when)
         elif "text" in record:
             lines = self._read(record["file"]).decode("utf-8", "replace")
             self.text(str(record["text"]), "    " + lines.replace("\n", "\n    "), step, when)
+        elif "histogram" in record:
+            self._show_histogram(record, step, when)
         else:
             values = [Summary.Value(tag=tag, simple_value=value) for tag, value in record.items() if "/" in tag]
             self._write(Event(summary=Summary(value=values), step=step, wall_time=when))
@@ -130,6 +137,14 @@ class Board:
         width, height = struct.unpack(">II", content[16:_HEADER])
         image = Summary.Image(height=height, width=width, colorspace=_RGB, encoded_image_string=content)
         self._write(Event(summary=Summary(value=[Summary.Value(tag=tag, image=image)]), step=step, wall_time=when))
+
+    def _show_histogram(self, record: Mapping[str, Any], step: int, when: float) -> None:
+        found = Histogram(**{field.name: record[field.name] for field in fields(Histogram)})
+        total, sums = sum(found.counts), (found.sum, found.sum_squares)
+        summary = histogram_raw(
+            str(record["histogram"]), found.min, found.max, total, *sums, found.limits, [float(n) for n in found.counts]
+        )
+        self._write(Event(summary=summary, step=step, wall_time=when))
 
     @contextlib.contextmanager
     def _giving_up(self) -> Iterator[None]:

@@ -11,7 +11,6 @@ from dlcourse.runs.result import RunResult
 from dlcourse.sweeps.grid import job_name
 from dlcourse.sweeps.outcome import CutShortError, RunDivergedError
 from dlcourse.sweeps.plan import Plan, PlannedRun, write_plan
-from dlcourse.sweeps.ranking import SEED
 from dlcourse.sweeps.search import EPOCHS, Search, Trial, best, propose, worst
 
 Outcome = RunResult | Exception | None
@@ -112,8 +111,7 @@ class SearchAgenda(Agenda):
         words = [f"{option}={word}" for option, word in options.items()]
         runs = []
         for place in range(len(self.plan.runs), len(self.plan.runs) + search.repetitions):
-            seed = [] if search.seeds is None else [f"{SEED}={place % search.repetitions}"]
-            varied = (*words, *seed)
+            varied = (*words, *search.repetition(place % search.repetitions))
             run = PlannedRun((*search.words, *varied), varied, job_name(place + 1, self.total, ()))
             runs.append(_until(run, search.stages[0][1]))
         self._plan_anew(dict(enumerate(runs, start=len(self.plan.runs))))

@@ -17,12 +17,12 @@ from dlcourse.runs.predictions import PREDICTIONS, Predictions, read_predictions
 from dlcourse.runs.reopen import read_config
 from dlcourse.runs.result import RunResult, read_report, result_in
 from dlcourse.runs.resume import read_status
-from dlcourse.sweeps.ranking import SEED, Group, Job
+from dlcourse.sweeps.ranking import REPETITIONS, Group, Job
 from dlcourse.text_table import counted
 
 Option = str | float | bool
 
-_NO_SETTING = (SEED, "device.threads")
+_NO_SETTING = (*REPETITIONS, "device.threads")
 """Options in which the runs of one setting may differ."""
 _HIGHER_IS_BETTER = ("accuracy",)
 

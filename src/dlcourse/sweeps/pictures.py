@@ -19,7 +19,7 @@ from dlcourse.plots import (
 from dlcourse.runs.metrics_log import METRICS, read_metrics
 from dlcourse.sweeps.importance import importances
 from dlcourse.sweeps.outcome import outcome
-from dlcourse.sweeps.ranking import SEED, Group
+from dlcourse.sweeps.ranking import SEED, Group, repeated_over
 
 _FEWEST = 2
 """Runs from which on there is something to compare."""
@@ -69,7 +69,9 @@ def _history(ranked: Sequence[Group], metric: str, folders: Iterable[Path]) -> S
 
 
 def _curves(ranked: Sequence[Group], metric: str) -> SweepCurves:
-    labels = [", ".join(word.partition("=")[2] for word in group.words) or SEED for group in ranked]
+    labels = [
+        ", ".join(word.partition("=")[2] for word in group.words) or repeated_over([group]) or SEED for group in ranked
+    ]
     return SweepCurves(
         metric, labels, [[validation_curve(run.folder, metric) for _, run in group.runs] for group in ranked]
     )

@@ -1,4 +1,4 @@
-"""The runs of a sweep put in order: those that differ in nothing but the seed are repetitions of one another, not rivals."""
+"""The runs of a sweep put in order: those that differ in nothing but seed or fold are repetitions, not rivals."""
 
 import math
 import statistics
@@ -10,6 +10,9 @@ from dlcourse.console import format_metric
 from dlcourse.runs.result import RunResult
 
 SEED = "seed"
+FOLD = "data.fold"
+REPETITIONS = {SEED: "seeds", FOLD: "folds"}
+"""The options in which repetitions of one setting differ, and how several of them are called."""
 _LOSS = "val/loss"
 
 
@@ -24,7 +27,7 @@ class Job:
 
 @dataclass
 class Group:
-    """Runs that ended well and differ in nothing but the seed; `words` are what sets them apart from other groups."""
+    """Runs that ended well and differ in nothing but seed or fold; `words` are what sets them apart from other groups."""
 
     words: tuple[str, ...]
     runs: list[tuple[Job, RunResult]] = field(default_factory=list)
@@ -73,7 +76,7 @@ def rank(jobs: Sequence[Job]) -> list[Group]:
     for job in jobs:
         if job.outcome is None or isinstance(job.outcome, Exception):
             continue
-        words = tuple(without_seed(job.overrides))
+        words = tuple(without_repetitions(job.overrides))
         alone = "" if len(words) < len(job.overrides) else str(job.folder)  # the same words twice are two runs
         groups.setdefault((words, alone), Group(words)).runs.append((job, job.outcome))
 
@@ -84,9 +87,16 @@ def rank(jobs: Sequence[Job]) -> list[Group]:
     return sorted(groups.values(), key=place)
 
 
-def without_seed(words: Sequence[str]) -> Iterator[str]:
+def without_repetitions(words: Sequence[str]) -> Iterator[str]:
     """The words that set a run apart from others than its repetitions."""
-    return (word for word in words if word.partition("=")[0] != SEED)
+    return (word for word in words if word.partition("=")[0] not in REPETITIONS)
+
+
+def repeated_over(ranked: Sequence[Group]) -> str:
+    """`seeds`, `folds` or `seeds and folds`: what the runs of a group differ in; empty if each is alone."""
+    words = {word for group in ranked if len(group.runs) > 1 for job, _ in group.runs for word in job.overrides}
+    keys = {word.partition("=")[0] for word in words}
+    return " and ".join(name for option, name in REPETITIONS.items() if option in keys)
 
 
 def by_quality(value: float, mode: str) -> tuple[bool, float]:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from dlcourse.errors import ConfigError
+from dlcourse.sweeps.ranking import FOLD, SEED
 
 Method = Literal["tpe", "random", "halving"]
 Direction = Literal["min", "max"]
@@ -52,7 +53,7 @@ Range = Interval | Choices
 
 @dataclass(frozen=True)
 class Search:
-    """`trials` settings of the options in `space`, each with all of `seeds`; `words` are what all runs have in common.
+    """`trials` settings of the options in `space`, each with all of `seeds` and `folds`; `words` are common to all runs.
 
     It looks for the best `metric` in this `direction`; None stands for the number that the task watches. A trial does not
     see those that may still run when it begins because `jobs` run at a time, even if they are done already. With `halving`,
@@ -69,11 +70,18 @@ class Search:
     seeds: int | None = None
     jobs: int = 1
     epochs: int = 0
+    folds: int | None = None
 
     @property
     def repetitions(self) -> int:
         """The runs of a trial."""
-        return self.seeds or 1
+        return (self.seeds or 1) * (self.folds or 1)
+
+    def repetition(self, number: int) -> list[str]:
+        """The words that set this run of a trial apart from its others: its seed, its fold, or both."""
+        seed, fold = divmod(number, self.folds or 1)
+        seeds = [] if self.seeds is None else [f"{SEED}={seed}"]
+        return seeds + ([] if self.folds is None else [f"{FOLD}={fold}"])
 
     @property
     def stages(self) -> tuple[tuple[int, int], ...]:
@@ -96,7 +104,9 @@ class Search:
 
 def described(search: Search) -> str:
     """`40 trials (tpe)`, with the epochs of each stage if they differ."""
-    seeds = "" if search.seeds is None else f" of {search.seeds} seeds"
+    counts = ((search.seeds, "seeds"), (search.folds, "folds"))
+    each = " and ".join(f"{count} {name}" for count, name in counts if count is not None)
+    seeds = f" of {each}" if each else ""
     stages = ", then ".join(f"{count} to epoch {until}" for count, until in search.stages)
     return f"{search.trials} trials{seeds} ({search.method})" + (f": {stages}" if search.method == "halving" else "")
 

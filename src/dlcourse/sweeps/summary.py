@@ -11,7 +11,7 @@ from dlcourse.console import format_seconds
 from dlcourse.error_line import error_line
 from dlcourse.runs.folder import RunFolder, output_errors
 from dlcourse.sweeps.outcome import RunDivergedError
-from dlcourse.sweeps.ranking import Group, Job, rank
+from dlcourse.sweeps.ranking import Group, Job, rank, repeated_over
 from dlcourse.terminal import escaped
 from dlcourse.text_table import aligned, markdown
 
@@ -61,9 +61,9 @@ def _heading(ranked: Sequence[Group]) -> list[str]:
     if not ranked:
         return []
     monitors = dict.fromkeys((group.monitor, group.runs[0][1].mode) for group in ranked)
-    seeds = ", mean ± standard deviation over seeds" if _has_repetitions(ranked) else ""
+    over = f", mean ± standard deviation over {repeated_over(ranked)}" if _has_repetitions(ranked) else ""
     by = " and ".join(f"{name} ({'higher' if mode == 'max' else 'lower'} is better)" for name, mode in monitors)
-    return [f"ranked by {by}{seeds}; the test set has no part in it"]
+    return [f"ranked by {by}{over}; the test set has no part in it"]
 
 
 def _has_repetitions(ranked: Sequence[Group]) -> bool:

@@ -80,6 +80,7 @@ class Diffusion(GenerativeTask):
         self.main_metric = SampleScores.monitor_for(spec)
         self._network = model
         self._average = MovingAverage(model, ema) if ema else None
+        self.averages_by = "task.ema" if ema else ""
         super().__init__(self._average.model if self._average else model, spec, device)
         self._noising = Noising.named(schedule, steps).to(device.torch_device)
         self._sampler = sampler

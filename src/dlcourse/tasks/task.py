@@ -37,6 +37,8 @@ class Task(ABC):
 
     loss_tells: ClassVar[bool] = True
     """Whether a lower loss in training means a better model."""
+    averages_by: str = ""
+    """The option by which the task averages the weights itself, if it does: `task.ema`."""
     needs_full_batch: ClassVar[bool] = False
     """Whether a step must see the whole training set."""
 

@@ -46,7 +46,9 @@ from dlcourse.training.transfer import freeze, start_from
 MISFITS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError, MemoryError)
 """What torch and NumPy raise for shapes that do not fit and sizes that no memory holds."""
 
-_CHANGE_NOTHING = {"root", "download", "verify", "subset", "val_fraction", "label_noise", "stratify", "augment"}
+_CHANGE_NOTHING = {
+    *("root", "download", "verify", "subset", "val_fraction", "k_fold", "fold", "label_noise", "stratify", "augment")
+}
 """Options of data sets that change nothing of what they announce."""
 _CHANGE_IMAGES = {"resize", "rgb"}
 
@@ -175,6 +177,7 @@ def build_task(
         if is_new:
             console.say("frozen", *task.read_frozen())
         _require_full_batch(task, config, data)
+        _require_one_average(task, config)
         task.start(make_scheduled)
         evaluate(task, _FirstBatch(data.val), config.trainer.eval_batch_size)
         _try_training_mode(model, data, min(2, batch_size(config.trainer, data)), device)
@@ -190,6 +193,16 @@ def _require_full_batch(task: Task, config: RunConfig, data: Data) -> None:
         raise ConfigError(
             f"task '{config.task.name}' takes one step on all {len(data.train):,} training examples, and "
             f"trainer.batch_size={size} is less; write trainer=one_step"
+        )
+
+
+def _require_one_average(task: Task, config: RunConfig) -> None:
+    """Raise ConfigError if the weights that a task averages would be averaged once more."""
+    if task.averages_by and config.trainer.averages:
+        option = f"trainer.{config.trainer.averages[0]}"
+        raise ConfigError(
+            f"task '{config.task.name}' averages the weights itself ({task.averages_by}); leave {option} out, or write "
+            f"{task.averages_by}=0"
         )
 
 

@@ -19,6 +19,8 @@ class History:
     since_best: int = 0
     kept_epoch: int = 0
     kept: dict[str, float] = field(default_factory=dict)
+    kept_weights: str = "raw"
+    """Which of an epoch's weights are kept: the raw ones, or the average of this name."""
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "History":

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
-from dlcourse.config.run_config import TrainerConfig
+from dlcourse.config.run_config import AVERAGES, TrainerConfig
 from dlcourse.console import Console, format_metric, format_seconds
 from dlcourse.tasks.task import Task
 from dlcourse.training.length import Length
@@ -23,8 +23,8 @@ class Progress:
     @contextlib.contextmanager
     def shown(self, steps_done: int) -> Iterator[None]:
         """Within this, the head of the lines stands above and the bar below."""
-        titles = (f"{name}: {' / '.join(splits)}" for name, splits in self._columns())
-        self._console.rows(["epoch" + "".join(f"  {title:>21}" for title in titles) + "        lr        time"])
+        titles = (f"{f'{name}: ' + ' / '.join(splits):>{_width(splits)}}" for name, splits in self._columns())
+        self._console.rows(["epoch" + "".join(f"  {title}" for title in titles) + "        lr        time"])
         epochs = self._config.epochs if self._config.time is None else None
         self._console.start_progress(self._length.total, epochs, self._length.done(steps_done))
         try:
@@ -43,8 +43,8 @@ class Progress:
             return
         shown = ""
         for name, splits in self._columns():
-            numbers = (format_metric(name, values[f"{split}/{name}"]) for split in splits)
-            shown += f"  {' / '.join(f'{number:>9}' for number in numbers):>21}"
+            numbers = (_number(split, name, values[f"{split}/{name}"]) for split in splits)
+            shown += f"  {' / '.join(f'{number:>9}' for number in numbers):>{_width(splits)}}"
         row = f"{epoch:5d}{shown}  {self._task.lr:8.3g}  {format_seconds(seconds):>10}"
         self._console.rows([row], mark="best" if is_best else "")
 
@@ -56,9 +56,21 @@ class Progress:
         return self._length.is_worth_a_row(epoch) or epoch == self._config.eval_every
 
     def _columns(self) -> list[tuple[str, tuple[str, ...]]]:
-        """The numbers of a line, each with the splits it is shown for."""
+        """The numbers of a line, each with the splits it is shown for; averages of the weights take training's place."""
         main = self._task.main_metric
-        columns: list[tuple[str, tuple[str, ...]]] = [("loss", ("train", "val"))]
-        if main != "loss":
-            columns.append((main, ("train", "val") if self._task.measured_in_training else ("val",)))
-        return columns
+        averages = self._config.averages
+        measured = ("val", *averages)
+        if main == "loss":
+            return [("loss", ("train", *measured))]
+        in_training = self._task.measured_in_training and not averages
+        losses = ("val",) if len(averages) > 1 else ("train", "val")
+        return [("loss", losses), (main, ("train", "val") if in_training else measured)]
+
+
+def _width(splits: tuple[str, ...]) -> int:
+    """Of a column with a number for each of these; two of a single one have the room of two."""
+    return 12 * max(2, len(splits)) - 3
+
+
+def _number(split: str, name: str, value: float) -> str:
+    return "-" if split in AVERAGES and math.isnan(value) else format_metric(name, value)

@@ -26,10 +26,11 @@ from dlcourse.spec import Data, described
 from dlcourse.tasks.task import Task
 from dlcourse.terminal import escaped
 from dlcourse.text_table import counted
-from dlcourse.training import report_text
+from dlcourse.training import averages_text, report_text, watch_text
 from dlcourse.training.evaluate import batch_size
 from dlcourse.training.history import History
 from dlcourse.training.trainer import SELECTED
+from dlcourse.training.watch import Watch
 
 _COLUMNS = (
     "run",
@@ -158,7 +159,15 @@ def results(task: Task) -> list[str]:
     return [f"{SELECTED}/{name}" for name in dict.fromkeys((task.monitor, task.main_metric, "loss"))]
 
 
-def write_report(folder: RunFolder, setup: Setup, history: History, test: Report, seconds: float, looks: int) -> None:
+def write_report(
+    folder: RunFolder,
+    setup: Setup,
+    history: History,
+    test: Report,
+    seconds: float,
+    looks: int,
+    watch: Watch | None = None,
+) -> None:
     """report.json for programs, report.txt for people: the numbers of all splits are of the epoch whose weights are kept.
 
     `looks` is how often the test set was read by now, 0 if nobody knows.
@@ -196,6 +205,8 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
             "train": train,
             "val": history.kept,
             "test": test.scalars,
+            **averages_text.as_numbers(config.trainer, history),
+            **({} if watch is None else {"watch": watch_text.as_numbers(watch)}),
             **test.details,
         },
     )
@@ -213,6 +224,8 @@ def write_report(folder: RunFolder, setup: Setup, history: History, test: Report
         *looked(looks),
         f"{BELOW_NUMBERS}{history.kept_epoch}; validation and test: {_kept(setup, history)}",
         "",
+        *averages_text.table(config.trainer, setup.task.main_metric, history),
+        *([] if watch is None else [f"watched in epoch {watch.epoch}", *watch_text.found(watch), ""]),
         *([] if test.facts else [test.headline]),
         *report_text.findings(test),
     ]
@@ -262,8 +275,13 @@ def lost_log(reason: str, step: int) -> str:
     return f"{reason}: metrics.jsonl and TensorBoard lack steps up to {step:,}; the training itself lacks nothing"
 
 
-def say_end(console: Console, folder: RunFolder, setup: Setup, history: History, test: Report) -> None:
+def say_end(
+    console: Console, folder: RunFolder, setup: Setup, history: History, test: Report, watch: Watch | None = None
+) -> None:
     """The last lines on the console: what was reached, where it is, and the command that opens it."""
+    if watch is not None:
+        console.say("watch", *watch_text.found(watch))
+    console.say("val", *averages_text.compared(setup.config.trainer, setup.task.main_metric, history))
     console.say("test", f"{test.headline}   {_kept(setup, history)}", *test.highlights)
     texts = [f"{name}.txt" for name in test.texts]
     pictures = [f"{name}.png" for name in (*test.pictures, CURVE)] if setup.draws else []
@@ -275,4 +293,5 @@ def say_end(console: Console, folder: RunFolder, setup: Setup, history: History,
 
 
 def _kept(setup: Setup, history: History) -> str:
-    return f"{setup.config.trainer.weights} epoch {history.kept_epoch}"
+    weights = f", {history.kept_weights} weights" if setup.config.trainer.averages else ""
+    return f"{setup.config.trainer.weights} epoch {history.kept_epoch}{weights}"

@@ -45,6 +45,7 @@ from dlcourse.training.length import length_of
 from dlcourse.training.progress import Progress
 from dlcourse.training.test_set import measure_on_test
 from dlcourse.training.trainer import Trainer
+from dlcourse.training.watch import Watch
 
 
 def run(config: RunConfig, overrides: list[str]) -> RunResult | None:
@@ -146,10 +147,10 @@ class _Session:
             status("running")
             with self._stop.at_once():
                 console.say("ready", *task.prepare(setup.data))
-                history, test, looks = self._fit_and_test(folder, checkpoints)
+                history, test, looks, watch = self._fit_and_test(folder, checkpoints)
                 seconds = time.perf_counter() - self._started
-                run_report.write_report(folder, setup, history, test, seconds, looks)
-                run_report.say_end(console, folder, setup, history, test)
+                run_report.write_report(folder, setup, history, test, seconds, looks, watch)
+                run_report.say_end(console, folder, setup, history, test, watch)
         scalars = {f"val/{name}": value for name, value in history.kept.items()}
         monitor, epochs = f"val/{task.monitor}", history.epochs[-1]
         return RunResult(folder.path, history.kept_epoch, seconds, monitor, task.mode, scalars, epochs)
@@ -165,10 +166,10 @@ class _Session:
             if self._start.about["config"] != self._about["config"]:  # what is asked for now must outlive a kill, too
                 save_again(checkpoint, checkpoints, self._about)
 
-    def _fit_and_test(self, folder: RunFolder, checkpoints: Checkpoints) -> tuple[History, Report, int]:
+    def _fit_and_test(self, folder: RunFolder, checkpoints: Checkpoints) -> tuple[History, Report, int, Watch | None]:
         """Train, then measure the kept weights on the test set, once; all of it logged.
 
-        Returns how often that test set was read by now, too.
+        Returns how often that test set was read by now, too, and what watched the training, if anything did.
         """
         setup, data, task = self._setup, self._setup.data, self._setup.task
         config = setup.config.trainer
@@ -195,7 +196,7 @@ class _Session:
             place = {"run": str(folder.path), "root": root_above(folder.path, setup.config.run.root)}
             test, looks = measure_on_test(task, data, config.eval_batch_size, by="train", **place)
             run_report.log_end(logger, setup, history, test)
-        return history, test, looks
+        return history, test, looks, trainer.watch
 
     def _restore(self, trainer: Trainer, folder: RunFolder, checkpoints: Checkpoints, logger: Logger) -> None:
         """Put everything back as it was at the checkpoint, if there is one."""

@@ -1,6 +1,7 @@
 """The training loop: one, the same for every model and task."""
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
@@ -18,11 +19,13 @@ from dlcourse.signals import Stop, StoppedError
 from dlcourse.spec import Batch, Data
 from dlcourse.state_dict import State
 from dlcourse.tasks.task import Task
+from dlcourse.training.averages import RAW, Averages
 from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.history import History
 from dlcourse.training.length import Length
 from dlcourse.training.meters import PendingScalars, Stopwatch
 from dlcourse.training.progress import Progress
+from dlcourse.training.watch import Watch
 
 SELECTED = "selected"
 """The tag of the validation numbers that go with the kept weights, be they the best or the last epoch's.
@@ -61,6 +64,8 @@ class Trainer:
         self.history = History()
         self._epoch, self._batches_done = 1, 0
         self._epoch_means, self._pending, self._stopwatch = Means(), PendingScalars(), Stopwatch()
+        self._averages = Averages(task, data, config)
+        self.watch = Watch(task, data, config.eval_batch_size) if config.watch else None
 
     def fit(self) -> History:
         """Train for the epochs or the time asked for, or until patience runs out; after that the model has the kept weights.
@@ -83,8 +88,8 @@ class Trainer:
                         self._stop.check()
                     if self._length.wants_evaluation:
                         self._evaluate()
-                report = self._evaluate() if self._is_evaluated(epoch) else None
-                self._finish_epoch(report)
+                reports = self._evaluate() if self._is_evaluated(epoch) else {}
+                self._finish_epoch(reports)
             self.save()
             self._stop.check()
         self._logger.scalars(SELECTED, history.steps, history.kept_epoch, history.kept)
@@ -127,10 +132,17 @@ class Trainer:
         self.history.steps += 1
         self._batches_done += 1
         self._pending.add(scalars, size)
+        self._averages.update(self.history.steps)
         self._length.after_step(self.history.steps)
         self._progress.step(self.history.steps, self._epoch, scalars["loss"])
         if self.history.steps % self._config.log_every == 0:
             self._log_steps()
+        if self.watch is not None and self._is_evaluated(self._epoch) and self._is_last_step:
+            self.watch.log_step(self._logger, self.history.steps, self._epoch)
+
+    @property
+    def _is_last_step(self) -> bool:
+        return self._batches_done == steps_per_epoch(self._config, self._data)
 
     def _log_steps(self) -> None:
         """Read the pending steps' numbers off the device; log their means and the learning rate."""
@@ -146,18 +158,23 @@ class Trainer:
     def _is_evaluated(self, epoch: int) -> bool:
         return epoch % self._config.eval_every == 0 or self._length.ends_with(epoch)
 
-    def _evaluate(self) -> Report:
-        """Measure on validation; a signal in the middle throws that away and saves the rest."""
+    def _evaluate(self) -> dict[str, Report]:
+        """Measure raw weights and averages on validation; a signal in the middle throws that away and saves the rest."""
         random = random_state(self._task.device)
         try:
-            with self._stop.at_once(), self._length.evaluating():
-                return evaluate(self._task, self._data.val, self._config.eval_batch_size)
+            with self._length.evaluating():
+                return {name: self._measure(name) for name in (RAW, *self._averages.known)}
         except StoppedError:
             set_random_state(random, self._task.device)  # the signal may have come before the evaluation put it back
             self.save()
             raise
 
-    def _finish_epoch(self, report: Report | None) -> None:
+    def _measure(self, name: str) -> Report:
+        with self._averages.in_model(name), self._stop.at_once():
+            self._averages.measure_statistics(name, self._epoch)
+            return evaluate(self._task, self._data.val, self._config.eval_batch_size)
+
+    def _finish_epoch(self, reports: Mapping[str, Report]) -> None:
         """Log what the epoch brought, and if it was evaluated, whether it is the best so far."""
         history, seconds = self.history, self._stopwatch.seconds
         if self._pending:
@@ -166,12 +183,16 @@ class Trainer:
         history.samples_per_second = self._epoch_means.size / seconds
         speed = {"epoch_seconds": seconds, "samples_per_second": history.samples_per_second}
         self._logger.scalars("time", history.steps, self._epoch, speed)
-        if report is not None:
-            self._keep_if_best(report, seconds)
+        if reports:
+            self._keep_if_best(reports, seconds)
 
-    def _keep_if_best(self, report: Report, seconds: float) -> None:
-        """Log the validation of an epoch, and keep its weights if they are the best so far, or the last are asked for."""
+    def _keep_if_best(self, reports: Mapping[str, Report], seconds: float) -> None:
+        """Log the validation of an epoch, and keep its weights if they are the best so far, or the last are asked for.
+
+        Of raw and averaged weights, those that are best on validation stand for the epoch; of equal ones the raw.
+        """
         history, task, epoch = self.history, self._task, self._epoch
+        report = reports[RAW]
         try:
             with self._divergence_at("validation after step", history.steps):
                 require_finite(report.scalars["loss"])
@@ -179,14 +200,31 @@ class Trainer:
             self._logger.scalars("val", history.steps, epoch, report.scalars)
             raise
         self._logger.report("val", history.steps, epoch, report)
+        if self.watch is not None:
+            self.watch.log_activations(self._logger, history.steps, epoch)
         values = {f"train/{name}": value for name, value in self._epoch_means.values().items()}
         values |= {f"val/{name}": value for name, value in report.scalars.items()}
+        for average in self._averages.names:
+            values |= self._log_average(average, reports)
         history.add(epoch, values)
-        is_best = history.take(epoch, _score(report.scalars, task))
+        scores = {name: _score(each.scalars, task) for name, each in reports.items()}
+        chosen = max(
+            (name for name in scores if name == RAW or all(map(math.isfinite, scores[name]))), key=scores.__getitem__
+        )
+        is_best = history.take(epoch, scores[chosen])
         if is_best or self._config.weights == "last":
-            history.kept_epoch, history.kept = epoch, report.scalars
-            self._saver.keep_weights(task.model)
+            history.kept_epoch, history.kept, history.kept_weights = epoch, reports[chosen].scalars, chosen
+            with self._averages.in_model(chosen):
+                self._saver.keep_weights(task.model)
         self._progress.epoch(epoch, values, seconds, is_best=is_best)
+
+    def _log_average(self, name: str, reports: Mapping[str, Report]) -> dict[str, float]:
+        """Log what an average reached on validation; returns that, NaN for one that has not begun."""
+        if name not in reports:
+            return {f"{name}/{key}": math.nan for key in reports[RAW].scalars}
+        scalars = reports[name].scalars
+        self._logger.scalars(name, self.history.steps, self._epoch, scalars)
+        return {f"{name}/{key}": value for key, value in scalars.items()}
 
     @contextlib.contextmanager
     def _divergence_at(self, place: str, step: int) -> Iterator[None]:
@@ -209,6 +247,8 @@ class Trainer:
             "batches_done": self._batches_done,
             "epoch_means": self._epoch_means.state_dict(),
             "pending": self._pending.state_dict(),
+            "averages": self._averages.state_dict(),
+            "watch": None if self.watch is None else self.watch.state_dict(),
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -223,6 +263,9 @@ class Trainer:
             self._epoch, self._batches_done = int(state["epoch"]), int(state["batches_done"])
             self._epoch_means.load_state_dict(state["epoch_means"])
             self._pending.load_state_dict(state["pending"], device.torch_device)
+            self._averages.load_state_dict(state.get("averages", {}))  # older checkpoints have none
+            if self.watch is not None:
+                self.watch.load_state_dict(state["watch"])
             set_random_state(state["random"], device)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise DataError(f"the saved state does not fit this training: {error!r}") from error
