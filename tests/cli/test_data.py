@@ -232,7 +232,7 @@ def test_names_from_files_cannot_steer_the_terminal(place: Lab) -> None:
     told = asked(place, "show", "pets")
     assert len(odd(told)) == 2
     assert "\x1b" not in told and "\x07" not in told
-    assert odd(told)[0].startswith("cat/\\x1b]0;title\\x07\\nnote.txt: not read")
+    assert odd(told)[0].startswith("cat/\\x1b]0;title\\x07\\nnote.txt: ignored")
 
 
 # add and verify

@@ -36,7 +36,7 @@ def test_what_lies_at_a_wrong_depth_is_not_read_and_named(tmp_path: Path) -> Non
     (tmp_path / "cat/more").mkdir()
     (tmp_path / "cat/photo.heic").write_bytes(b"")
     (ignored,) = found(tmp_path)
-    assert ignored.startswith("cat/more/, cat/photo.heic, loose.png: not read")
+    assert ignored.startswith("cat/more/, cat/photo.heic, loose.png: ignored")
 
 
 def test_a_class_that_only_the_test_set_has_blocks(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def _test_rows(source: CsvFile) -> list[int] | None:
 def _images(view: View, folder: Path, left_out: Sequence[str]) -> View:
     view.scan = scan = scan_images(folder)
     if left_out:
-        what = "not read, as they are no images that dlcourse knows"
+        what = "ignored: dlcourse does not read such files as images"
         view.findings.append(Finding(some(left_out), what, "convert those that are images to PNG or JPEG"))
     view.findings += check_images(scan)
     _build(view)

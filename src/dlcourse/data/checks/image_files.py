@@ -135,7 +135,7 @@ def _look(path: Path, part: str, label: str) -> Seen:
 def _ignored(scan: Scan) -> Iterator[Finding]:
     if scan.ignored:
         folders = [f"{scan.name(path)}{'/' if path.is_dir() else ''}" for path in scan.ignored]
-        what = f"not read: only files in the folder of a class that end in {', '.join(SUFFIXES)} are"
+        what = f"ignored: only files inside a class folder that end in {', '.join(SUFFIXES)} are read"
         yield Finding(some(folders), what, "convert what is an image, and remove the rest")
 
 
