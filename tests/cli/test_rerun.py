@@ -103,6 +103,11 @@ def test_other_entries_bring_what_they_bring_to_train(words: tuple[str, ...]) ->
     assert changed.to_mapping() == composed(*kept, *words, *said).to_mapping()
 
 
+def test_an_entry_that_is_given_comes_with_its_own_options() -> None:
+    changed = with_changes(composed("data=iris", "optimizer.lr=0.5", "seed=2"), ["optimizer=adam"])
+    assert (changed.optimizer.options["lr"], changed.seed) == (0.001, 2)
+
+
 @pytest.mark.slow
 def test_words_that_hold_no_more_are_not_recorded(lab: Lab, run: Path) -> None:
     config = recorded_config(run)
