@@ -259,6 +259,11 @@ def test_an_interrupted_run_uses_up_what_is_left_of_its_time(lab: Lab, monkeypat
             "trainer.epochs=3 and trainer.time=10min both say how long to train; leave one of them out",
         ),
         (
+            "trainer.time=10min trainer.swa=0.75",
+            "trainer.swa=0.75 begins after a share of the epochs, and trainer.time does not say how many there are; write "
+            "trainer.ema=0.999, or trainer.epochs in place of trainer.time",
+        ),
+        (
             "trainer.time=1s data=diabetes model=linreg task=least_squares trainer=one_step",
             "task 'least_squares' takes one step, however long that is; leave trainer.time out",
         ),

@@ -1,6 +1,7 @@
 """What a training shows on the console: a line for each epoch, and the progress bar."""
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 
 from torch import Tensor

@@ -232,11 +232,16 @@ class _Session:
 
 
 def _require_one_length(config: RunConfig, overrides: list[str]) -> None:
-    """Raise ConfigError if the command line asks for a number of epochs and a time."""
+    """Raise ConfigError if there is a time, and a number of epochs on the command line or what depends on it."""
     epochs = next((word for word in overrides if word.lstrip("+").startswith("trainer.epochs=")), None)
     if config.trainer.time is not None and epochs is not None:
         raise ConfigError(
             f"{epochs} and trainer.time={config.trainer.time} both say how long to train; leave one of them out"
+        )
+    if config.trainer.time is not None and config.trainer.swa is not None:
+        raise ConfigError(
+            f"trainer.swa={config.trainer.swa} begins after a share of the epochs, and trainer.time does not say how many there "
+            "are; write trainer.ema=0.999, or trainer.epochs in place of trainer.time"
         )
 
 
