@@ -240,8 +240,8 @@ def _require_one_length(config: RunConfig, overrides: list[str]) -> None:
         )
     if config.trainer.time is not None and config.trainer.swa is not None:
         raise ConfigError(
-            f"trainer.swa={config.trainer.swa} begins after a share of the epochs, and trainer.time does not say how many there "
-            "are; write trainer.ema=0.999, or trainer.epochs in place of trainer.time"
+            f"trainer.swa={config.trainer.swa} begins after a share of the epochs, and trainer.time does not say how many "
+            "there are; write trainer.ema=0.999, or trainer.epochs in place of trainer.time"
         )
 
 
