@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 
 from omegaconf import open_dict
@@ -32,6 +33,9 @@ def train(*overrides: str, config_dir: StrPath | None = None) -> Run:
     run within a step and raises KeyboardInterrupt; with `resume=auto` the same call continues it.
     """
     config, words = composed(overrides, config_dir)
+    if config.debug in ("overfit", "profile"):
+        command = shlex.join(["dlcourse", "train", *words])
+        raise ConfigError(f"debug={config.debug} leaves no run to give back; type {command} in a shell")
 
     from dlcourse.training import session
 
