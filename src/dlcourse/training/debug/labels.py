@@ -12,10 +12,9 @@ from torch.nn import functional
 from dlcourse.data.split import seeded_generator
 from dlcourse.spec import Batch, DataSpec
 
-MOST_EXAMPLES = 1000
 _SIDE = 16
 _PERMUTATIONS = 200
-_DEVIATIONS = 5.0
+_DEVIATIONS = 4.0
 """Standard deviations from chance that are no chance any more."""
 
 

@@ -1,8 +1,8 @@
 """What `debug=fast` sees of the data: one batch of training, one of validation, and no test set."""
 
-import copy
 import dataclasses
 from collections.abc import Iterator
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -12,40 +12,47 @@ from dlcourse.data.split import TensorSplit
 from dlcourse.spec import Batch, Data, Split
 
 
+@dataclasses.dataclass(frozen=True)
 class OneBatch:
-    """The first batch of a split, as a split of its own. `is_stand_in`: it is of validation, in place of the test set."""
+    """The first batch of a split as a split of its own, in each epoch the first of that epoch.
 
-    def __init__(self, split: Split, size: int, *, epoch: int | None = None, is_stand_in: bool = False) -> None:
-        self.is_stand_in = is_stand_in
-        self._whole, self._is_in_order = split, epoch is None
-        self._kept = TensorSplit(*next(iter(split.batches(min(size, len(split)), epoch=epoch))))
+    `is_stand_in`: it is of validation, in place of the test set.
+    """
+
+    whole: Split
+    size: int
+    is_stand_in: bool = False
+
+    @cached_property
+    def _in_order(self) -> TensorSplit:
+        return TensorSplit(*next(iter(self.whole.batches(self.size))))
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return min(self.size, len(self.whole))
 
     def batches(self, batch_size: int, *, epoch: int | None = None, start: int = 0) -> Iterator[Batch]:
-        return self._kept.batches(batch_size, epoch=epoch, start=start)
+        if epoch is None:
+            return self._in_order.batches(batch_size, start=start)
+        first = next(iter(self.whole.batches(self.size, epoch=epoch)))
+        return TensorSplit(*(tensor[: self.size] for tensor in first)).batches(batch_size, start=start)
 
     def fingerprint(self) -> str:
-        return self._kept.fingerprint()
+        return self._in_order.fingerprint()
 
     def to(self, device: torch.device) -> "OneBatch":
-        moved = copy.copy(self)
-        moved._kept = self._kept.to(device)
-        return moved
+        return dataclasses.replace(self, whole=self.whole.to(device))
 
     def pictures(self, indices: Tensor) -> Tensor | None:
-        """Those of the whole split, which begins with this batch, unless the batch is in the order of an epoch."""
-        return self._whole.pictures(indices) if self._is_in_order else None
+        return self.whole.pictures(indices)
 
 
 def one_batch_of_each(data: Data, config: TrainerConfig) -> Data:
     """One batch for each epoch of training, one for each evaluation, and validation examples in place of the test set."""
-    size = len(data.train) if config.batch_size == "full" else config.batch_size
+    size = len(data.train) if config.batch_size == "full" else min(config.batch_size, len(data.train))
     note = "debug=fast: one batch of each split; validation examples stand in for the test set, which is not read"
     return dataclasses.replace(
         data,
-        train=OneBatch(data.train, size, epoch=1),
+        train=OneBatch(data.train, size),
         val=OneBatch(data.val, config.eval_batch_size),
         test=OneBatch(data.val, config.eval_batch_size, is_stand_in=True),
         notes=(*data.notes, note),

@@ -17,13 +17,15 @@ from dlcourse.tasks.task import Task
 _ZERO = 0.01
 """The share of its first value at which a loss is near enough to zero to stop."""
 _FITS_WELL = 0.999
+_LOOKED_AT = 3
 
 
 @dataclass(frozen=True)
 class Course:
     """What training on one batch did. A fit is 1 if the batch is predicted perfectly, None if nobody can tell.
 
-    `changed` and `reached` are the names of the parameters that are not what they were, and that a gradient reached.
+    `changed` and `reached` are the names of the parameters that are not what they were, and that a gradient reached;
+    `pushed` those whose gradient was not 0 in all of the steps that were looked at, the first few and the last.
     """
 
     losses: list[float]
@@ -31,12 +33,19 @@ class Course:
     last_fit: float | None
     changed: frozenset[str] = frozenset()
     reached: frozenset[str] = frozenset()
+    pushed: frozenset[str] = frozenset()
     largest_lr: float = 0.0
 
     @property
     def steps(self) -> int:
         """The steps that were made."""
         return len(self.losses)
+
+    @property
+    def falls(self) -> bool:
+        """Whether the loss is lower at the end than at the beginning, on average over a few steps."""
+        few = max(1, self.steps // 20)
+        return sum(self.losses[-few:]) < sum(self.losses[:few])
 
     @property
     def share_left(self) -> float:
@@ -53,7 +62,7 @@ def train_on(task: Task, batch: Batch, steps: int, progress: Callable[[int, floa
     before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
     task.model.train()
     losses: list[float] = []
-    reached: set[str] = set()
+    reached, pushed = set[str](), set[str]()
     first_fit = last_fit = fit_of(task, batch)
     largest_lr = 0.0
     for step in range(1, steps + 1):
@@ -63,12 +72,18 @@ def train_on(task: Task, batch: Batch, steps: int, progress: Callable[[int, floa
         reached |= {name for name, parameter in parameters.items() if parameter.grad is not None}
         progress(step, losses[-1])
         is_near_zero = 0 <= losses[-1] <= _ZERO * losses[0]
+        if step <= _LOOKED_AT or step == steps:
+            pushed |= {name for name, parameter in parameters.items() if _is_pushed(parameter)}
         if is_near_zero or step == steps:
             last_fit = fit_of(task, batch)
         if is_near_zero and (last_fit is None or last_fit >= _FITS_WELL):
             break
     changed = {name for name, parameter in parameters.items() if not torch.equal(parameter, before[name])}
-    return Course(losses, first_fit, last_fit, frozenset(changed), frozenset(reached), largest_lr)
+    return Course(losses, first_fit, last_fit, frozenset(changed), frozenset(reached), frozenset(pushed), largest_lr)
+
+
+def _is_pushed(parameter: nn.Parameter) -> bool:
+    return parameter.grad is not None and bool(parameter.grad.any())
 
 
 def fit_of(task: Task, batch: Batch) -> float | None:

@@ -3,35 +3,31 @@
 import copy
 import dataclasses
 
-import torch
 from torch import nn
 
 from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import RunConfig
 from dlcourse.console import Console, format_metric
-from dlcourse.data.split import TensorSplit
 from dlcourse.device import DEVICES
 from dlcourse.errors import DivergedError
 from dlcourse.optim.schedules import Updates
 from dlcourse.spec import Batch
 from dlcourse.tasks.classification import Classification
-from dlcourse.tasks.regression import Regression
-from dlcourse.tasks.task import LossTask, Task
-from dlcourse.training.build import build_task, optimizer_maker
-from dlcourse.training.debug import labels
+from dlcourse.tasks.task import LossTask
+from dlcourse.training.build import optimizer_maker
 from dlcourse.training.debug.findings import Finding, refuse_faults
 from dlcourse.training.debug.first_step import check_before_first_step, first_batch, say_findings
 from dlcourse.training.debug.folder import write_findings
 from dlcourse.training.debug.one_batch_training import Course, reference, train_on
+from dlcourse.training.debug.pairing import check_pairing
 from dlcourse.training.debug.verdict import faults_of_loss, faults_of_parameters, is_memorized
 from dlcourse.training.divergence import diagnosed
-from dlcourse.training.evaluate import batch_size
 from dlcourse.training.run_report import Setup
 from dlcourse.training.set_up import set_up
 
 STEPS, _FEW_STEPS = 300, 20
 """Steps on one batch: few for a task whose loss cannot go to zero, as that of a game between two networks."""
-_LABEL_STEPS = 400
+_ALL_RIGHT = 0.999
 _OFF = {"dropout": 0.0, "weight_decay": 0.0, "label_smoothing": 0.0}
 """Options that keep a loss from going to zero, and what they are without effect."""
 _CAREFUL = Choice("adam", {"lr": 0.003})
@@ -56,10 +52,11 @@ def overfit(config: RunConfig, overrides: list[str]) -> None:
     found = _faults(setup, batch, course, start)
     lines = [_summary(setup, course, batch), *_why_not(setup, batch, course, start, found)]
     console.say("batch", *lines)
-    if not found:
-        found, told = _check_labels(setup)
+    console.say("note", *(str(finding) for finding in found if not finding.is_fault))
+    if not any(finding.is_fault for finding in found):
+        pairing, told = check_pairing(setup)
         console.say("labels", *told)
-        lines += told
+        found, lines = [*found, *pairing], [*lines, *told]
     write_findings(config, setup.command, [*findings, *found], lines, folder=folder)
     refuse_faults(found)
 
@@ -108,13 +105,16 @@ def _train(setup: Setup, batch: Batch, console: Console) -> Course:
 def _faults(setup: Setup, batch: Batch, course: Course, start: nn.Module) -> list[Finding]:
     task = setup.task
     found = [] if task.needs_full_batch else faults_of_parameters(task.model, course)
-    if found or not _is_one_loss(setup) or is_memorized(course):
+    if any(finding.is_fault for finding in found) or not _is_one_loss(setup) or is_memorized(course):
         return found
     if isinstance(task, Classification):
         updates = Updates(epochs=1, batches=STEPS)
         make_optimizer = optimizer_maker(setup.config, setup.device, updates)
-        return faults_of_loss(course, reference(copy.deepcopy(start), batch, setup.device, make_optimizer, STEPS))
-    return faults_of_loss(course, is_bounded=setup.config.task.options.get("loss") != "nll")
+        return [
+            *found,
+            *faults_of_loss(course, reference(copy.deepcopy(start), batch, setup.device, make_optimizer, STEPS)),
+        ]
+    return [*found, *faults_of_loss(course, is_bounded=setup.config.task.options.get("loss") != "nll")]
 
 
 def _summary(setup: Setup, course: Course, batch: Batch) -> str:
@@ -131,7 +131,8 @@ def _summary(setup: Setup, course: Course, batch: Batch) -> str:
 
 def _why_not(setup: Setup, batch: Batch, course: Course, start: nn.Module, found: list[Finding]) -> list[str]:
     """What it tells that a batch is not memorized although there is no fault."""
-    if found or (is_memorized(course) and _is_one_loss(setup)):
+    is_faulty = any(finding.is_fault for finding in found)
+    if is_faulty or (is_memorized(course) and _is_one_loss(setup)):
         return []
     if not _is_one_loss(setup):
         task = setup.config.task.name
@@ -142,6 +143,8 @@ def _why_not(setup: Setup, batch: Batch, course: Course, start: nn.Module, found
         return [
             f"no fault: the loss falls, but not to zero in {STEPS} steps; a larger model or optimizer.lr may get there"
         ]
+    if course.last_fit is not None and course.last_fit >= _ALL_RIGHT:
+        return ["no fault: all of the batch is right, and the loss still falls"]
     careful = dataclasses.replace(setup.config, optimizer=_CAREFUL, scheduler=Choice("constant"))
     maker = optimizer_maker(careful, setup.device, Updates(epochs=1, batches=STEPS))
     other = reference(start, batch, setup.device, maker, STEPS)
@@ -150,56 +153,3 @@ def _why_not(setup: Setup, batch: Batch, course: Course, start: nn.Module, found
         lr = _CAREFUL.options["lr"]
         return [f"no fault, but slow: optimizer={_CAREFUL.name} optimizer.lr={lr} memorizes it in {other.steps} steps"]
     return ["no fault: this model is too small, or the batch too large, to be memorized; a linear model often is"]
-
-
-def _check_labels(setup: Setup) -> tuple[list[Finding], list[str]]:
-    """The fault that targets do not go with the inputs, and a line that says so or not; nothing for tasks without either."""
-    task, data = setup.task, setup.data
-    if not isinstance(task, Classification | Regression):
-        return [], []
-    some = next(iter(data.train.batches(min(labels.MOST_EXAMPLES, len(data.train)), epoch=1)))
-    neighbors = labels.of_neighbors(some, data.spec)
-    what = "share a class" if isinstance(task, Classification) else "have targets that correlate by"
-    if not neighbors.is_chance:
-        numbers = f"{neighbors.value:.2f}, by chance {neighbors.chance:.2f}"
-        return [], [f"they go with the inputs: nearest neighbors {what} ({numbers})"]
-    train, val = _learned(setup, some)
-    numbers = f"validation {val.value:.2f} (chance {val.chance:.2f}), training {train.value:.2f}"
-    if val.is_better:
-        return [], [f"they go with the inputs, as far as a training on {len(some.targets):,} examples tells: {numbers}"]
-    if not train.is_better:
-        return [], [f"whether they go with the inputs is open: training on {len(some.targets):,} examples: {numbers}"]
-    finding = Finding(
-        "labels shuffled",
-        f"after training on {len(some.targets):,} examples, {numbers}; nearest neighbors do not agree either",
-        "validation better than chance",
-        "look at how inputs and labels are paired; data.label_noise, sorting one of them, a shuffle of one alone",
-    )
-    return [finding], []
-
-
-def _learned(setup: Setup, some: Batch) -> tuple[labels.Agreement, labels.Agreement]:
-    """How well a model agrees with these examples once it was trained on them, and with validation."""
-    config, device = setup.config, setup.device
-    data = dataclasses.replace(setup.data, train=TensorSplit(*some))
-    task = build_task(config, data, device, Console(quiet=True))
-    task.prepare(data)
-    size = batch_size(config.trainer, data)
-    task.start(optimizer_maker(config, device, Updates(epochs=1, batches=_LABEL_STEPS)))
-    task.model.train()
-    step = epoch = 0
-    while step < _LABEL_STEPS:
-        epoch += 1
-        for batch in data.train.batches(size, epoch=epoch):
-            task.train_step(batch)
-            step += 1
-    task.model.eval()
-    return _agreement(task, some), _agreement(task, next(iter(data.val.batches(labels.MOST_EXAMPLES))))
-
-
-def _agreement(task: Task, batch: Batch) -> labels.Agreement:
-    assert isinstance(task, Classification | Regression)
-    with torch.no_grad():
-        outputs = task.model(batch.inputs).float()
-    predicted = task.probabilities(outputs).argmax(1) if isinstance(task, Classification) else task.in_units(outputs)
-    return labels.of_predictions(predicted.cpu(), batch.targets.cpu())

@@ -28,6 +28,7 @@ def faults_of_parameters(model: nn.Module, course: Course) -> list[Finding]:
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     missed = [name for name in trained if name not in course.reached | course.changed]
     unchanged = [name for name in trained if name not in course.changed]
+    kept = [name for name in unchanged if name in course.pushed]
     if unchanged == trained and course.largest_lr == 0 and course.reached:
         return [
             Finding(
@@ -39,13 +40,23 @@ def faults_of_parameters(model: nn.Module, course: Course) -> list[Finding]:
         ]
     if missed:
         return [detached(missed, course.reached, names)]
-    if unchanged:
+    if kept:
         return [
             Finding(
                 "frozen layer",
-                f"{listed(unchanged)} did not change in {course.steps} steps, although gradients reach them",
+                f"{listed(kept)} did not change in {course.steps} steps, although gradients reach them",
                 "parameters that are trained",
-                "look whether the optimizer was given them, and whether their gradient is always 0",
+                "look whether the optimizer was given them",
+            )
+        ]
+    if unchanged:
+        return [
+            Finding(
+                "gradient 0",
+                f"that of {listed(unchanged)} is always 0, and so they do not change",
+                "one that is not",
+                "units may be dead, or the loss may not depend on them, as that of a critic does not on its last bias",
+                is_fault=False,
             )
         ]
     return []
@@ -61,12 +72,12 @@ def faults_of_loss(course: Course, reference: Course | None = None, *, is_bounde
     went = f"the loss went from {first:.3g} to {last:.3g} in {course.steps} steps"
     before, after = course.first_fit, course.last_fit
     if before is None or after is None:
-        return [_no_fall(went)] if course.steps > 1 and last >= first else []
+        return [] if course.steps == 1 or course.falls else [_no_fall(went)]
     if reference is not None:
         return _compared(course, reference, went)
     if is_bounded and first - last > _FELL * abs(first) and after - before < _NO_GAIN and after < _FITS:
         return [_wrong(f"{went}, but R^2 from {before:.3g} to {after:.3g}", "a better fit with a lower loss")]
-    return [_no_fall(went)] if course.steps > 1 and last >= first and after < _FITS else []
+    return [] if course.steps == 1 or course.falls or after >= _FITS else [_no_fall(went)]
 
 
 def _compared(course: Course, reference: Course, went: str) -> list[Finding]:
