@@ -33,8 +33,8 @@ class OneBatch:
     def batches(self, batch_size: int, *, epoch: int | None = None, start: int = 0) -> Iterator[Batch]:
         if epoch is None:
             return self._in_order.batches(batch_size, start=start)
-        first = next(iter(self.whole.batches(self.size, epoch=epoch)))
-        return TensorSplit(*(tensor[: self.size] for tensor in first)).batches(batch_size, start=start)
+        inputs, targets = next(iter(self.whole.batches(self.size, epoch=epoch)))
+        return TensorSplit(inputs[: self.size], targets[: self.size]).batches(batch_size, start=start)
 
     def fingerprint(self) -> str:
         return self._in_order.fingerprint()

@@ -107,14 +107,12 @@ def _faults(setup: Setup, batch: Batch, course: Course, start: nn.Module) -> lis
     found = [] if task.needs_full_batch else faults_of_parameters(task.model, course)
     if any(finding.is_fault for finding in found) or not _is_one_loss(setup) or is_memorized(course):
         return found
+    other, is_comparable = None, setup.config.task.options.get("loss") != "nll"
     if isinstance(task, Classification):
-        updates = Updates(epochs=1, batches=STEPS)
-        make_optimizer = optimizer_maker(setup.config, setup.device, updates)
-        return [
-            *found,
-            *faults_of_loss(course, reference(copy.deepcopy(start), batch, setup.device, make_optimizer, STEPS)),
-        ]
-    return [*found, *faults_of_loss(course, is_bounded=setup.config.task.options.get("loss") != "nll")]
+        maker = optimizer_maker(setup.config, setup.device, Updates(epochs=1, batches=STEPS))
+        other = reference(copy.deepcopy(start), batch, setup.device, maker, STEPS)
+        is_comparable = task.chance_loss is not None
+    return [*found, *faults_of_loss(course, other, is_comparable=is_comparable)]
 
 
 def _summary(setup: Setup, course: Course, batch: Batch) -> str:

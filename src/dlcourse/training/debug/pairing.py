@@ -19,6 +19,8 @@ from dlcourse.training.run_report import Setup
 
 NEIGHBORS, LESSONS, FEWEST_EXAMPLES = 1000, 5000, 500
 """How many training examples are compared, how many are learned from, and with how few nothing can be said."""
+_FEW_FEATURES = 3
+"""With as few, so many examples lie so close that neighbors would show what the inputs tell of a number."""
 _STEPS = 600
 _HELD_OUT = 0.2
 
@@ -45,7 +47,8 @@ def check_pairing(setup: Setup) -> tuple[list[Finding], list[str]]:
         numbers = f"predictions correlate by {learned.value:.2f} with these targets, by {other.value:.2f} with others"
     if other.is_better:
         return [], [f"they go with the inputs: {trained_on}, {numbers}"]
-    if len(some.targets) < FEWEST_EXAMPLES or not learned.is_better:
+    is_dense = not isinstance(task, Classification) and setup.data.spec.num_features <= _FEW_FEATURES
+    if len(some.targets) < FEWEST_EXAMPLES or not (learned.is_better or is_dense):
         return [], [f"nothing shows whether they go with the inputs: {trained_on}, {numbers}"]
     return [
         Finding(

@@ -8,6 +8,7 @@ from dlcourse.training.debug.one_batch_training import Course
 
 _NEAR_ZERO = 0.05
 _STAYS_HIGH = 0.3
+_MUCH = 3.0
 """Shares of the first loss."""
 _FITS = 0.95
 _GAIN, _NO_GAIN = 0.1, 0.02
@@ -62,11 +63,11 @@ def faults_of_parameters(model: nn.Module, course: Course) -> list[Finding]:
     return []
 
 
-def faults_of_loss(course: Course, reference: Course | None = None, *, is_bounded: bool = True) -> list[Finding]:
+def faults_of_loss(course: Course, reference: Course | None = None, *, is_comparable: bool = True) -> list[Finding]:
     """A loss that falls although the fit does not get better, or that does not fall.
 
-    `reference` is the course of the same model on cross-entropy, if it was made. `is_bounded`: the loss cannot fall while
-    the fit stays, as a likelihood with a deviation of its own can.
+    `reference` is the course of the same model on cross-entropy, if it was made. `is_comparable`: the loss should fall as
+    that does, or as the squared error; not so squared errors of classes, and a likelihood with a deviation of its own.
     """
     first, last = course.losses[0], course.losses[-1]
     went = f"the loss went from {first:.3g} to {last:.3g} in {course.steps} steps"
@@ -74,18 +75,18 @@ def faults_of_loss(course: Course, reference: Course | None = None, *, is_bounde
     if before is None or after is None:
         return [] if course.steps == 1 or course.falls else [_no_fall(went)]
     if reference is not None:
-        return _compared(course, reference, went)
-    if is_bounded and first - last > _FELL * abs(first) and after - before < _NO_GAIN and after < _FITS:
+        return _compared(course, reference, went, is_same_kind=is_comparable)
+    if is_comparable and first - last > _FELL * abs(first) and after - before < _NO_GAIN and after < _FITS:
         return [_wrong(f"{went}, but R^2 from {before:.3g} to {after:.3g}", "a better fit with a lower loss")]
     return [] if course.steps == 1 or course.falls or after >= _FITS else [_no_fall(went)]
 
 
-def _compared(course: Course, reference: Course, went: str) -> list[Finding]:
+def _compared(course: Course, reference: Course, went: str, *, is_same_kind: bool) -> list[Finding]:
     assert course.last_fit is not None and reference.last_fit is not None
     ours, theirs = f"{course.last_fit:.0%}".replace("%", " %"), f"{reference.last_fit:.0%}".replace("%", " %")
     if reference.last_fit > course.last_fit + _GAIN:
         return [_wrong(f"{went} and {ours} of the batch are right", f"{theirs}, as the same model with cross-entropy")]
-    if is_memorized(reference) and course.share_left > _STAYS_HIGH:
+    if is_same_kind and course.share_left > max(_STAYS_HIGH, _MUCH * reference.share_left):
         near_zero = f"a loss near zero: cross-entropy fell to {reference.losses[-1]:.3g}"
         return [_wrong(f"{went} although {ours} of the batch are right", near_zero)]
     return []
