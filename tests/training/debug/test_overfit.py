@@ -79,7 +79,7 @@ def test_a_batch_is_memorized_and_what_was_seen_is_kept(lab: Lab) -> None:
     assert lab.attempt("debug=overfit", *KINDS["mlp"], "optimizer.weight_decay=0.1", "task.label_smoothing=0.2") == 0
     assert re.search(r"^batch  loss 2\.\d+ -> 0\.\d+ in \d+ steps, accuracy \S+ % -> 100\.00 %", lab.out, re.MULTILINE)
     assert "the model can memorize a batch of 32" in lab.out
-    assert "labels they go with the inputs: nearest neighbors have the same class (0.97, by chance 0.10)" in lab.out
+    assert "labels match the inputs: nearest neighbors have the same class (0.97; 0.10 by chance)" in lab.out
     (folder,) = (lab.folder / "outputs" / "debug" / "digits-mlp").iterdir()
     content = json.loads((folder / "findings.json").read_text())
     assert content["findings"] == [] and len(content["lines"]) == 2

@@ -17,7 +17,7 @@ from dlcourse.training.debug.labels import Agreement, of_neighbors, of_predictio
 from dlcourse.training.evaluate import batch_size
 from dlcourse.training.run_report import Setup
 
-NEIGHBORS, LESSONS, FEWEST_EXAMPLES = 1000, 5000, 500
+NEIGHBORS, LESSONS, FEWEST_EXAMPLES = 1000, 5000, 400
 """How many training examples are compared, how many are learned from, and with how few nothing can be said."""
 _FEW_FEATURES = 3
 """With as few, so many examples lie so close that neighbors would show what the inputs tell of a number."""
@@ -36,39 +36,43 @@ def check_pairing(setup: Setup) -> tuple[list[Finding], list[str]]:
     neighbors = of_neighbors(_some(train, NEIGHBORS), setup.data.spec)
     if not neighbors.is_chance:
         what = "have the same class" if isinstance(task, Classification) else "have similar targets, correlation"
-        return [], [
-            f"they go with the inputs: nearest neighbors {what} ({neighbors.value:.2f}, by chance {neighbors.chance:.2f})"
-        ]
-    some = _some(train, LESSONS)
-    learned, other = _learned(setup, some)
-    trained_on = f"after training on {len(some.targets):,} examples"
-    numbers = f"{learned.value:.2f} right on these, {other.value:.2f} on others, {other.chance:.2f} by chance"
-    if not isinstance(task, Classification):
-        numbers = f"predictions correlate by {learned.value:.2f} with these targets, by {other.value:.2f} with others"
+        numbers = f"{neighbors.value:.2f}; {neighbors.chance:.2f} by chance"
+        return [], [f"match the inputs: nearest neighbors {what} ({numbers})"]
+    seen, held_out = _divided(_some(train, LESSONS))
+    learned, other = _learned(setup, seen, held_out)
+    told = f"after training on {len(seen.targets):,} examples, "
+    if isinstance(task, Classification):
+        told += f"{learned.value:.2f} right on these, {other.value:.2f} on others, {other.chance:.2f} by chance"
+    else:
+        told += f"predictions correlate by {learned.value:.2f} with their targets, by {other.value:.2f} with others"
     if other.is_better:
-        return [], [f"they go with the inputs: {trained_on}, {numbers}"]
+        return [], [f"match the inputs: {told}"]
     is_dense = not isinstance(task, Classification) and setup.data.spec.num_features <= _FEW_FEATURES
-    if len(some.targets) < FEWEST_EXAMPLES or not (learned.is_better or is_dense):
-        return [], [f"nothing shows whether they go with the inputs: {trained_on}, {numbers}"]
+    if len(seen.targets) < FEWEST_EXAMPLES or not (learned.is_better or is_dense):
+        return [], [f"undecided whether they match the inputs: {told}"]
     return [
         Finding(
             "shuffled labels",
-            f"{trained_on}, {numbers}, and nearest neighbors agree as by chance",
+            f"{told}, and nearest neighbors agree as by chance",
             "better than chance on others, unless the data are as hard as a parity",
             "look at how inputs and labels are paired: a shuffle or a sort of one of them alone, data.label_noise",
         )
     ], []
 
 
+def _divided(batch: Batch) -> tuple[Batch, Batch]:
+    """Most of the examples to learn from, and the rest."""
+    count = round((1 - _HELD_OUT) * len(batch.targets))
+    return Batch(batch.inputs[:count], batch.targets[:count]), Batch(batch.inputs[count:], batch.targets[count:])
+
+
 def _some(split: Split, count: int) -> Batch:
     return next(iter(split.batches(min(count, len(split)), epoch=1)))
 
 
-def _learned(setup: Setup, some: Batch) -> tuple[Agreement, Agreement]:
-    """How well a new model agrees with the examples that it is trained on, and with some that were held out."""
+def _learned(setup: Setup, seen: Batch, held_out: Batch) -> tuple[Agreement, Agreement]:
+    """How well a new model agrees with the examples that it is trained on, and with those that were held out."""
     config, device = setup.config, setup.device
-    count = round((1 - _HELD_OUT) * len(some.targets))
-    seen, held_out = Batch(some.inputs[:count], some.targets[:count]), Batch(some.inputs[count:], some.targets[count:])
     data = dataclasses.replace(setup.data, train=TensorSplit(*seen))
     task = build_task(config, data, device, Console(quiet=True))
     task.prepare(data)

@@ -68,7 +68,7 @@ def profile(config: RunConfig, overrides: list[str]) -> None:
     console.say("speed", *head)
     console.rows(["", *table, ""])
     console.show("saved", f"{TABLE}  {NUMBERS}  {TRACE}")
-    console.say("look", f"open {folder / TRACE} at https://ui.perfetto.dev, or in Chrome at chrome://tracing")
+    console.show("look", f"open {folder / TRACE} at https://ui.perfetto.dev, or in Chrome at chrome://tracing")
 
 
 def _batches(setup: Setup) -> Iterator[Batch]:
