@@ -3,10 +3,12 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
 import dlcourse
+from dlcourse.config.run_config import FolderConfig, RunConfig
 from dlcourse.console import Console
 from dlcourse.device import cpu
 from dlcourse.errors import ConfigError, DataError
@@ -26,8 +28,9 @@ WORDS = ("debug=fast", "model=mlp", "data=digits", "model.hidden=[8]", "device.t
 
 
 def test_one_batch_of_everything_runs(lab: Lab) -> None:
-    run = lab.train(*WORDS, "trainer.epochs=50", "trainer.accumulate=3", "trainer.eval_batch_size=40")
-    assert run.parent == lab.folder / "outputs" / DEBUG / "digits-mlp"
+    words = ("data=line", "model=linreg", "trainer.batch_size=32", "trainer.accumulate=3", "trainer.eval_batch_size=40")
+    run = lab.train("debug=fast", "trainer.epochs=50", *words)
+    assert run.parent == lab.folder / "outputs" / DEBUG / "line-linreg"
     assert "data   32 train / 40 val / 40 test" in lab.out
     assert "check  inputs, labels, loss and gradients of the first step are as expected" in lab.out
     assert lab.out.rstrip().splitlines()[-1] == (
@@ -36,11 +39,12 @@ def test_one_batch_of_everything_runs(lab: Lab) -> None:
     found = report(run)
     assert found["steps"] == 6, "two updates of three batches each: the second after a checkpoint"
     assert found["test"] == found["val"] and any("not read" in note for note in found["data"]["notes"])
-    assert {"confusion_matrix.png", "learning_curve.png"} <= {path.name for path in run.iterdir()}
+    assert {"fit.png", "learning_curve.png"} <= {path.name for path in run.iterdir()}
 
 
 def test_the_test_set_is_not_read(lab: Lab) -> None:
     run = lab.train(*WORDS, "report=light")
+    assert "(on validation examples), checkpoint, resume" in lab.out, "a light report has no pictures"
     assert not list(lab.folder.rglob("test_looks.jsonl"))
     setup = set_up(composed(*WORDS), [], cpu(threads=1), Console(quiet=True))
     setup.task.prepare(setup.data)
@@ -54,13 +58,8 @@ def test_the_checkpoint_is_really_loaded(lab: Lab, monkeypatch: pytest.MonkeyPat
         raise DataError("the checkpoint cannot be restored")
 
     monkeypatch.setattr(session, "restore", damaged)
-    assert lab.attempt(*WORDS) == 2
+    assert lab.attempt(*WORDS, "report=light") == 2
     assert "the checkpoint cannot be restored" in lab.err and "everything ran" not in lab.out
-
-
-def test_a_light_report_does_not_claim_pictures(lab: Lab) -> None:
-    assert lab.attempt(*WORDS, "report=light") == 0
-    assert "(on validation examples), checkpoint, resume" in lab.out
 
 
 def test_runs_lists_real_ones_unless_it_is_asked_for_the_others(lab: Lab) -> None:
@@ -111,10 +110,10 @@ def test_a_batch_is_the_first_of_its_epoch_and_in_order_without_one() -> None:
     assert cut.test.fingerprint() == cut.val.fingerprint() != data.val.fingerprint()
 
 
-def test_each_mode_is_an_option_and_has_its_place(lab: Lab) -> None:
-    for mode in MODES:
-        assert composed(f"debug={mode}").debug == mode
-    assert place(composed("run.root=here").run).root == str(Path("here") / DEBUG)
+def test_each_mode_is_an_option_and_has_its_place() -> None:
+    modes, none = get_args(get_type_hints(RunConfig)["debug"])
+    assert get_args(modes) == tuple(MODES) and none is type(None)
+    assert place(FolderConfig(root="here")).root == str(Path("here") / DEBUG)
 
 
 @pytest.mark.slow

@@ -50,6 +50,7 @@ def test_nothing_is_found_and_nothing_is_changed() -> None:
     assert check_first_step(task, batch, is_new=False) == []
     after = (task.model.state_dict(), task.state_dict(), random_state(task.device))
     assert str(before) == str(after) and not task.model.training
+    assert torch.equal(before[2]["torch"], after[2]["torch"]), "dropout draws, and nothing is drawn from what follows"
     for name, tensor in before[0].items():
         assert torch.equal(tensor, after[0][name]), name
     for gradient, parameter in zip(gradients, task.model.parameters(), strict=True):
@@ -98,6 +99,14 @@ def test_the_loss_of_an_untrained_model_is_about_ln_k() -> None:
     assert finding.name == "loss at the start" and not finding.is_fault
     assert finding.expected.startswith("about ln 4 = 1.39")
     assert check_first_step(task, batch, is_new=False) == [], "another run's weights may be sure of themselves"
+
+
+@pytest.mark.parametrize("factor", [-1.0, 0.1])
+def test_a_first_loss_that_no_untrained_model_has_is_wrong(factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = Classification.losses
+    monkeypatch.setattr(Classification, "losses", lambda self, batch: {"loss": factor * losses(self, batch)["loss"]})
+    (finding,) = check_first_step(task_of(MLP(TABLE, hidden=(8,)), TABLE), batch_of(TABLE))
+    assert finding.name == "wrong loss" and finding.is_fault
 
 
 def test_squared_errors_have_no_such_number() -> None:

@@ -58,6 +58,7 @@ def test_they_are_found_in_images_in_sequences_and_with_numbers_for_targets(
     assert found(lab, *KINDS[kind]).startswith(f"{name}: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "plant"), [*OTHERS[1:], ("wrong loss", planted.mean_over_the_batch)])
 def test_a_fault_has_several_causes(name: str, plant: planted.Plant, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
@@ -71,6 +72,7 @@ def test_a_fault_names_the_parameters_and_where_to_look(lab: Lab, monkeypatch: p
     assert "look between layers.1.bias and layers.3.weight" in line
 
 
+@pytest.mark.slow
 def test_labels_that_are_noise_by_an_option_are_named(lab: Lab) -> None:
     assert "data.label_noise" in found(lab, *KINDS["mlp"], "data.label_noise=1.0")
 
@@ -98,6 +100,7 @@ def test_what_is_frozen_on_purpose_is_a_remark(lab: Lab) -> None:
     assert "frozen on purpose: layers.1.weight, layers.1.bias" in lab.out
 
 
+@pytest.mark.slow
 def test_a_learning_rate_that_is_only_low_is_told_apart(lab: Lab) -> None:
     assert lab.attempt("debug=overfit", *KINDS["mlp"], "optimizer.lr=1e-5") == 0
     assert "no fault, but slow: optimizer=adam optimizer.lr=0.003 memorizes it in" in lab.out
