@@ -70,6 +70,7 @@ def test_a_fault_names_the_parameters_and_where_to_look(lab: Lab, monkeypatch: p
     line = found(lab, *KINDS["mlp"])
     assert "no gradient reaches layers.1.weight, layers.1.bias" in line
     assert "look between layers.1.bias and layers.3.weight" in line
+    assert "as expected" not in lab.out
 
 
 @pytest.mark.slow

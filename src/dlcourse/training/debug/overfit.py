@@ -42,7 +42,8 @@ def overfit(config: RunConfig, overrides: list[str]) -> None:
     console.say("ready", *task.prepare(setup.data))
     batch = first_batch(config, setup.data)
     findings = check_before_first_step(setup)
-    say_findings(console, [finding for finding in findings if not finding.is_fault])
+    if not any(finding.is_fault for finding in findings):
+        say_findings(console, findings)
     folder = write_findings(config, setup.command, findings)
     console.show("run", str(folder.path))
     refuse_faults(findings)
