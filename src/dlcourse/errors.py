@@ -65,6 +65,12 @@ class DivergedError(UserError):
         self.in_first_step = in_first_step
 
 
+class FaultError(UserError):
+    """A fault of the training that `debug` has found, by its name."""
+
+    exit_code = 1
+
+
 _OUT_OF_MEMORY = (
     "out of memory",  # CUDA
     "can't allocate memory",  # torch

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 
 from omegaconf import open_dict
@@ -37,6 +38,9 @@ def train(
     """
     with naming(as_folders(plugins)):
         config, words = composed(overrides, config_dir)
+        if config.debug in ("overfit", "profile"):
+            command = shlex.join(["dlcourse", "train", *words])
+            raise ConfigError(f"debug={config.debug} leaves no run to give back; type {command} in a shell")
 
         from dlcourse.training import session
 

@@ -56,6 +56,8 @@ def check(overrides: list[Override], places: list[Path], *, sweep: bool) -> list
             raise ConfigError("run.dir would put all runs of a sweep into one folder; write run.root=FOLDER")
         if sweep and override.key_or_group == "resume" and override.value() != "auto":
             raise ConfigError(f"'{override.input_line}' does not go with -m; write resume=auto")
+        if sweep and override.key_or_group == "debug":
+            raise ConfigError(f"'{override.input_line}' does not go with -m; write it with one value for each option")
     check_given_once(overrides)
     groups = [override for override in overrides if _is_choice(override)]
     chosen = [override for override in groups if not override.is_sweep_override()]

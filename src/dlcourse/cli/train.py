@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _RESOLVERS = ("oc.env", "oc.create", "oc.decode", "oc.deprecated", "oc.select", "oc.dict.keys", "oc.dict.values")
 """Taken from configs: a stranger's must not copy secrets into a run folder, nor make sections that nobody has read."""
 _SESSION = "dlcourse.training.session"
+_SILENT = "99"
 _FULL_ERROR = "HYDRA_FULL_ERROR"  # raise errors instead of printing them
 _REFUSED_FLAGS = ("--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun")
 _INFO_TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
@@ -130,6 +131,8 @@ def attempt(config: DictConfig) -> "RunResult | Exception":
     """Train as the composed config says. An error is returned: Hydra would print lines of its own around a raised one."""
     try:
         checked, words = as_run(config, HydraConfig.get())
+        if checked.debug == "profile":  # torch reads it as it is imported: its profiler reports on itself on stderr
+            os.environ.setdefault("KINETO_LOG_LEVEL", _SILENT)
         result: RunResult = load_session().run(checked, words)
     except Exception as error:
         return error

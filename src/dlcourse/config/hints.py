@@ -211,7 +211,7 @@ HINTS: dict[str, dict[str, str]] = {
         "full_batch": "full batch gd gradient_descent",
         "small_data": "small tiny few",
         "default": "standard normal minibatch none null",
-        "write trainer.epochs=1 for a short training": "fast quick short debug test",
+        "write trainer.epochs=1 for a short training, debug=fast for one batch": "fast quick short debug test",
         "write trainer.patience=5": "early_stopping",
     },
     "experiment": {
@@ -222,6 +222,9 @@ HINTS: dict[str, dict[str, str]] = {
         "logreg_breast_cancer": "logistic_regression logreg",
     },
     "option": {
+        "write debug=fast to run one batch of everything": "fast_dev_run dry_run dryrun smoke_test sanity_check",
+        "write debug=overfit to learn one batch by heart": "overfit overfit_batches overfit_batch overfit_single_batch",
+        "write debug=profile to see what takes the time": "profile profiler profiling",
         "model": "net network nn estimator classifier backbone models arch architecture",
         "data": "dataset datasets ds",
         "optimizer": "optim opt solver optimizers optimiser",

@@ -125,6 +125,8 @@ class RunConfig:
     """`light` draws no pictures; the numbers, tables and texts are the same."""
     resume: Literal["auto"] | None = None
     """`auto` resumes an unfinished run of the same config, if there is one."""
+    debug: Literal["overfit", "fast", "profile"] | None = None
+    """Whether it is no real run: it looks for faults on one batch, takes one batch of everything, or is profiled."""
 
     @property
     def name(self) -> str:

@@ -31,6 +31,8 @@ from dlcourse.files import make_folders, sync_folder, whole_file, write_durably
 WEIGHTS, SPEC, CONFIG = "weights.safetensors", "spec.json", "config.yaml"
 STATUS, STATE, OVERRIDES = "run.json", "state.json", "overrides.yaml"
 LOCK, ERROR, SWEEP = ".lock", "error.txt", "sweep.json"
+DEBUG = "debug"
+"""The folder below `run.root` in which debug runs lie."""
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)  # no link out of a stranger's folder
 _TO_LOOK = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _TRIES, _BETWEEN_TRIES = 10, 0.02  # seconds: whoever only looks at a lock holds it for some microseconds

@@ -8,7 +8,7 @@ from dlcourse.config.run_config import FolderConfig
 from dlcourse.console import format_metric, format_seconds
 from dlcourse.html_table import html_table
 from dlcourse.runs.find import runs_below
-from dlcourse.runs.folder import folder_of_runs
+from dlcourse.runs.folder import DEBUG, folder_of_runs
 from dlcourse.runs.record import RunRecord, read_record
 from dlcourse.terminal import escaped
 from dlcourse.text_table import aligned
@@ -35,10 +35,13 @@ class RunList(list[RunRecord]):
 def list_runs(folder: StrPath | None = None) -> RunList:
     """Every run below a folder, by default `outputs`, finished or not, the newest last.
 
+    Debug runs are left out, unless the folder is the one that they lie in.
     Raises ConfigError if there is no such folder; if none is named and there is no `outputs` yet, there are no runs.
     """
     root = Path(FolderConfig.root) if folder is None else folder_of_runs(os.fspath(folder))
-    records = (read_record(path, sweep) for path, sweep in runs_below(root))
+    records = [read_record(path, sweep) for path, sweep in runs_below(root)]
+    if DEBUG not in root.resolve().parts:
+        records = [record for record in records if not record.config.get("debug")]
     return RunList(sorted(records, key=lambda record: (record.started, str(record.folder))))
 
 

@@ -3,6 +3,7 @@
 N is a number of examples, B a batch size, K the number of classes.
 """
 
+import math
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -76,6 +77,10 @@ class Classification(PredictionTask):
         self.top_k = top_k
         self.monitor = monitor
         self.mode = "max" if monitor == "accuracy" else "min"
+
+    @property
+    def chance_loss(self) -> float | None:
+        return math.log(self.spec.num_outputs) if self._loss is CLASS_LOSSES["cross_entropy"] else None
 
     def prepare(self, data: Data) -> list[str]:
         self._train_counts = torch.bincount(targets_of(data.train), minlength=self.spec.num_outputs)

@@ -52,6 +52,10 @@ class Language(LossTask):
         self._tokenizer = tokenizer_of(spec)
         self._ngrams: NGrams | None = None
 
+    @property
+    def chance_loss(self) -> float | None:
+        return math.log(len(self.spec.vocabulary))
+
     def losses(self, batch: Batch) -> Scalars:
         return {"loss": _nats(self.model(batch.inputs), batch.targets).mean()}
 

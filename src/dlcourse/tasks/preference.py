@@ -3,6 +3,8 @@
 B is a batch size, T the length of a text.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -39,6 +41,10 @@ class Preference(LossTask):
                 "task 'preference' needs one number for each text; write model=transformer, model=lstm or model=bag"
             )
         super().__init__(model, spec, device)
+
+    @property
+    def chance_loss(self) -> float | None:
+        return math.log(2)
 
     def losses(self, batch: Batch) -> Scalars:
         margins = self._margins(batch)

@@ -4,6 +4,7 @@ N is a number of examples, B a batch size, T the most tokens of a target, V the 
 END, then PAD.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,6 +51,10 @@ class SequenceToSequence(LossTask):
                 f"{shape}; write model=transformer"
             )
         super().__init__(model, spec, device)
+
+    @property
+    def chance_loss(self) -> float | None:
+        return math.log(len(self.spec.vocabulary))
 
     def losses(self, batch: Batch) -> Scalars:
         logits = self._teacher_forced(batch)  # (B, T, V)

@@ -51,6 +51,11 @@ class Task(ABC):
     def start(self, make_optimizer: MakeOptimizer) -> None:
         """Make the optimizers that training needs; a task that is only evaluated or sampled from does without."""
 
+    @property
+    def chance_loss(self) -> float | None:
+        """The loss of a model that knows nothing yet: ln K for a choice among K; None if there is no such number."""
+        return None
+
     def prepare(self, data: Data) -> list[str]:
         """Learn from the data what evaluations will need, before training; returns lines for the console.
 

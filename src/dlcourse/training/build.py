@@ -33,11 +33,12 @@ from dlcourse.models.features import FEATURES
 from dlcourse.models.torchvision_model import FROM_SCRATCH, Torchvision
 from dlcourse.optim.optimizers import OPTIMIZERS
 from dlcourse.optim.schedules import SCHEDULERS, ScheduleMaker, Updates
-from dlcourse.optim.step import ScheduledOptimizer
+from dlcourse.optim.step import MakeOptimizer, ScheduledOptimizer
 from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks import TASKS, takes_features
 from dlcourse.tasks.task import Task
 from dlcourse.training.advice import advised
+from dlcourse.training.debug.one_batch import one_batch_of_each
 from dlcourse.training.evaluate import batch_size, evaluate, steps_per_epoch
 from dlcourse.training.pretrained import start_pretrained
 from dlcourse.training.registries import with_plugins
@@ -124,12 +125,34 @@ def planned_lr(config: RunConfig, data: Data, step: int, times: int = 1) -> floa
 
     1 for an optimizer without one.
     """
-    schedule = SCHEDULERS.build(config.scheduler)(_updates(config.trainer, data, times=times))
+    schedule = SCHEDULERS.build(config.scheduler)(_updates(config.trainer, data, times))
     return float(config.optimizer.options.get("lr", 1.0)) * schedule(step * times // config.trainer.accumulate)
 
 
-def _updates(config: TrainerConfig, data: Data, every: int = 1, times: int = 1) -> Updates:
-    return Updates(config.epochs, steps_per_epoch(config, data), config.accumulate, every, times)
+def _updates(config: TrainerConfig, data: Data, times: int = 1) -> Updates:
+    return Updates(config.epochs, steps_per_epoch(config, data), config.accumulate, times=times)
+
+
+def optimizer_maker(
+    config: RunConfig, device: Device, planned: Updates, make_schedule: ScheduleMaker | None = None
+) -> MakeOptimizer:
+    """What makes a task its optimizers, whose schedules, the config's unless another is given, are for these updates."""
+    make_optimizer, schedule_of = (
+        OPTIMIZERS.build(config.optimizer),
+        make_schedule or SCHEDULERS.build(config.scheduler),
+    )
+
+    def make_scheduled(module: nn.Module, *, every: int = 1, times: int = 1) -> ScheduledOptimizer:
+        return ScheduledOptimizer(
+            make_optimizer(module),
+            schedule_of(dataclasses.replace(planned, every=every, times=times)),
+            device,
+            accumulate=planned.accumulate,
+            clip_norm=config.trainer.clip_norm,
+            is_recorded=config.trainer.compile and device.has_graphs,
+        )
+
+    return make_scheduled
 
 
 def build_task(
@@ -146,27 +169,13 @@ def build_task(
     Unless `is_new`, weights of a checkpoint follow, and those that the run once started from are not needed. The learning
     rate follows the config's schedule, or the one of `make_schedule`.
     """
-    make_optimizer = OPTIMIZERS.build(config.optimizer)
+    make_optimizer = optimizer_maker(config, device, _updates(config.trainer, data), make_schedule)
     accumulate, batches = config.trainer.accumulate, config.trainer.epochs * steps_per_epoch(config.trainer, data)
     if accumulate > batches and config.trainer.time is None:
         raise ConfigError(
             f"trainer.accumulate={accumulate} is more than the {batches} batches of this training; write "
             f"trainer.accumulate={batches} or less"
         )
-    make_schedule = make_schedule or SCHEDULERS.build(config.scheduler)
-
-    def make_scheduled(module: nn.Module, *, every: int = 1, times: int = 1) -> ScheduledOptimizer:
-        schedule = make_schedule(_updates(config.trainer, data, every, times))
-        optimizer = make_optimizer(module)
-        return ScheduledOptimizer(
-            optimizer,
-            schedule,
-            device,
-            accumulate=accumulate,
-            clip_norm=config.trainer.clip_norm,
-            is_recorded=config.trainer.compile and device.has_graphs,
-        )
-
     with misfits_told(config, data.spec):
         model = _build_model(config, data, device)
         if is_new:
@@ -178,7 +187,7 @@ def build_task(
             console.say("frozen", *task.read_frozen())
         _require_full_batch(task, config, data)
         _require_one_average(task, config)
-        task.start(make_scheduled)
+        task.start(make_optimizer)
         evaluate(task, _FirstBatch(data.val), config.trainer.eval_batch_size)
         _try_training_mode(model, data, min(2, batch_size(config.trainer, data)), device)
     return task
@@ -246,7 +255,8 @@ def build_data(config: RunConfig, device: Device) -> Data:
     except MISFITS as error:
         what = f"data '{config.data.name}'"
         raise _told(error, f"{what} cannot be made with these options", what, "less data") from error
-    return _narrowed(data, config, device).to(device.torch_device)
+    data = _narrowed(data, config, device).to(device.torch_device)
+    return one_batch_of_each(data, config.trainer) if config.debug == "fast" else data
 
 
 def _narrowed(data: Data, config: RunConfig, device: Device) -> Data:

@@ -29,6 +29,7 @@ from dlcourse.text_table import counted
 from dlcourse.training import averages_text, report_text, watch_text
 from dlcourse.training.evaluate import batch_size
 from dlcourse.training.history import History
+from dlcourse.training.length import Length
 from dlcourse.training.trainer import SELECTED
 from dlcourse.training.watch import Watch
 
@@ -59,6 +60,7 @@ class Setup:
     data: Data
     task: Task
     device: Device
+    length: Length
 
     @property
     def command(self) -> str:

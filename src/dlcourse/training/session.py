@@ -6,14 +6,12 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dlcourse.config.run_config import RunConfig
+from dlcourse.config.run_config import FolderConfig, RunConfig
 from dlcourse.console import Console
-from dlcourse.device import DEVICES, Device, cpu, environment, keep_freed_memory, thread_notes, use_threads
+from dlcourse.device import DEVICES, Device, cpu, environment, keep_freed_memory, use_threads
 from dlcourse.errors import ConfigError, DataError, DivergedError
 from dlcourse.metrics.report import Report
-from dlcourse.optim.schedules import SCHEDULERS
 from dlcourse.plugins import recorded
-from dlcourse.rng import seed_everything
 from dlcourse.runs.checkpoints import Checkpoints
 from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import WEIGHTS, RunFolder
@@ -27,22 +25,13 @@ from dlcourse.runs.test_looks import root_above
 from dlcourse.signals import Stop
 from dlcourse.tasks import choose
 from dlcourse.training import run_report
-from dlcourse.training.build import (
-    batch_notes,
-    build_data,
-    build_task,
-    check_announced,
-    check_entries,
-    fingerprint,
-    planned_lr,
-)
-from dlcourse.training.compiled import compile_passes
-from dlcourse.training.cuda_graph import record_steps
+from dlcourse.training.build import build_data, check_announced, check_entries, fingerprint, planned_lr
+from dlcourse.training.debug.first_step import check_before_first_step, say_findings
 from dlcourse.training.divergence import diagnosed
-from dlcourse.training.evaluate import batch_size, steps_per_epoch
+from dlcourse.training.evaluate import batch_size
 from dlcourse.training.history import History
-from dlcourse.training.length import length_of
 from dlcourse.training.progress import Progress
+from dlcourse.training.set_up import set_up
 from dlcourse.training.test_set import measure_on_test
 from dlcourse.training.trainer import Trainer
 from dlcourse.training.watch import Watch
@@ -57,35 +46,47 @@ def run(config: RunConfig, overrides: list[str]) -> RunResult | None:
     check_entries(config)
     _require_one_length(config, overrides)
     check_announced(config)
+    if config.debug is not None:
+        from dlcourse.training.debug import start
+
+        return start.start(config, overrides)
     if config.resume == "auto":
         same = find_same(_with_task(config), config.name)
         if same is not None:
             with RunFolder(same).locked() as folder:
                 return resume(folder, read_start(folder), config, overrides)
+    return begin(config, overrides, config.run)
+
+
+def begin(config: RunConfig, overrides: list[str], where: FolderConfig) -> RunResult:
+    """Train a new run in a new folder; raises as `run`."""
     with Stop() as stop:
-        session = _Session(config, overrides, stop, Start())
+        session = _Session(config, overrides, stop, Start(), Console())
         with stop.deferred():
-            folder = RunFolder.create(config.run, config.name)
+            folder = RunFolder.create(where, config.name)
             with folder.locked():
                 return session.train(folder)
 
 
-def resume(folder: RunFolder, start: Start, config: RunConfig, overrides: list[str]) -> RunResult | None:
+def resume(
+    folder: RunFolder, start: Start, config: RunConfig, overrides: list[str], console: Console | None = None
+) -> RunResult | None:
     """Resume a run, whose folder the caller has locked; `config` may ask for more epochs, or a longer time, than it had.
 
     None if it is complete already: then nothing is changed. Raises UserError and StoppedError, as `run`.
     """
+    console = console or Console()
     recorded.require_named(config, _facts(folder, start))
     check_entries(config)
     start.require_no_shorter(config)
     _require_one_length(config, overrides)
     if read_status(folder.path) == "done" and not start.continues(config):
-        Console().show("done", run_report.already_complete(folder, start.epochs_done, config.trainer))
+        console.show("done", run_report.already_complete(folder, start.epochs_done, config.trainer))
         if start.lacks_pictures:
-            run_report.say_how_to_draw(Console(), folder)
+            run_report.say_how_to_draw(console, folder)
         return None
     with Stop() as stop:
-        session = _Session(config, overrides, stop, start)
+        session = _Session(config, overrides, stop, start, console)
         with stop.deferred():
             return session.train(folder)
 
@@ -93,31 +94,15 @@ def resume(folder: RunFolder, start: Start, config: RunConfig, overrides: list[s
 class _Session:
     """One process's work on a run: everything built and tried, then trained, tested and reported."""
 
-    def __init__(self, config: RunConfig, overrides: list[str], stop: Stop, start: Start) -> None:
+    def __init__(self, config: RunConfig, overrides: list[str], stop: Stop, start: Start, console: Console) -> None:
         self._started = time.perf_counter()
         self._stop = stop
         self._start = start
-        self._console = Console()
+        self._console = console
         keep_freed_memory()
         device = _device(config, start)
-        self._console.rows([run_report.headline(config, device)])
-        self._console.say("note", *thread_notes())
-        seed_everything(config.seed)
-        data = build_data(config, device)
-        self._console.say("data", run_report.describe_data(data))
-        self._console.say("note", *data.notes, *batch_notes(config.trainer, data))
-        if config.task.name == "auto":
-            config = dataclasses.replace(config, task=choose(config.task, data.spec))
-            self._console.say("task", config.task.name)
-        is_new = start.checkpoint is None
-        self._length = length_of(config.trainer, steps_per_epoch(config.trainer, data))
-        make_schedule = self._length.fitted(SCHEDULERS.build(config.scheduler))
-        task = build_task(config, data, device, self._console, is_new=is_new, make_schedule=make_schedule)
-        self._setup = run_report.Setup(config, overrides, data, task, device)
-        self._console.say("model", f"{config.model.name}   {self._setup.parameters:,} parameters", *self._setup.layers)
-        if config.trainer.compile:
-            compile_or_record = record_steps if device.has_graphs else compile_passes
-            self._console.say("note", compile_or_record(task, data, config.trainer))
+        self._setup = set_up(config, overrides, device, self._console, is_new=start.checkpoint is None)
+        config, data = self._setup.config, self._setup.data
         self._about: dict[str, Any] = {
             "config": config.to_mapping(),
             "overrides": overrides,
@@ -141,12 +126,14 @@ class _Session:
         size = batch_size(setup.config.trainer, setup.data)
         facts: dict[str, Any] = {"config": setup.config.to_mapping(), **self._plugins}
         if setup.config.trainer.time is None:
-            facts["steps"] = self._length.total  # unless patience ends it
+            facts["steps"] = self._setup.length.total  # unless patience ends it
         with recorded_status(folder, console, **facts) as status, explained(folder, checkpoints, size):
             self._begin(folder, checkpoints)
             status("running")
             with self._stop.at_once():
                 console.say("ready", *task.prepare(setup.data))
+                if setup.config.debug is not None and self._start.checkpoint is None:
+                    say_findings(console, check_before_first_step(setup))
                 history, test, looks, watch = self._fit_and_test(folder, checkpoints)
                 seconds = time.perf_counter() - self._started
                 run_report.write_report(folder, setup, history, test, seconds, looks, watch)
@@ -176,12 +163,12 @@ class _Session:
         with Logger(folder, self._start.log, subject=setup.subject, draws=setup.draws) as logger:
             run_report.log_setup(logger.board, setup)
             saver = Saver(checkpoints, config.checkpoint, logger, folder / WEIGHTS, self._about)
-            progress = Progress(self._console, task, config, self._length)
+            progress = Progress(self._console, task, config, self._setup.length)
             trainer = Trainer(
                 task,
                 data,
                 config,
-                length=self._length,
+                length=self._setup.length,
                 logger=logger,
                 saver=saver,
                 progress=progress,
