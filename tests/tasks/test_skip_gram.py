@@ -91,7 +91,7 @@ def test_neighbors_and_analogies_of_known_vectors() -> None:
 
 def test_principal_components_keep_what_lies_in_a_plane() -> None:
     torch.manual_seed(0)
-    plane = torch.randn(30, 2) @ torch.randn(2, 7)
+    plane = (torch.randn(30, 2) @ torch.randn(2, 7)).double()
     flat = principal_components(plane)
     torch.testing.assert_close(torch.cdist(flat, flat), torch.cdist(plane, plane), rtol=1e-3, atol=1e-3)
     assert principal_components(torch.randn(5, 1)).shape == (5, 2)

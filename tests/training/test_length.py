@@ -13,7 +13,7 @@ from dlcourse.config.duration import seconds_of
 from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import TrainerConfig
 from dlcourse.optim.schedules import SCHEDULERS, Updates
-from dlcourse.training import session
+from dlcourse.training import set_up
 from dlcourse.training.length import Epochs, Length, TimeBudget, length_of
 from lab import Lab, report
 
@@ -213,7 +213,7 @@ def use(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     def length(config: TrainerConfig, steps_per_epoch: int) -> Length:
         return length_of(config, steps_per_epoch) if config.time is None else TimeBudget(seconds_of(config.time), clock)
 
-    monkeypatch.setattr(session, "length_of", length)
+    monkeypatch.setattr(set_up, "length_of", length)
 
 
 def logged_lrs(run: Path) -> list[float]:

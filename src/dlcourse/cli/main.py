@@ -178,7 +178,6 @@ def _dispatch(words: list[str]) -> int:
         raise ConfigError(f"unknown command '{first}'{_meant(first)}")
     if first != "new":  # which makes them
         named.named_folders()  # so that one that cannot be used is told of at once, also by a verb that needs none
-    module = importlib.import_module(f"dlcourse.cli.{VERBS[first].module}")
     module = importlib.import_module(f"dlcourse.cli.{VERBS[name].module}")
     return int(module.main(rest))
 
