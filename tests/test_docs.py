@@ -22,7 +22,11 @@ def name(page: Path) -> str:
 _LONG = (
     "docs/sweeps.md",
     "docs/own-data.md",
-    *(f"docs/commands/{verb}.md" for verb in ("compare", "data", "evaluate", "export", "predict", "summary")),
+    "docs/cross-validation.md",
+    *(
+        f"docs/commands/{verb}.md"
+        for verb in ("compare", "data", "evaluate", "export", "predict", "rerun", "resume", "summary")
+    ),
 )
 """Pages whose commands take five seconds and more."""
 

@@ -73,7 +73,7 @@ def test_the_console_tells_the_run_from_first_to_last_line(lab: Lab) -> None:
 def test_all_numbers_of_a_report_are_of_the_epoch_that_is_kept(lab: Lab, weights: str) -> None:
     """At a rate far too high, so that the best epoch is not the last; an epoch is logged as a whole."""
     words = ["data=digits", "model=softmax", "optimizer=sgd", "optimizer.lr=20", "scheduler=constant"]
-    run = lab.train(*words, "trainer.epochs=6", "trainer.log_every=1000", f"trainer.weights={weights}")
+    run = lab.train(*words, "trainer.epochs=6", "trainer.log_every=1000", f"trainer.weights={weights}", "report=light")
     found, records = report(run), [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     kept = found["kept_epoch"]
     assert (kept == 6) == (weights == "last")
@@ -101,7 +101,7 @@ def test_a_row_of_the_console_fits_a_terminal(
     clock = count(0.0, 1000.0)  # every epoch takes many minutes
     monkeypatch.setattr("dlcourse.training.meters.time", SimpleNamespace(perf_counter=lambda: next(clock)))
     data = [] if words[0].startswith("data=") else ["data=digits", "data.subset=100"]
-    lab.train(*data, *words, "trainer.epochs=2", "optimizer.lr=1.234e-5")
+    lab.train(*data, *words, "trainer.epochs=2", "optimizer.lr=1.234e-5", "report=light")
     head, *rows = (line for line in lab.out.splitlines() if re.match("epoch|    [12] ", line))
     assert re.fullmatch(rf"epoch +loss: train / val +{metric} +lr +time", head)
     assert len(rows) == 2 and all(len(row) <= 80 for row in (head, *rows))
@@ -130,7 +130,13 @@ def test_tensorboard_shows_what_metrics_jsonl_says(lab: Lab) -> None:
 
 def test_the_same_seed_gives_the_same_bits_whatever_is_logged(lab: Lab) -> None:
     words = ["data=glyphs", "data.train_size=600", "data.test_size=50", "model=cnn", "model.channels=[4]"]
-    words += ["data.augment.rotation=10", "data.augment.crop=2", "trainer.epochs=2", "trainer.weights=last"]
+    words += [
+        "data.augment.rotation=10",
+        "data.augment.crop=2",
+        "trainer.epochs=2",
+        "trainer.weights=last",
+        "report=light",
+    ]
     first = load_file(lab.train(*words) / "weights.safetensors")
     again = load_file(lab.train(*words) / "weights.safetensors")
     quiet = load_file(lab.train(*words, "trainer.log_every=3", "trainer.eval_every=2") / "weights.safetensors")
@@ -180,17 +186,17 @@ def test_logistic_regression_agrees_with_scikit_learn(lab: Lab) -> None:
     reference = LogisticRegression(C=1.0, tol=1e-10, max_iter=10_000).fit(train, data.train.targets)
     expected = accuracy_score(data.test.targets, reference.predict(test))
     # Mean loss + lambda/2 |w|^2 is scikit-learn's C * sum of losses + 1/2 |w|^2 for lambda = 1 / (C * n).
-    run = lab.train("experiment=logreg_breast_cancer", f"optimizer.weight_decay={1 / len(train)!r}")
+    run = lab.train("experiment=logreg_breast_cancer", f"optimizer.weight_decay={1 / len(train)!r}", "report=light")
     assert report(run)["test"]["accuracy"] == pytest.approx(expected, abs=0.01)
     weights = load_file(run / "weights.safetensors")
     assert weights["model.linear.weight"][0].tolist() == pytest.approx(reference.coef_[0], abs=1e-2)
     assert float(weights["model.linear.bias"]) == pytest.approx(reference.intercept_[0], abs=1e-2)
-    plain = report(lab.train("model=logreg", "data=breast_cancer"))
+    plain = report(lab.train("model=logreg", "data=breast_cancer", "report=light"))
     assert plain["test"]["accuracy"] >= expected - 0.01
 
 
 def test_a_batch_larger_than_the_training_set_is_the_training_set(lab: Lab) -> None:
-    words = ["data=iris", "model.hidden=[4]", "trainer.epochs=3"]
+    words = ["data=iris", "model.hidden=[4]", "trainer.epochs=3", "report=light"]
     whole = lab.train(*words, "trainer.batch_size=full")
     assert "note" not in lab.out
     larger = lab.train(*words, "trainer.batch_size=5000")
@@ -203,7 +209,7 @@ def test_a_batch_larger_than_the_training_set_is_the_training_set(lab: Lab) -> N
 
 
 def test_polynomial_features_bend_the_boundary(lab: Lab, drawn: list) -> None:
-    straight = report(lab.train("model=logreg", "data=circles"))
+    straight = report(lab.train("model=logreg", "data=circles", "report=light"))
     drawn.clear()
     run = lab.train("model=logreg", "data=circles", "features=polynomial")
     assert straight["test"]["accuracy"] < 0.7
@@ -248,26 +254,28 @@ def test_pictures_say_model_data_and_set_and_the_curves_mark_the_epoch_that_is_k
 
 def test_augmentation_subset_classes_and_noise_work_together(lab: Lab) -> None:
     words = ["model=softmax", "data=shapes", "data.classes=[star,circle]", "data.subset=200", "data.label_noise=0.5"]
-    found = report(lab.train(*words, "data.resize=16", "data.augment.flip=true", "trainer.epochs=1"))
+    found = report(lab.train(*words, "data.resize=16", "data.augment.flip=true", "trainer.epochs=1", "report=light"))
     assert found["data"]["train"] + found["data"]["val"] == 200
     assert set(found["classes"]) == {"star", "circle"}
 
 
 @pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
 def test_every_optimizer_learns(lab: Lab, optimizer: str) -> None:
-    found = report(lab.train("model=softmax", "data=digits", f"optimizer={optimizer}", "trainer.epochs=3"))
+    found = report(
+        lab.train("model=softmax", "data=digits", f"optimizer={optimizer}", "trainer.epochs=3", "report=light")
+    )
     assert found["test"]["accuracy"] > 0.6
 
 
 @pytest.mark.parametrize("scheduler", list(SCHEDULERS))
 def test_every_scheduler_learns(lab: Lab, scheduler: str) -> None:
-    found = report(lab.train("data=digits", f"scheduler={scheduler}", "trainer.epochs=3"))
+    found = report(lab.train("data=digits", f"scheduler={scheduler}", "trainer.epochs=3", "report=light"))
     assert found["test"]["accuracy"] > 0.6
 
 
 @pytest.mark.parametrize("features", list(FEATURES))
 def test_every_feature_map_trains(lab: Lab, features: str) -> None:
-    assert report(lab.train("data=wine", f"features={features}", "trainer.epochs=1"))["epochs"] == 1
+    assert report(lab.train("data=wine", f"features={features}", "trainer.epochs=1", "report=light"))["epochs"] == 1
 
 
 @pytest.mark.slow
