@@ -232,8 +232,10 @@ def test_a_run_ends_in_the_middle_of_an_epoch_and_can_be_trained_for_longer(
     assert lrs[0] == 0.001 and lrs[-1] < 1e-5 and all(lr <= before + 1e-4 for before, lr in itertools.pairwise(lrs))
     assert main(["resume", str(run)]) == 0
     assert f"dlcourse resume {run} trainer.time=4s" in capsys.readouterr().out
+    assert main(["resume", str(run), "trainer.time=2.0s"]) == 0
+    assert "already complete" in capsys.readouterr().out, "the same time in other words is no longer one"
     assert main(["resume", str(run), "trainer.time=4s"]) == 0
-    assert "trainer.time=4s instead of 2s" in capsys.readouterr().out
+    assert "trainer.time=4s (was 2s)" in capsys.readouterr().out
     assert report(run)["steps"] == pytest.approx(2 * first["steps"], rel=0.1)
 
 

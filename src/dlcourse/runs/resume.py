@@ -93,8 +93,7 @@ class Start:
         """Whether a finished run has more to do: it is to be longer, patience that ended it is another, or for pictures."""
         if not self.about:
             return True
-        before = self.about["config"]["trainer"]
-        is_longer = any(getattr(config.trainer, name) != before[name] for name in ("epochs", "time", "patience"))
+        is_longer = _length(config.to_mapping()["trainer"]) != _length(self.about["config"]["trainer"])
         return is_longer or (self.lacks_pictures and config.report == "full")
 
 
@@ -177,6 +176,12 @@ def find_same(config: RunConfig, name: str) -> Path | None:
             if read_status(folder) != "done" and not _differences(config, _config_of(folder)):
                 return folder
     return None
+
+
+def _length(trainer: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What decides how long a config trains; 2min are as long as 120s."""
+    time = trainer["time"]
+    return trainer["epochs"], time and seconds_of(time), trainer["patience"]
 
 
 def environment_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
