@@ -6,6 +6,7 @@ B is a batch size, K a number of classes.
 import math
 from collections.abc import Set
 from fnmatch import fnmatchcase
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from dlcourse.rng import random_state_kept
 from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tasks.task import LossTask, Task
 from dlcourse.training.debug.findings import Finding, listed
-from dlcourse.training.evaluate import batch_size
+from dlcourse.training.evaluate import training_batches
 from dlcourse.training.run_report import Setup
 
 _LOW, _HIGH = 0.5, 2.0
@@ -34,7 +35,7 @@ def check_batch(batch: Batch, spec: DataSpec) -> list[Finding]:
 
 def first_batch(config: RunConfig, data: Data) -> Batch:
     """The first batch of the first epoch."""
-    return next(iter(data.train.batches(batch_size(config.trainer, data), epoch=1)))
+    return next(training_batches(config.trainer, data))
 
 
 def check_before_first_step(setup: Setup) -> list[Finding]:
@@ -43,6 +44,11 @@ def check_before_first_step(setup: Setup) -> list[Finding]:
     is_new = config.init_from is None and config.model.options.get("weights") in (None, FROM_SCRATCH)
     batch = first_batch(config, setup.data)
     return check_first_step(setup.task, batch, freeze=config.freeze, is_new=is_new)
+
+
+def descends_one_loss(task: Task) -> TypeGuard[LossTask]:
+    """Whether a step of the task is one of gradient descent on one loss, and so can bring that near zero."""
+    return isinstance(task, LossTask) and type(task).train_step is LossTask.train_step
 
 
 def say_findings(console: Console, findings: list[Finding]) -> None:
@@ -57,8 +63,8 @@ def check_first_step(task: Task, batch: Batch, *, freeze: tuple[str, ...] = (), 
     gradients, the optimizer and all random states are afterwards as they were.
     """
     found = _check_frozen(task.model, freeze)
-    if not isinstance(task, LossTask) or type(task).train_step is not LossTask.train_step:
-        return found  # its steps do more than descend one loss
+    if not descends_one_loss(task):
+        return found
     loss, reached, inputs_reached = _differentiated(task, batch)
     return [*found, *_check_gradients(task.model, reached, inputs_reached), *_check_loss(task, loss, is_new=is_new)]
 

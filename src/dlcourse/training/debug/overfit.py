@@ -13,10 +13,14 @@ from dlcourse.errors import DivergedError
 from dlcourse.optim.schedules import Updates
 from dlcourse.spec import Batch
 from dlcourse.tasks.classification import Classification
-from dlcourse.tasks.task import LossTask
 from dlcourse.training.build import optimizer_maker
 from dlcourse.training.debug.findings import Finding, refuse_faults
-from dlcourse.training.debug.first_step import check_before_first_step, first_batch, say_findings
+from dlcourse.training.debug.first_step import (
+    check_before_first_step,
+    descends_one_loss,
+    first_batch,
+    say_findings,
+)
 from dlcourse.training.debug.folder import write_findings
 from dlcourse.training.debug.one_batch_training import Course, reference, train_on
 from dlcourse.training.debug.pairing import check_pairing
@@ -80,14 +84,9 @@ def _remove_dropout(model: nn.Module) -> None:
             module.p = 0.0
 
 
-def _is_one_loss(setup: Setup) -> bool:
-    """Whether a step of the task is one of gradient descent on one loss, and so can bring that near zero."""
-    return isinstance(setup.task, LossTask) and type(setup.task).train_step is LossTask.train_step
-
-
 def _train(setup: Setup, batch: Batch, console: Console) -> Course:
     task, config = setup.task, setup.config
-    steps = STEPS if _is_one_loss(setup) else 1 if task.needs_full_batch else _FEW_STEPS
+    steps = STEPS if descends_one_loss(setup.task) else 1 if task.needs_full_batch else _FEW_STEPS
     task.start(optimizer_maker(config, setup.device, Updates(epochs=1, batches=steps)))
     console.start_progress(steps, 1)
 
@@ -106,7 +105,7 @@ def _train(setup: Setup, batch: Batch, console: Console) -> Course:
 def _faults(setup: Setup, batch: Batch, course: Course, start: nn.Module) -> list[Finding]:
     task = setup.task
     found = [] if task.needs_full_batch else faults_of_parameters(task.model, course)
-    if any(finding.is_fault for finding in found) or not _is_one_loss(setup) or is_memorized(course):
+    if any(finding.is_fault for finding in found) or not descends_one_loss(setup.task) or is_memorized(course):
         return found
     other, is_comparable = None, setup.config.task.options.get("loss") != "nll"
     if isinstance(task, Classification):
@@ -123,7 +122,7 @@ def _summary(setup: Setup, course: Course, batch: Batch) -> str:
         name = "accuracy" if isinstance(setup.task, Classification) else "R^2"
         fits = (format_metric(name, fit) for fit in (course.first_fit, course.last_fit))
         numbers += f", {name} {' -> '.join(fits)}"
-    if is_memorized(course) and _is_one_loss(setup):
+    if is_memorized(course) and descends_one_loss(setup.task):
         return f"{numbers}: the model can memorize a batch of {len(batch.targets)}"
     return numbers
 
@@ -131,9 +130,9 @@ def _summary(setup: Setup, course: Course, batch: Batch) -> str:
 def _why_not(setup: Setup, batch: Batch, course: Course, start: nn.Module, found: list[Finding]) -> list[str]:
     """What it tells that a batch is not memorized although there is no fault."""
     is_faulty = any(finding.is_fault for finding in found)
-    if is_faulty or (is_memorized(course) and _is_one_loss(setup)):
+    if is_faulty or (is_memorized(course) and descends_one_loss(setup.task)):
         return []
-    if not _is_one_loss(setup):
+    if not descends_one_loss(setup.task):
         task = setup.config.task.name
         return [
             f"no fault: gradients reach all parameters, and all change; the loss of task '{task}' need not go to zero"

@@ -1,6 +1,7 @@
 """Whether the targets of a run go with its inputs: by their neighbors, or else by what a model learns of others."""
 
 import dataclasses
+import itertools
 
 import torch
 
@@ -14,7 +15,7 @@ from dlcourse.tasks.task import Task
 from dlcourse.training.build import build_task, optimizer_maker
 from dlcourse.training.debug.findings import Finding
 from dlcourse.training.debug.labels import Agreement, of_neighbors, of_predictions
-from dlcourse.training.evaluate import batch_size
+from dlcourse.training.evaluate import training_batches
 from dlcourse.training.run_report import Setup
 
 NEIGHBORS, LESSONS, FEWEST_EXAMPLES = 1000, 5000, 400
@@ -79,12 +80,8 @@ def _learned(setup: Setup, seen: Batch, held_out: Batch) -> tuple[Agreement, Agr
     steps = 1 if task.needs_full_batch else _STEPS
     task.start(optimizer_maker(config, device, Updates(epochs=1, batches=steps)))
     task.model.train()
-    size, done, epoch = batch_size(config.trainer, data), 0, 0
-    while done < steps:
-        epoch += 1
-        for batch in data.train.batches(size, epoch=epoch):
-            task.train_step(batch)
-            done += 1
+    for batch in itertools.islice(training_batches(config.trainer, data), steps):
+        task.train_step(batch)
     task.model.eval()
     return _agreement(task, seen), _agreement(task, held_out)
 

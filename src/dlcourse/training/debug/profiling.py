@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from dlcourse.spec import Batch
 from dlcourse.text_table import aligned
 from dlcourse.training.debug.first_step import check_before_first_step, say_findings
 from dlcourse.training.debug.folder import place
-from dlcourse.training.evaluate import batch_size
+from dlcourse.training.evaluate import training_batches
 from dlcourse.training.run_report import Setup
 from dlcourse.training.set_up import set_up
 
@@ -44,7 +43,7 @@ def profile(config: RunConfig, overrides: list[str]) -> None:
     folder = RunFolder.create(place(config.run), config.name)
     console.show("run", str(folder.path))
     setup.task.model.train()
-    batches = _batches(setup)
+    batches = training_batches(config.trainer, setup.data)
     _steps(setup, batches, _WARM_UP)
     samples_per_second = _speed(setup, batches)
     phases = _phases(setup, batches)
@@ -69,13 +68,6 @@ def profile(config: RunConfig, overrides: list[str]) -> None:
     console.rows(["", *table, ""])
     console.show("saved", f"{TABLE}  {NUMBERS}  {TRACE}")
     console.show("look", f"open {folder / TRACE} at https://ui.perfetto.dev, or in Chrome at chrome://tracing")
-
-
-def _batches(setup: Setup) -> Iterator[Batch]:
-    """Those of training, epoch after epoch."""
-    size = batch_size(setup.config.trainer, setup.data)
-    for epoch in itertools.count(1):
-        yield from setup.data.train.batches(size, epoch=epoch)
 
 
 def _steps(setup: Setup, batches: Iterator[Batch], count: int) -> int:
