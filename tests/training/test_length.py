@@ -13,7 +13,7 @@ from dlcourse.config.duration import seconds_of
 from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import TrainerConfig
 from dlcourse.optim.schedules import SCHEDULERS, Updates
-from dlcourse.training import session
+from dlcourse.training import set_up
 from dlcourse.training.length import Epochs, Length, TimeBudget, length_of
 from lab import Lab, report
 
@@ -213,7 +213,7 @@ def use(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     def length(config: TrainerConfig, steps_per_epoch: int) -> Length:
         return length_of(config, steps_per_epoch) if config.time is None else TimeBudget(seconds_of(config.time), clock)
 
-    monkeypatch.setattr(session, "length_of", length)
+    monkeypatch.setattr(set_up, "length_of", length)
 
 
 def logged_lrs(run: Path) -> list[float]:
@@ -237,6 +237,16 @@ def test_a_run_ends_in_the_middle_of_an_epoch_and_can_be_trained_for_longer(
     assert main(["resume", str(run), "trainer.time=4s"]) == 0
     assert "trainer.time=4s (was 2s)" in capsys.readouterr().out
     assert report(run)["steps"] == pytest.approx(2 * first["steps"], rel=0.1)
+
+
+def test_the_last_step_of_an_epoch_that_is_cut_is_watched(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(Ticking(), monkeypatch)
+    run = lab.train("data=iris", "trainer.time=0.3s", "trainer.batch_size=2", "trainer.watch=true", "report=light")
+    found = report(run)
+    assert found["steps"] < 108 / 2, "or the epoch is not cut"
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    steps = {record["step"] for record in records if str(record.get("histogram", "")).startswith("gradients/")}
+    assert steps == {found["steps"]} and found["watch"]["gradients"]
 
 
 def test_an_interrupted_run_uses_up_what_is_left_of_its_time(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,8 +56,11 @@ def check(overrides: list[Override], places: list[Path], *, sweep: bool) -> list
             raise ConfigError("run.dir would put all runs of a sweep into one folder; write run.root=FOLDER")
         if sweep and override.key_or_group == "resume" and override.value() != "auto":
             raise ConfigError(f"'{override.input_line}' does not go with -m; write resume=auto")
-        if sweep and override.key_or_group == "debug":
-            raise ConfigError(f"'{override.input_line}' does not go with -m; write it with one value for each option")
+        if sweep and override.key_or_group == "debug" and override.value() is not None:
+            fold = f", and {FOLD}=0 with {K_FOLD}" if any(other.key_or_group == K_FOLD for other in overrides) else ""
+            raise ConfigError(
+                f"'{override.input_line}' is for one run, not for a sweep; give each option one value{fold}"
+            )
     check_given_once(overrides)
     groups = [override for override in overrides if _is_choice(override)]
     chosen = [override for override in groups if not override.is_sweep_override()]

@@ -70,7 +70,7 @@ class Start:
     def require_no_shorter(self, config: RunConfig) -> None:
         """Raise ConfigError if this asks for less than has been trained, or for a time in place of epochs."""
         asked, done = config.trainer, self.epochs_done
-        before = self.about["config"]["trainer"]["time"] if self.about else asked.time
+        before: str | None = self.about["config"]["trainer"]["time"] if self.about else asked.time
         if before is None and asked.time is not None:
             raise ConfigError(
                 f"trainer.time={asked.time}: this run is trained for a number of epochs; write trainer.epochs=N"
@@ -79,7 +79,7 @@ class Start:
             raise ConfigError(
                 f"trainer.time=null: this run is trained for a time; write one such as trainer.time={before}"
             )
-        if asked.time not in (None, before) and seconds_of(asked.time) < self._seconds_used:
+        if asked.time and before and self._seconds_used > seconds_of(asked.time) != seconds_of(before):
             raise ConfigError(
                 f"trainer.time={asked.time}: the run has been trained for {self._seconds_used:.1f} seconds already; write a "
                 "longer time"

@@ -85,7 +85,11 @@ def test_python_gets_the_run_of_fast_and_is_told_that_the_others_leave_none(lab:
         (("debug=fast", "resume=auto"), "debug=fast does not go with resume=auto; leave one of them out"),
         (
             ("-m", "debug=fast", "model=mlp,softmax"),
-            "'debug=fast' does not go with -m; write it with one value for each",
+            "'debug=fast' is for one run, not for a sweep; give each option one value\n",
+        ),
+        (
+            ("debug=fast", "data=iris", "data.k_fold=5"),
+            "'debug=fast' is for one run, not for a sweep; give each option one value, and data.fold=0 with data.k_fold\n",
         ),
     ],
 )
