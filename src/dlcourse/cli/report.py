@@ -21,7 +21,7 @@ from dlcourse.pages.folder import refuse_links
 from dlcourse.pages.parts import About
 from dlcourse.runs.find import find_finished, is_sweep, required_run
 from dlcourse.runs.folder import WEIGHTS, is_in_use, output_errors
-from dlcourse.runs.named_file import new_file, write_named
+from dlcourse.runs.named_file import check_new, write_named
 from dlcourse.runs.record import RunRecord, read_record
 from dlcourse.runs.reopen import read_config, read_spec, stated_checksum
 from dlcourse.runs.result import read_report
@@ -93,7 +93,7 @@ def _request(words: list[str]) -> Request:
         )
     run = required_run(given.runs[0] if given.runs else None, "report")
     about = About(_line(given.title, "--title"), _line(given.author, "--author"), _notes(given.notes))
-    return Request(run, about, None if given.out is None else new_file(given.out, "--out", ".html", ".htm"))
+    return Request(run, about, None if given.out is None else _new_page(given.out))
 
 
 def _line(text: str | None, flag: str) -> str:
@@ -120,6 +120,15 @@ def _notes(text: str | None) -> str:
         return read_regular(path, _MAX_NOTES_BYTES).decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise DataError(f"--notes {text} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+
+
+def _new_page(text: str) -> Path:
+    path_to_read(text, "--out")
+    path = user_path(text, "--out")
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"--out {text} must end in .html")
+    check_new(path, "--out")
+    return path
 
 
 def _of_run(folder: Path, about: About) -> tuple[str, bytes]:

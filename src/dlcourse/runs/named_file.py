@@ -9,7 +9,7 @@ from dlcourse.runs.folder import output_errors
 
 
 def new_file(text: str, option: str, *suffixes: str) -> Path:
-    """The path that an option names, which ends in one of these suffixes and can be made; raises ConfigError."""
+    """The file that an option names, which can be made and ends in one of the suffixes; raises ConfigError."""
     path_to_read(text, option)
     path = user_path(text, option)
     if path.suffix.lower() not in suffixes:
