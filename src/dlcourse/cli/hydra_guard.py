@@ -10,7 +10,7 @@ from hydra import version
 from hydra._internal.utils import create_config_search_path
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dlcourse.cli.config_files import all_options, as_choice, entries, leaves
 from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
@@ -242,7 +242,12 @@ def option_suggestion(key: str, keys: Iterable[str]) -> str:
 
 
 def run_config(config: DictConfig) -> RunConfig:
-    """The typed config of a composed one, its references such as `${seed}` resolved; raises ConfigError."""
+    """The typed config of a composed one, which loses Hydra's own node here; raises ConfigError.
+
+    References such as `${seed}` are resolved; those of Hydra's node are for Hydra alone.
+    """
+    with open_dict(config):
+        config.pop("hydra", None)
     with hydra_errors_as_one_line():
         values = OmegaConf.to_container(config, resolve=True)
     assert isinstance(values, dict)
