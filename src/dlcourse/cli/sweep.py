@@ -105,7 +105,9 @@ def composed(run: PlannedRun, config_dir: str | None) -> RunConfig:
         config: DictConfig = hydra_guard.compose(parse(list(run.words)), config_files.folders(config_dir))
         choices = dict(config.hydra.runtime.choices)
         checked = named(hydra_guard.run_config(config), choices)
-        load_session().check_entries(checked)
+        session = load_session()
+        session.check_entries(checked)
+        session.require_one_length(checked, run.words)
     except ConfigError as error:
         which = f" (in the run with {' '.join(run.varied)})" if run.varied else ""
         raise ConfigError(f"{error}{which}") from error
