@@ -139,13 +139,13 @@ def test_layers_are_told_apart_by_what_is_wrong_with_them() -> None:
     assert lines == [
         "layer 1 (relu1): 37 of 128 units are dead (28.9 %): 0 for all 1,000 validation examples",
         "layer 3 (relu3): 1 of 1 unit is dead (100.0 %): 0 for all 1,000 validation examples",
-        "gradient vanishes in a: its root mean square is 1e-08, in c it is 0.04",
-        "gradient explodes in c: its norm is 30, that of the weights 2",
+        "vanishing gradient in a: root mean square 1e-08, against 0.04 in c",
+        "exploding gradient in c: norm 30, against 2 of the weights",
     ]
     fine = Found({"relu1": [0, 128]}, {"a": [0.5, 0.01, 1.0]})
     assert watch_text.found(fine) == [  # type: ignore[arg-type]
-        "no unit is dead: each was other than 0 for some of 1,000 validation examples",
-        "no gradient vanishes or explodes",
+        "no dead units: each was nonzero for some of 1,000 validation examples",
+        "no vanishing or exploding gradients",
     ]
 
 
@@ -157,7 +157,7 @@ def test_the_gradient_of_a_deep_network_of_sigmoids_vanishes(lab: Lab) -> None:
         "model.activation=sigmoid",
     )
     assert run is not None
-    assert "gradient vanishes in layers.1: its root mean square is" in (run / "report.txt").read_text()
+    assert "vanishing gradient in layers.1: root mean square " in (run / "report.txt").read_text()
 
 
 def test_a_unit_of_a_map_is_alive_if_it_is_anywhere() -> None:

@@ -1,4 +1,4 @@
-"""`dlcourse lr_find`: a learning rate for the training that some words describe, from a range test; no run is left."""
+"""`dlcourse lr_find`: a learning rate for the training that some words describe, from a range test; it leaves no run."""
 
 import argparse
 import dataclasses
@@ -32,9 +32,9 @@ dlcourse lr_find [GROUP=NAME ...] [OPTION=VALUE ...]
 Example:
   dlcourse lr_find model=cnn data=mnist
 
-The learning rate rises from 1e-6 to 10 in 100 updates, three times with other
-first weights and batches. Suggested is the rate at which the loss falls
-fastest. No run is left, only the picture.
+The learning rate rises from 1e-6 to 10 in 100 updates, three times, each with
+other initial weights and batches. The suggestion is the learning rate at which
+the loss falls fastest. It leaves no run, only the picture.
 """
 
 _OUT, _OUT_DEFAULT = "--out", "lr_find.png"

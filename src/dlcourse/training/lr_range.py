@@ -32,9 +32,9 @@ UPDATES = 100
 REPEATS = 3
 """Networks with different first weights, on different batches: a single test is too noisy for its steepest place."""
 _TOO_HIGH = 4.0
-"""A loss of so many times the least ends a test: from there on the network is destroyed."""
+"""A test ends at this many times the lowest loss: from there on the network is destroyed."""
 _RECENT = 5
-"""The latest losses, of whose mean this is said: a single one may be an odd batch's."""
+"""How many of the latest losses are averaged for that: a single one may be that of an odd batch."""
 _WIDTH = 0.2
 """The standard deviation, in powers of ten of the learning rate, over which losses are averaged."""
 _LEVEL = 1.0

@@ -19,9 +19,9 @@ from dlcourse.training.evaluate import training_batches
 from dlcourse.training.run_report import Setup
 
 NEIGHBORS, LESSONS, FEWEST_EXAMPLES = 1000, 5000, 400
-"""How many training examples are compared, how many are learned from, and with how few nothing can be said."""
+"""How many training examples are compared, how many are learned from, and below how many it stays undecided."""
 _FEW_FEATURES = 3
-"""With as few, so many examples lie so close that neighbors would show what the inputs tell of a number."""
+"""With so few features, examples are dense, and neighbors would show whatever the inputs say about a number."""
 _STEPS = 600
 _HELD_OUT = 0.2
 
@@ -41,22 +41,22 @@ def check_pairing(setup: Setup) -> tuple[list[Finding], list[str]]:
         return [], [f"match the inputs: nearest neighbors {what} ({numbers})"]
     seen, held_out = _divided(_some(train, LESSONS))
     learned, other = _learned(setup, seen, held_out)
-    told = f"after training on {len(seen.targets):,} examples, "
-    if isinstance(task, Classification):
-        told += f"{learned.value:.2f} right on these, {other.value:.2f} on others, {other.chance:.2f} by chance"
-    else:
-        told += f"predictions correlate by {learned.value:.2f} with their targets, by {other.value:.2f} with others"
+    measure = "accuracy" if isinstance(task, Classification) else "correlation with the targets"
+    told = (
+        f"after training on {len(seen.targets):,} examples, {measure} {learned.value:.2f} on these, {other.value:.2f} on "
+        f"others, {other.chance:.2f} by chance"
+    )
     if other.is_better:
         return [], [f"match the inputs: {told}"]
     is_dense = not isinstance(task, Classification) and setup.data.spec.num_features <= _FEW_FEATURES
     if len(seen.targets) < FEWEST_EXAMPLES or not (learned.is_better or is_dense):
-        return [], [f"undecided whether they match the inputs: {told}"]
+        return [], [f"undecided: {told}"]
     return [
         Finding(
             "shuffled labels",
-            f"{told}, and nearest neighbors agree as by chance",
-            "better than chance on others, unless the data are as hard as a parity",
-            "look at how inputs and labels are paired: a shuffle or a sort of one of them alone, data.label_noise",
+            f"{told}, and nearest neighbors agree no more than by chance",
+            "better than chance on others, unless the data are as hard as parity",
+            "check that inputs and labels are never shuffled or sorted apart, and data.label_noise",
         )
     ], []
 

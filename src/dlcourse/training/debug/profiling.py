@@ -71,7 +71,7 @@ def profile(config: RunConfig, overrides: list[str]) -> None:
 
 
 def _steps(setup: Setup, batches: Iterator[Batch], count: int) -> int:
-    """Make so many steps; returns the number of examples in them."""
+    """Make `count` steps; returns the number of examples in them."""
     examples = 0
     for _ in range(count):
         with record_function("data"):
@@ -171,7 +171,7 @@ def _headlines(samples_per_second: float, phases: dict[str, float], memory: int 
 
 
 def _peak_memory(setup: Setup) -> int | None:
-    """The most bytes so far: that torch had on a GPU, or of the whole process; None if nobody knows."""
+    """The most bytes so far: that torch had on a GPU, or of the whole process; None if unknown."""
     if setup.device.torch_device.type == "cuda":
         return torch.cuda.max_memory_allocated(setup.device.torch_device)
     if resource is None:
