@@ -57,9 +57,20 @@ def test_dead_units_are_counted_and_named(lab: Lab, five_dead: None) -> None:
     assert f"watch  {line}" in lab.out.replace("\n       ", " ")
 
 
-def test_histograms_and_shares_are_in_tensorboard_for_each_evaluation(lab: Lab) -> None:
+def test_histograms_and_shares_are_in_tensorboard_for_each_evaluation(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, float]] = []
+    log_step = Watch.log_step
+
+    def noted(self: Watch, *rest: object) -> None:
+        model = self._task.model
+        seen.append({name: each.grad.norm().item() for name, each in model.named_parameters() if each.grad is not None})
+        log_step(self, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Watch, "log_step", noted)
     run = lab.train(*MLP)
-    assert run is not None
+    assert run is not None and len(seen) == 2
     (events,) = run.glob("events.*")
     board = EventAccumulator(str(events), {"histograms": 0}).Reload()
     model = open_run(run).task.model
@@ -79,29 +90,8 @@ def test_histograms_and_shares_are_in_tensorboard_for_each_evaluation(lab: Lab) 
     assert {tag.partition("/")[2] for tag in tags["scalars"] if tag.startswith("dead/")} == set(shares)
     norms = report(run)["watch"]["gradients"]
     for name, found in norms.items():
+        assert found["norm"] == seen[-1][f"{name}.weight"] > 0, "that of the step itself"
         assert board.Scalars(f"gradient_norm/{name}")[-1].value == pytest.approx(found["norm"], rel=1e-5)
-
-
-def test_gradients_are_those_of_the_step_itself(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[dict[str, float]] = []
-    log_step = Watch.log_step
-
-    def noted(self: Watch, *rest: object) -> None:
-        model = self._task.model
-        seen.append({name: each.grad.norm().item() for name, each in model.named_parameters() if each.grad is not None})
-        log_step(self, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Watch, "log_step", noted)
-    run = lab.train(*MLP)
-    assert run is not None and len(seen) == 2
-    for name, found in report(run)["watch"]["gradients"].items():
-        assert found["norm"] == seen[-1][f"{name}.weight"] > 0
-
-
-def test_nothing_is_said_or_logged_unless_it_is_asked_for(lab: Lab) -> None:
-    run = lab.train(*[word for word in MLP if word != "trainer.watch=true"])
-    assert run is not None and "watch" not in report(run) and "watch  " not in lab.out
-    assert "histogram" not in (run / "metrics.jsonl").read_text()
 
 
 @pytest.mark.slow
