@@ -8,6 +8,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 import dlcourse
+from dlcourse.cli.main import main
 from dlcourse.config.run_config import FolderConfig, RunConfig
 from dlcourse.console import Console
 from dlcourse.device import cpu
@@ -70,6 +71,7 @@ def test_python_gets_the_run_of_fast_which_runs_lists_only_if_it_is_asked_for(la
     leave(Path("outputs/debug/real"), config=config_of("digits", "mlp") | {"run": {"name": "debug", "tags": []}})
     assert [each.name for each in list_runs()] == ["debug"]
     assert [each.name for each in list_runs("outputs/debug/digits-mlp")] == ["digits-mlp"]
+    assert main(["rerun", str(run.folder), "debug=overfit"]) == 2, "which leaves no run"
 
 
 def test_a_project_that_is_called_debug_lists_its_real_runs_alone(tmp_path: Path) -> None:
