@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import open_dict
 
 from dlcourse.cli import hydra_guard
 from dlcourse.cli.hydra_overrides import parse
@@ -50,6 +49,4 @@ def report(run: Path) -> dict:
 def composed(*words: str) -> RunConfig:
     """The config that `dlcourse train` would run with these words; nothing is run. Raises ConfigError."""
     config = hydra_guard.compose(parse(list(words)), [conf_dir()])
-    with open_dict(config):
-        del config["hydra"]
     return hydra_guard.run_config(config)

@@ -44,7 +44,7 @@ class Console:
             self._print(f"{piece}  {terminal.styled(mark, 'green')}" if is_marked else piece)
 
     def start_progress(self, total: int, epochs: int | None, done: int = 0) -> None:
-        """Begin the bar of a whole training, of which `done` was made before; nobody may know its `epochs`."""
+        """Begin the bar of a whole training, of which `done` was made before; `epochs` is None if unknown."""
         self._epochs = epochs
         self._start_bar(_BAR.format(epoch=self._counted(1), numbers=""), total, done)
 

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dlcourse.cli import lr_find as lr_find_module
 from dlcourse.cli import main as program
 from dlcourse.cli.composed import composed
 from dlcourse.config.paths import conf_dir
-from dlcourse.errors import ConfigError
+from dlcourse.errors import ConfigError, OutputError
 from dlcourse.plots.lr_range import LrRangeCurve
 from lab import Lab, report
+from own_entries import bottleneck
 
 
 @pytest.fixture
@@ -68,6 +70,22 @@ def test_your_own_files_take_part(lr_find, tmp_path: Path) -> None:
     assert f"dlcourse train --config-dir {tmp_path / 'own'} data=iris model=small optimizer.lr=" in out
 
 
+def test_the_command_to_type_names_the_plug_ins(lr_find, tmp_path: Path) -> None:
+    folder = bottleneck(tmp_path / "mine")
+    out = lr_find("data=iris", "model=bottleneck", "--plugins", str(folder))
+    assert f"dlcourse train --plugins={folder} data=iris model=bottleneck optimizer.lr=" in out
+
+
+def test_a_picture_that_cannot_be_written_loses_no_suggestion(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OutputError("no space left")
+
+    monkeypatch.setattr(lr_find_module, "write_named", full)
+    assert program.main(["lr_find", "data=iris"]) == OutputError.exit_code
+    out, err = lab.capsys.readouterr()
+    assert float(labeled(out, "lr").partition(",")[0]) > 0 and "no space left" in err
+
+
 def test_no_rate_is_suggested_where_nothing_learns(lr_find) -> None:
     out = lr_find("data=iris", "model=mlp", "trainer.clip_norm=1e-30", "optimizer=sgd", code=1)
     assert labeled(out, "lr") == "none: the loss does not fall at any of them"
@@ -86,6 +104,7 @@ def test_no_rate_is_suggested_where_nothing_learns(lr_find) -> None:
         ("model=cnm", "unknown model 'cnm'; did you mean 'cnn'?"),
         ("model=cnn data=iris", "model 'cnn' "),
         ("data=ring model=gan", "the loss of task 'adversarial' does not fall as its model gets better"),
+        ("debug=fast", "debug=fast is for dlcourse train; leave it out"),
         (
             "data=diabetes model=linreg task=least_squares trainer=one_step",
             "task 'least_squares' takes one step that no learning rate scales; there is none to find",

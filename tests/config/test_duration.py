@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlcourse.config.duration import Duration, seconds_of
+from dlcourse.config.duration import Duration, seconds_of, twice
 from dlcourse.config.options import convert
 from dlcourse.errors import ConfigError
 
@@ -20,3 +20,11 @@ def test_a_duration_has_seconds(text: str, seconds: float) -> None:
 def test_anything_else_is_refused_in_words(value: object) -> None:
     with pytest.raises(ConfigError, match=r"^trainer\.time must be text such as 90s, 10min or 2h, or null, got "):
         convert(value, Duration | None, "trainer.time")
+
+
+@pytest.mark.parametrize(
+    ("text", "longer"),
+    [("2s", "4s"), ("10min", "20min"), ("1.5h", "3h"), ("600000s", "1200000s"), ("0.00001s", "0.00002s")],
+)
+def test_twice_as_long_is_a_duration_in_the_same_unit(text: str, longer: str) -> None:
+    assert convert(twice(text), Duration, "trainer.time") == longer

@@ -67,6 +67,7 @@ def test_a_folder_of_somebody_else_is_passed_over(tmp_path: Path, monkeypatch: p
         ({"runs": [{}, {}, {}], "search": None}, 3),
         ({"runs": [{}], "search": {"trials": 20, "seeds": None}}, 20),
         ({"runs": [{}], "search": {"trials": 20, "seeds": 3}}, 60),
+        ({"runs": [{}], "search": {"trials": 20, "seeds": 3, "folds": 5}}, 300),
         ({"runs": None, "search": None}, 0),
         ({"runs": [], "search": {"trials": float("inf"), "seeds": 1}}, 0),
         ([], 0),

@@ -1,15 +1,19 @@
 """Histograms: every number in its bin, and what TensorBoard reads back is what was counted."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from dlcourse.files import FilePrefix
 from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.histogram import Histogram
 from dlcourse.runs.logger import Logger
+from dlcourse.runs.metrics_log import METRICS, read_metrics
 
 
 def test_numbers_are_counted_as_numpy_counts_them() -> None:
@@ -38,3 +42,28 @@ def test_tensorboard_reads_back_what_was_logged(tmp_path: Path) -> None:
     value = event.histogram_value
     assert event.step == 7 and (value.min, value.max, value.num, value.sum) == (0, 99, 100, 4950)
     assert sum(value.bucket) == 100 and [n for n in value.bucket if n] == [n for n in found.counts if n]
+    with RunFolder(tmp_path).locked() as folder, Logger(folder, FilePrefix.of((tmp_path / METRICS).read_bytes())):
+        pass
+    (again,) = tmp_path.glob("events.*")
+    (event,) = EventAccumulator(str(again)).Reload().Histograms("weights/layers.0")
+    assert event.step == 7 and event.histogram_value == value, "a run that is resumed shows it, too"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"counts": []},
+        {"counts": None},
+        {"counts": ["1"]},
+        {"counts": [-1]},
+        {"counts": [0.5]},
+        {"min": "0"},
+        {"max": None},
+        {"histogram": 1},
+        {"file": "x.png"},
+    ],
+)
+def test_a_strangers_histogram_of_another_shape_is_not_read(wrong: dict, tmp_path: Path) -> None:
+    record = {"step": 1, "epoch": 1, "time": 0.5, "histogram": "a/b", **asdict(Histogram.of(torch.arange(3.0)))}
+    (tmp_path / METRICS).write_text(f"{json.dumps(record)}\n{json.dumps(record | wrong)}\n")
+    assert list(read_metrics(tmp_path / METRICS)) == [record]

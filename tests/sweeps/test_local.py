@@ -112,6 +112,10 @@ def test_a_run_that_takes_too_long_has_failed(sweeps: Sweeps) -> None:
             ["resume=auto", "hydra/launcher=dlcourse"],
             "resume=auto with -m is for several runs with hydra/launcher=local",
         ),
+        (
+            ["trainer.epochs=1,2", "trainer.time=1s"],
+            "trainer.epochs=1 and trainer.time=1s both say how long to train; leave one of them out (in the run with",
+        ),
         (["resume=never"], "'resume=never' does not go with -m; write resume=auto"),
         (
             ["trainer.epochs=1,0"],

@@ -137,6 +137,13 @@ def test_a_range_for_a_whole_number_gives_whole_numbers(sweeps: Sweeps) -> None:
     assert all(5 <= int(row["trainer.batch_size"]) <= 20 for row in rows(folder))
 
 
+def test_halving_decides_how_long_a_run_is_trained_and_not_a_time(sweeps: Sweeps) -> None:
+    assert sweeps.attempt("-m", "hydra/sweeper=search", "hydra.sweeper.method=halving", RATE, "trainer.time=1s") == 2
+    assert sweeps.err == (
+        "dlcourse: error: method=halving decides itself how long a run is trained; leave out trainer.time\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -20,7 +20,6 @@ from pathlib import Path
 from unittest import mock
 
 import yaml
-from omegaconf import open_dict
 
 from dlcourse.cli import hydra_guard, train
 from dlcourse.cli.hydra_overrides import parse
@@ -283,8 +282,6 @@ def _compose_once(arguments: list[str]) -> None:
     if any(word.startswith("-") for word in arguments):
         return _run_hydra(arguments)
     config = hydra_guard.compose(parse(arguments), [conf_dir()])
-    with open_dict(config):
-        del config["hydra"]
     check_entries(hydra_guard.run_config(config))
     return None
 

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import sklearn.datasets
 import torch
-from omegaconf import open_dict
 
 from dlcourse.cli import hydra_guard
 from dlcourse.cli.hydra_overrides import parse
@@ -45,8 +44,6 @@ _LONGEST = 60.0
 def compose(*words: str) -> RunConfig:
     """The config that `dlcourse train` makes of these words, of which later ones win."""
     config = hydra_guard.compose(parse(last_of_each(words)), [conf_dir()])
-    with open_dict(config):
-        del config["hydra"]
     return hydra_guard.run_config(config)
 
 

@@ -127,7 +127,10 @@ def test_averages_are_those_of_the_weights_that_training_had(
 
 
 def test_training_is_the_same_to_the_bit_with_and_without(lab: Lab) -> None:
-    plain, averaged = trained(lab, *NORMED), trained(lab, *NORMED, *BOTH, "trainer.watch=true")
+    plain = trained(lab, *NORMED)
+    assert "watch  " not in lab.out and "watch" not in report(plain), "nothing is said unless it is asked for"
+    assert "histogram" not in (plain / "metrics.jsonl").read_text()
+    averaged = trained(lab, *NORMED, *BOTH, "trainer.watch=true")
     for prefix in ("train/", "val/"):
         assert numbers(plain, prefix) == numbers(averaged, prefix) != []
     models = [checkpoints_of(RunFolder(run)).newest()[0] for run in (plain, averaged)]
@@ -181,11 +184,14 @@ def test_they_have_tags_of_their_own_in_tensorboard(lab: Lab) -> None:
     assert len(board.Scalars("swa/loss")) == 3
 
 
-def test_statistics_of_batch_norms_are_measured_anew_as_torch_does(lab: Lab, trainers: list[Trainer]) -> None:
+def test_batch_norms_are_measured_as_torch_does_and_the_raw_weights_come_back(
+    lab: Lab, trainers: list[Trainer]
+) -> None:
     trained(lab, *NORMED, "trainer.swa=0.1")
     (trainer,) = trainers
     averages, task, data = trainer._averages, trainer._task, trainer._data
     reference = AveragedModel(task.model, multi_avg_fn=get_swa_multi_avg_fn())
+    raw = {name: each.clone() for name, each in task.model.state_dict().items()}
     with averages.in_model(SWA):
         averages.measure_statistics(SWA, 2)
     with averages.in_model(SWA):
@@ -195,6 +201,10 @@ def test_statistics_of_batch_norms_are_measured_anew_as_torch_does(lab: Lab, tra
     for name, tensor in reference.module.state_dict().items():
         assert torch.allclose(found[name].float(), tensor.float(), atol=1e-6), name
     assert any("running_mean" in name and each.abs().sum() > 0 for name, each in found.items())
+    assert found["blocks.5.num_batches_tracked"] == 4  # of the 54 training examples
+    assert not torch.equal(found["blocks.4.weight"], raw["blocks.4.weight"])
+    for name, each in task.model.state_dict().items():
+        assert torch.equal(each, raw[name]), f"{name} is raw again"
 
 
 def test_a_frozen_batch_norm_keeps_its_statistics_and_normalizes_with_them() -> None:
@@ -219,19 +229,6 @@ def test_a_batch_norm_that_nothing_goes_through_keeps_what_it_has() -> None:
     with _measuring(model):
         pass
     assert model[0].running_mean.eq(9).all() and model.training
-
-
-def test_the_raw_weights_are_back_after_an_average_was_in_the_model(lab: Lab, trainers: list[Trainer]) -> None:
-    trained(lab, *NORMED, "trainer.swa=0.1")
-    (trainer,) = trainers
-    model = trainer._task.model
-    raw = {name: each.clone() for name, each in model.state_dict().items()}
-    with trainer._averages.in_model(SWA):
-        averaged = {name: each.clone() for name, each in model.state_dict().items()}
-    assert averaged["blocks.5.num_batches_tracked"] == 4  # of the 54 training examples
-    assert not torch.equal(averaged["blocks.4.weight"], raw["blocks.4.weight"])
-    for name, each in model.state_dict().items():
-        assert torch.equal(each, raw[name]), name
 
 
 @pytest.mark.slow

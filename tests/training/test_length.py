@@ -232,9 +232,21 @@ def test_a_run_ends_in_the_middle_of_an_epoch_and_can_be_trained_for_longer(
     assert lrs[0] == 0.001 and lrs[-1] < 1e-5 and all(lr <= before + 1e-4 for before, lr in itertools.pairwise(lrs))
     assert main(["resume", str(run)]) == 0
     assert f"dlcourse resume {run} trainer.time=4s" in capsys.readouterr().out
+    assert main(["resume", str(run), "trainer.time=2.0s"]) == 0
+    assert "already complete" in capsys.readouterr().out, "the same time in other words is no longer one"
     assert main(["resume", str(run), "trainer.time=4s"]) == 0
-    assert "trainer.time=4s instead of 2s" in capsys.readouterr().out
+    assert "trainer.time=4s (was 2s)" in capsys.readouterr().out
     assert report(run)["steps"] == pytest.approx(2 * first["steps"], rel=0.1)
+
+
+def test_the_last_step_of_an_epoch_that_is_cut_is_watched(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(Ticking(), monkeypatch)
+    run = lab.train("data=iris", "trainer.time=0.3s", "trainer.batch_size=2", "trainer.watch=true", "report=light")
+    found = report(run)
+    assert found["steps"] < 108 / 2, "or the epoch is not cut"
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    steps = {record["step"] for record in records if str(record.get("histogram", "")).startswith("gradients/")}
+    assert steps == {found["steps"]} and found["watch"]["gradients"]
 
 
 def test_an_interrupted_run_uses_up_what_is_left_of_its_time(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

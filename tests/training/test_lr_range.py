@@ -15,8 +15,6 @@ from dlcourse.optim.optimizers import OPTIMIZERS
 from dlcourse.spec import Batch
 from dlcourse.tasks import TASKS, choose
 from dlcourse.tasks.classification import Classification
-from dlcourse.tasks.language import Language
-from dlcourse.tasks.rlhf import RLHF
 from dlcourse.training import lr_range as module
 from dlcourse.training.build import build_data
 from dlcourse.training.lr_range import HIGHEST, LOWEST, REPEATS, UPDATES, LrRange, lr_range
@@ -68,7 +66,7 @@ def test_a_suggestion_has_two_digits_and_lies_below_the_lowest_loss() -> None:
 
 @pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
 def test_every_optimizer_gets_a_rate_near_its_own(optimizer: str) -> None:
-    suggestion = found("data=iris", "model=mlp", f"optimizer={optimizer}").suggestion
+    suggestion = found("data=iris", "model=mlp", "model.hidden=[16]", f"optimizer={optimizer}").suggestion
     default = float(OPTIMIZERS.schema(optimizer)["lr"].default)
     assert suggestion is not None and default / 100 < suggestion < default * 100
 
@@ -90,11 +88,11 @@ def test_the_first_update_is_that_of_a_training_with_the_lowest_rate() -> None:
 
 def test_clipping_and_accumulation_are_those_of_the_training_and_its_schedule_is_not() -> None:
     plain, many, clipped, other = (
-        found("data=diabetes", "model=mlp", "optimizer=sgd", *words)
-        for words in ([], ["trainer.accumulate=8"], ["trainer.clip_norm=1e-9"], ["scheduler=one_cycle"])
+        found("data=diabetes", "model=mlp", "model.hidden=[16]", "optimizer=sgd", *words)
+        for words in ([], ["trainer.accumulate=4"], ["trainer.clip_norm=1e-9"], ["scheduler=one_cycle"])
     )
     first_decade = slice(0, 14)
-    assert many.losses[:, first_decade].std(1).mean() < 0.6 * plain.losses[:, first_decade].std(1).mean()
+    assert many.losses[:, first_decade].std(1).mean() < 0.7 * plain.losses[:, first_decade].std(1).mean()
     assert len(clipped.lrs) == UPDATES > len(plain.lrs) and clipped.suggestion is None
     assert np.array_equal(other.losses, plain.losses)
 
@@ -151,12 +149,16 @@ MUTE = {
 
 
 def test_all_tasks_are_here() -> None:
-    """But rlhf, which needs another run, and is told by its class."""
+    """But rlhf, which needs another run, and is told by its class as the others are."""
     assert {*TELLING, *MUTE, "auto", "classification", "rlhf"} == set(TASKS)
-    assert not RLHF.loss_tells and Language.loss_tells
+    mute = {name for name, task in TASKS._table.items() if not getattr(task, "loss_tells", True)}
+    assert mute == {*MUTE, "rlhf"} - {"least_squares"}
 
 
-@pytest.mark.parametrize("task", TELLING)
+@pytest.mark.parametrize(
+    "task",
+    [task if task in ("regression", "language") else pytest.param(task, marks=pytest.mark.slow) for task in TELLING],
+)
 def test_every_other_task_is_tested(task: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(module, "UPDATES", 12)
     data, *words = TELLING[task]
@@ -164,7 +166,10 @@ def test_every_other_task_is_tested(task: str, monkeypatch: pytest.MonkeyPatch, 
     assert np.isfinite(test.losses).all() and test.losses.shape[0] == REPEATS
 
 
-@pytest.mark.parametrize("task", MUTE)
+@pytest.mark.parametrize(
+    "task",
+    [task if task in ("adversarial", "least_squares") else pytest.param(task, marks=pytest.mark.slow) for task in MUTE],
+)
 def test_a_loss_that_says_nothing_is_refused_in_one_line(task: str) -> None:
     with pytest.raises(ConfigError, match=f"task '{task}'"):
         found(*MUTE[task])

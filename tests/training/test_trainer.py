@@ -1,5 +1,7 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from dlcourse.console import Console, format_metric, format_seconds
 from dlcourse.data.split import TensorSplit
 from dlcourse.device import cpu
 from dlcourse.errors import DivergedError
+from dlcourse.metrics.report import Report
 from dlcourse.runs.find import checkpoints_of
 from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.logger import Logger
@@ -17,9 +20,10 @@ from dlcourse.runs.saver import Saver
 from dlcourse.signals import Stop
 from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tasks.classification import Classification
+from dlcourse.training import meters
 from dlcourse.training.evaluate import evaluate, steps_per_epoch
 from dlcourse.training.history import History
-from dlcourse.training.length import Epochs, Length
+from dlcourse.training.length import Epochs, Length, TimeBudget
 from dlcourse.training.progress import Progress
 from dlcourse.training.trainer import Trainer
 from plain_sgd import plain_sgd
@@ -130,6 +134,27 @@ def test_divergence_names_step_and_rate(tmp_path: Path) -> None:
     data = make_data()
     with pytest.raises(DivergedError, match=r"the loss became (nan|inf) at step \d+ \(epoch \d+, lr 1e\+30\)$"):
         fit(tmp_path / "run", lr=1e30, data=data)
+
+
+def test_the_time_of_an_evaluation_in_an_epoch_is_not_that_of_its_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+
+    class Slow(Classification):
+        def train_step(self, batch: Batch) -> dict[str, torch.Tensor]:
+            now[0] += 0.125
+            return super().train_step(batch)
+
+        def evaluate(self, *arguments: Any, **named: Any) -> Report:
+            now[0] += 2
+            return super().evaluate(*arguments, **named)
+
+    monkeypatch.setattr(meters, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    budget = TimeBudget(10, lambda: now[0])
+    history, _ = fit(tmp_path / "run", make_task=Slow, length=budget, batch_size=1, time="10s")
+    assert now == [10] and history.epochs == [1], "evaluated once in the epoch, and at its end"
+    assert history.train_seconds == 6 and history.samples_per_second == 8
 
 
 def nan_at(wrong: int) -> type[Classification]:

@@ -57,9 +57,20 @@ def test_dead_units_are_counted_and_named(lab: Lab, five_dead: None) -> None:
     assert f"watch  {line}" in lab.out.replace("\n       ", " ")
 
 
-def test_histograms_and_shares_are_in_tensorboard_for_each_evaluation(lab: Lab) -> None:
+def test_histograms_and_shares_are_in_tensorboard_for_each_evaluation(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, float]] = []
+    log_step = Watch.log_step
+
+    def noted(self: Watch, *rest: object) -> None:
+        model = self._task.model
+        seen.append({name: each.grad.norm().item() for name, each in model.named_parameters() if each.grad is not None})
+        log_step(self, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Watch, "log_step", noted)
     run = lab.train(*MLP)
-    assert run is not None
+    assert run is not None and len(seen) == 2
     (events,) = run.glob("events.*")
     board = EventAccumulator(str(events), {"histograms": 0}).Reload()
     model = open_run(run).task.model
@@ -79,29 +90,8 @@ def test_histograms_and_shares_are_in_tensorboard_for_each_evaluation(lab: Lab) 
     assert {tag.partition("/")[2] for tag in tags["scalars"] if tag.startswith("dead/")} == set(shares)
     norms = report(run)["watch"]["gradients"]
     for name, found in norms.items():
+        assert found["norm"] == seen[-1][f"{name}.weight"] > 0, "that of the step itself"
         assert board.Scalars(f"gradient_norm/{name}")[-1].value == pytest.approx(found["norm"], rel=1e-5)
-
-
-def test_gradients_are_those_of_the_step_itself(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[dict[str, float]] = []
-    log_step = Watch.log_step
-
-    def noted(self: Watch, *rest: object) -> None:
-        model = self._task.model
-        seen.append({name: each.grad.norm().item() for name, each in model.named_parameters() if each.grad is not None})
-        log_step(self, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Watch, "log_step", noted)
-    run = lab.train(*MLP)
-    assert run is not None and len(seen) == 2
-    for name, found in report(run)["watch"]["gradients"].items():
-        assert found["norm"] == seen[-1][f"{name}.weight"] > 0
-
-
-def test_nothing_is_said_or_logged_unless_it_is_asked_for(lab: Lab) -> None:
-    run = lab.train(*[word for word in MLP if word != "trainer.watch=true"])
-    assert run is not None and "watch" not in report(run) and "watch  " not in lab.out
-    assert "histogram" not in (run / "metrics.jsonl").read_text()
 
 
 @pytest.mark.slow
@@ -139,13 +129,13 @@ def test_layers_are_told_apart_by_what_is_wrong_with_them() -> None:
     assert lines == [
         "layer 1 (relu1): 37 of 128 units are dead (28.9 %): 0 for all 1,000 validation examples",
         "layer 3 (relu3): 1 of 1 unit is dead (100.0 %): 0 for all 1,000 validation examples",
-        "gradient vanishes in a: its root mean square is 1e-08, in c it is 0.04",
-        "gradient explodes in c: its norm is 30, that of the weights 2",
+        "vanishing gradient in a: root mean square 1e-08, against 0.04 in c",
+        "exploding gradient in c: norm 30, against 2 of the weights",
     ]
     fine = Found({"relu1": [0, 128]}, {"a": [0.5, 0.01, 1.0]})
     assert watch_text.found(fine) == [  # type: ignore[arg-type]
-        "no unit is dead: each was other than 0 for some of 1,000 validation examples",
-        "no gradient vanishes or explodes",
+        "no dead units: each was nonzero for some of 1,000 validation examples",
+        "no vanishing or exploding gradients",
     ]
 
 
@@ -157,7 +147,7 @@ def test_the_gradient_of_a_deep_network_of_sigmoids_vanishes(lab: Lab) -> None:
         "model.activation=sigmoid",
     )
     assert run is not None
-    assert "gradient vanishes in layers.1: its root mean square is" in (run / "report.txt").read_text()
+    assert "vanishing gradient in layers.1: root mean square " in (run / "report.txt").read_text()
 
 
 def test_a_unit_of_a_map_is_alive_if_it_is_anywhere() -> None:

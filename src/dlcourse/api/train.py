@@ -6,8 +6,6 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from omegaconf import open_dict
-
 from dlcourse.api.guest import as_in_a_command, composing
 from dlcourse.api.run import Run, load
 from dlcourse.cli import config_files, hydra_guard
@@ -69,8 +67,6 @@ def composed(overrides: Sequence[str], config_dir: StrPath | None = None) -> tup
         words = hydra_guard.check(parsed, places, sweep=False)
         config = hydra_guard.compose(parse(words), places)
         hydra_node = config.hydra
-        with open_dict(config):
-            del config["hydra"]
         return as_run(config, hydra_node)
 
 

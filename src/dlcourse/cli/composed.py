@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import open_dict
-
 from dlcourse.cli import hydra_guard
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.train import clear_resolvers
@@ -20,6 +18,4 @@ def composed(words: Sequence[str], places: list[Path], verb: str) -> RunConfig:
         if override.is_sweep_override():
             raise ConfigError(f"'{override.input_line}' has several values; dlcourse {verb} is of one model, give one")
     config = hydra_guard.compose(parse(hydra_guard.check(overrides, places, sweep=False)), places)
-    with open_dict(config):
-        del config["hydra"]
     return hydra_guard.run_config(config)

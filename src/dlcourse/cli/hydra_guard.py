@@ -10,7 +10,7 @@ from hydra import version
 from hydra._internal.utils import create_config_search_path
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dlcourse.cli.config_files import all_options, as_choice, entries, leaves
 from dlcourse.cli.hydra_errors import hydra_errors_as_one_line
@@ -56,8 +56,11 @@ def check(overrides: list[Override], places: list[Path], *, sweep: bool) -> list
             raise ConfigError("run.dir would put all runs of a sweep into one folder; write run.root=FOLDER")
         if sweep and override.key_or_group == "resume" and override.value() != "auto":
             raise ConfigError(f"'{override.input_line}' does not go with -m; write resume=auto")
-        if sweep and override.key_or_group == "debug":
-            raise ConfigError(f"'{override.input_line}' does not go with -m; write it with one value for each option")
+        if sweep and override.key_or_group == "debug" and override.value() is not None:
+            fold = f", and {FOLD}=0 with {K_FOLD}" if any(other.key_or_group == K_FOLD for other in overrides) else ""
+            raise ConfigError(
+                f"'{override.input_line}' is for one run, not for a sweep; give each option one value{fold}"
+            )
     check_given_once(overrides)
     groups = [override for override in overrides if _is_choice(override)]
     chosen = [override for override in groups if not override.is_sweep_override()]
@@ -239,7 +242,12 @@ def option_suggestion(key: str, keys: Iterable[str]) -> str:
 
 
 def run_config(config: DictConfig) -> RunConfig:
-    """The typed config of a composed one, its references such as `${seed}` resolved; raises ConfigError."""
+    """The typed config of a composed one, which loses Hydra's own node here; raises ConfigError.
+
+    References such as `${seed}` are resolved; those of Hydra's node are for Hydra alone.
+    """
+    with open_dict(config):
+        config.pop("hydra", None)
     with hydra_errors_as_one_line():
         values = OmegaConf.to_container(config, resolve=True)
     assert isinstance(values, dict)

@@ -1,4 +1,4 @@
-"""`dlcourse lr_find`: a learning rate for the training that some words describe, from a range test; no run is left."""
+"""`dlcourse lr_find`: a learning rate for the training that some words describe, from a range test; it leaves no run."""
 
 import argparse
 import dataclasses
@@ -11,12 +11,12 @@ from dlcourse.cli import config_files
 from dlcourse.cli.composed import composed
 from dlcourse.cli.train import load_session
 from dlcourse.config.options import suggestion
-from dlcourse.config.paths import path_to_read, user_path
 from dlcourse.config.run_config import RunConfig
 from dlcourse.console import Console
 from dlcourse.error_line import flag_error
 from dlcourse.errors import ConfigError
-from dlcourse.runs.named_file import check_new, write_named
+from dlcourse.plugins.named import flags
+from dlcourse.runs.named_file import new_file, write_named
 from dlcourse.terminal import print_help
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ dlcourse lr_find [GROUP=NAME ...] [OPTION=VALUE ...]
 Example:
   dlcourse lr_find model=cnn data=mnist
 
-The learning rate rises from 1e-6 to 10 in 100 updates, three times with other
-first weights and batches. Suggested is the rate at which the loss falls
-fastest. No run is left, only the picture.
+The learning rate rises from 1e-6 to 10 in 100 updates, three times, each with
+other initial weights and batches. The suggestion is the learning rate at which
+the loss falls fastest. It leaves no run, only the picture.
 """
 
 _OUT, _OUT_DEFAULT = "--out", "lr_find.png"
@@ -58,10 +58,18 @@ def main(words: list[str]) -> int:
     request = _request(words)
     config = composed(request.words, config_files.folders(request.config_dir), "lr_find")
     load_session().check_entries(config)
+    if config.debug is not None:
+        raise ConfigError(f"debug={config.debug} is for dlcourse train; leave it out")
     found, subject = _test(config)
+    console = Console()
+    console.say("tested", _tested(found))
+    console.say("lr", _suggested(found))
     _draw(found, subject, request.out)
-    _say(found, request)
-    return 0 if found.suggestion is not None else 1
+    console.show("saved", str(request.out))
+    if found.suggestion is None:
+        return 1
+    console.show("train", _command(request, found.suggestion))
+    return 0
 
 
 def _request(words: list[str]) -> _Request:
@@ -71,23 +79,14 @@ def _request(words: list[str]) -> _Request:
     parser.add_argument("words", nargs="*")
     parser.add_argument(_OUT, default=_OUT_DEFAULT)
     parser.add_argument("--config-dir", "-cd")
-    flags = [*parser._option_string_actions, "--help"]
+    known = [*parser._option_string_actions, "--help"]
     for word in words:
         if word in ("-m", "--multirun"):
             raise ConfigError(f"{word} is for dlcourse train; dlcourse lr_find is of one model, leave {word} out")
-        if word.startswith("-") and word.partition("=")[0] not in flags:
-            raise ConfigError(f"unknown flag '{word}'{suggestion(word.partition('=')[0], flags)}")
+        if word.startswith("-") and word.partition("=")[0] not in known:
+            raise ConfigError(f"unknown flag '{word}'{suggestion(word.partition('=')[0], known)}")
     given = parser.parse_intermixed_args(words)
-    return _Request(given.words, given.config_dir, _new_picture(given.out))
-
-
-def _new_picture(text: str) -> Path:
-    path_to_read(text, _OUT)
-    path = user_path(text, _OUT)
-    if path.suffix.lower() != ".png":
-        raise ConfigError(f"{_OUT} {text} must end in .png")
-    check_new(path, _OUT)
-    return path
+    return _Request(given.words, given.config_dir, new_file(given.out, _OUT, ".png"))
 
 
 def _test(config: RunConfig) -> "tuple[LrRange, str]":
@@ -127,18 +126,19 @@ def _draw(found: "LrRange", subject: str, out: Path) -> None:
     write_named(out, _OUT, to_png(to_image(picture)))
 
 
-def _say(found: "LrRange", request: _Request) -> None:
-    """What was tested, what it suggests, and the command to type."""
-    console, lr = Console(), found.suggestion
+def _tested(found: "LrRange") -> str:
     tests, updates = found.losses.shape
-    end = f"{found.lrs[-1]:.2g}"
-    console.say("tested", f"{tests} x {updates} updates, learning rates from {found.lrs[0]:g} to {end}")
-    if lr is None:
-        console.say("lr", "none: the loss does not fall at any of them")
-    else:
-        console.say("lr", f"{lr:g}, where the loss falls fastest; it is lowest at {found.lowest:.2g}")
-    console.show("saved", str(request.out))
-    if lr is not None:
-        others = [word for word in request.words if word.lstrip("+").partition("=")[0] != _LR]
-        flags = [] if request.config_dir is None else ["--config-dir", request.config_dir]
-        console.show("train", shlex.join(["dlcourse", "train", *flags, *others, f"{_LR}={lr:g}"]))
+    return f"{tests} x {updates} updates, learning rates from {found.lrs[0]:g} to {found.lrs[-1]:.2g}"
+
+
+def _suggested(found: "LrRange") -> str:
+    if found.suggestion is None:
+        return "none: the loss does not fall at any of them"
+    return f"{found.suggestion:g}, where the loss falls fastest; it is lowest at {found.lowest:.2g}"
+
+
+def _command(request: _Request, lr: float) -> str:
+    """The training with this learning rate, and with the words and flags of the test."""
+    others = [word for word in request.words if word.lstrip("+").partition("=")[0] != _LR]
+    config_dir = [] if request.config_dir is None else ["--config-dir", request.config_dir]
+    return shlex.join(["dlcourse", "train", *flags(), *config_dir, *others, f"{_LR}={lr:g}"])

@@ -98,7 +98,7 @@ def _checked(config: RunConfig, words: list[str]) -> list[Override]:
             raise ConfigError(
                 f"'{line}' has several values, and rerun trains one run; for all of them: dlcourse train -m"
             )
-        if key in ("experiment", "resume"):
+        if key in ("experiment", "resume", "debug"):
             raise ConfigError(f"'{line}': rerun trains the config of RUN; for another one write dlcourse train {line}")
         if isinstance(override.value(), dict) or "${" in str(override.value()):
             raise ConfigError(f"'{line}': rerun takes plain values, such as trainer.epochs=5")

@@ -189,16 +189,12 @@ def differing(config: RunConfig) -> list[tuple[str, str, str]]:
 
 def _defaults(config: RunConfig) -> Mapping[str, Any]:
     """The config that `dlcourse train` composes for this model and these data, or at least for one of them or none."""
-    from omegaconf import open_dict
-
     from dlcourse.cli import hydra_guard
     from dlcourse.cli.hydra_overrides import parse
 
     known = {group: config_files.entries(group, [conf_dir()]) for group in ("data", "model")}
     words = [f"{group}={name}" for group, entries in known.items() if (name := getattr(config, group).name) in entries]
     composed = hydra_guard.compose(parse(words), [conf_dir()])
-    with open_dict(composed):
-        del composed["hydra"]
     return hydra_guard.run_config(composed).to_mapping()
 
 

@@ -109,9 +109,9 @@ def _epochs(options: SearchOptions, base: RunConfig, space: Mapping[str, Range])
     if options.method != "halving":
         return 0
     trainer = base.trainer
-    if EPOCHS in space or trainer.patience is not None:
-        what = f"a range for {EPOCHS}" if EPOCHS in space else "trainer.patience"
-        raise ConfigError(f"method=halving decides itself how long a run is trained; leave out {what}")
+    others = [f"trainer.{name}" for name in ("patience", "time") if getattr(trainer, name) is not None]
+    if what := [f"a range for {EPOCHS}"] * (EPOCHS in space) + others:
+        raise ConfigError(f"method=halving decides itself how long a run is trained; leave out {' and '.join(what)}")
     if trainer.epochs < 3 or options.trials < 3:
         given = f"{EPOCHS}={trainer.epochs}" if trainer.epochs < 3 else f"hydra.sweeper.trials={options.trials}"
         raise ConfigError(f"{given}: method=halving needs 3 or more, for a third to go on")

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 from dlcourse.cli import config_files, hydra_guard
 from dlcourse.cli.hydra_overrides import parse
@@ -104,10 +104,10 @@ def composed(run: PlannedRun, config_dir: str | None) -> RunConfig:
     try:
         config: DictConfig = hydra_guard.compose(parse(list(run.words)), config_files.folders(config_dir))
         choices = dict(config.hydra.runtime.choices)
-        with open_dict(config):
-            del config["hydra"]
         checked = named(hydra_guard.run_config(config), choices)
-        load_session().check_entries(checked)
+        session = load_session()
+        session.check_entries(checked)
+        session.require_one_length(checked, run.words)
     except ConfigError as error:
         which = f" (in the run with {' '.join(run.varied)})" if run.varied else ""
         raise ConfigError(f"{error}{which}") from error

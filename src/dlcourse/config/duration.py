@@ -23,6 +23,17 @@ Duration = Annotated[str, _Written()]
 
 def seconds_of(duration: str) -> float:
     """The seconds of a text that is a `Duration`."""
+    number, unit = _parts(duration)
+    return number * _UNITS[unit]
+
+
+def twice(duration: str) -> str:
+    """A text that is twice as long, in the same unit: `20min` for `10min`."""
+    number, unit = _parts(duration)
+    return f"{2 * number:.9f}".rstrip("0").rstrip(".") + unit
+
+
+def _parts(duration: str) -> tuple[float, str]:
     match = _WRITTEN.fullmatch(duration)
     assert match is not None, duration
-    return float(match[1]) * _UNITS[match[2]]
+    return float(match[1]), match[2]

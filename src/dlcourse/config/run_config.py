@@ -126,7 +126,7 @@ class RunConfig:
     resume: Literal["auto"] | None = None
     """`auto` resumes an unfinished run of the same config, if there is one."""
     debug: Literal["overfit", "fast", "profile"] | None = None
-    """Whether it is no real run: it looks for faults on one batch, takes one batch of everything, or is profiled."""
+    """Not a real run: `overfit` looks for faults on one batch, `fast` runs one batch of everything, `profile` measures."""
 
     @property
     def name(self) -> str:

@@ -122,7 +122,9 @@ def planned_runs(sweep: Path) -> int:
     try:
         plan = json.loads(read_regular(sweep / SWEEP, _MAX_PLAN_BYTES))
         search = plan.get("search")
-        return len(plan["runs"]) if search is None else int(search["trials"]) * int(search["seeds"] or 1)
+        if search is None:
+            return len(plan["runs"])
+        return int(search["trials"]) * int(search["seeds"] or 1) * int(search.get("folds") or 1)
     except (DataError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return 0
 

@@ -35,14 +35,18 @@ class RunList(list[RunRecord]):
 def list_runs(folder: StrPath | None = None) -> RunList:
     """Every run below a folder, by default `outputs`, finished or not, the newest last.
 
-    Debug runs are left out, unless the folder is the one that they lie in.
+    Debug runs are left out, unless this folder is `outputs/debug` or in it.
     Raises ConfigError if there is no such folder; if none is named and there is no `outputs` yet, there are no runs.
     """
     root = Path(FolderConfig.root) if folder is None else folder_of_runs(os.fspath(folder))
     records = [read_record(path, sweep) for path, sweep in runs_below(root)]
-    if DEBUG not in root.resolve().parts:
-        records = [record for record in records if not record.config.get("debug")]
-    return RunList(sorted(records, key=lambda record: (record.started, str(record.folder))))
+    real = [record for record in records if not (record.config.get("debug") and _is_below_debug(record.folder, root))]
+    return RunList(sorted(real, key=lambda record: (record.started, str(record.folder))))
+
+
+def _is_below_debug(folder: Path, root: Path) -> bool:
+    """Whether a folder of debug runs lies between; one above `root`, such as a project called so, does not count."""
+    return DEBUG in folder.relative_to(root).parts
 
 
 def told(record: RunRecord) -> dict[str, str]:

@@ -116,14 +116,20 @@ def newest_record(path: Path) -> dict[str, Any] | None:
 
 def _is_ours(record: dict[str, Any]) -> bool:
     """Whether a record has the shape that `Logger` gives it: the log of a stranger's run may hold anything."""
-    words = {name: value for name, value in record.items() if name in ("text", "picture", "file")}
+    words = record.keys() & {"text", "picture", "file", "histogram"}
     numbers = {name: value for name, value in record.items() if name not in words}
+    if words == {"histogram"}:
+        counts = numbers.pop("counts", None)
+        is_whole = numbers.keys() >= {"min", "max", "sum", "sum_squares"} and isinstance(counts, list) and bool(counts)
+        if not is_whole or not all(type(count) is int and 0 <= count < 2**63 for count in counts):
+            return False
+    elif words not in (set(), {"text", "file"}, {"picture", "file"}):
+        return False
     return (
         type(record.get("step")) is int
         and type(record.get("epoch")) is int
         and type(record.get("time")) is float
-        and len(words) in (0, 2)
-        and all(isinstance(word, str) for word in words.values())
+        and all(isinstance(record[word], str) for word in words)
         and all(
             isinstance(number, float) or (type(number) is int and abs(number) < 2**63) for number in numbers.values()
         )

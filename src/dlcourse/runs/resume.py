@@ -70,7 +70,7 @@ class Start:
     def require_no_shorter(self, config: RunConfig) -> None:
         """Raise ConfigError if this asks for less than has been trained, or for a time in place of epochs."""
         asked, done = config.trainer, self.epochs_done
-        before = self.about["config"]["trainer"]["time"] if self.about else asked.time
+        before: str | None = self.about["config"]["trainer"]["time"] if self.about else asked.time
         if before is None and asked.time is not None:
             raise ConfigError(
                 f"trainer.time={asked.time}: this run is trained for a number of epochs; write trainer.epochs=N"
@@ -79,7 +79,7 @@ class Start:
             raise ConfigError(
                 f"trainer.time=null: this run is trained for a time; write one such as trainer.time={before}"
             )
-        if asked.time not in (None, before) and seconds_of(asked.time) < self._seconds_used:
+        if asked.time and before and self._seconds_used > seconds_of(asked.time) != seconds_of(before):
             raise ConfigError(
                 f"trainer.time={asked.time}: the run has been trained for {self._seconds_used:.1f} seconds already; write a "
                 "longer time"
@@ -93,8 +93,7 @@ class Start:
         """Whether a finished run has more to do: it is to be longer, patience that ended it is another, or for pictures."""
         if not self.about:
             return True
-        before = self.about["config"]["trainer"]
-        is_longer = any(getattr(config.trainer, name) != before[name] for name in ("epochs", "time", "patience"))
+        is_longer = _length(config.to_mapping()["trainer"]) != _length(self.about["config"]["trainer"])
         return is_longer or (self.lacks_pictures and config.report == "full")
 
 
@@ -177,6 +176,12 @@ def find_same(config: RunConfig, name: str) -> Path | None:
             if read_status(folder) != "done" and not _differences(config, _config_of(folder)):
                 return folder
     return None
+
+
+def _length(trainer: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What decides how long a config trains; 2min are as long as 120s."""
+    time = trainer["time"]
+    return trainer["epochs"], time and seconds_of(time), trainer["patience"]
 
 
 def environment_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from dlcourse.errors import ConfigError, first_line, is_out_of_memory
 from dlcourse.spec import Batch, Data
 from dlcourse.state_dict import State
 from dlcourse.tasks.task import Scalars, Task
-from dlcourse.training.evaluate import batch_size
+from dlcourse.training.evaluate import training_batches
 
 _PLAIN_CALLS = 3
 """Calls before a recording, in which libraries start and optimizers make their state: neither can be recorded."""
@@ -114,7 +114,7 @@ def _trained(task: Task, data: Data, config: TrainerConfig, before: tuple[State,
     """The model's state after a few steps on one batch; the task is left as it was `before`."""
     with task.device.forked_random_state():
         task.model.train()
-        batch = next(iter(data.train.batches(batch_size(config, data), epoch=1)))
+        batch = next(training_batches(config, data))
         for _ in range(_PLAIN_CALLS + 2):
             task.train_step(batch)
         torch.cuda.synchronize()

@@ -1,10 +1,13 @@
-"""Measuring a task on a split, and how many batches an epoch has."""
+"""Measuring a task on a split, and the batches of training."""
+
+import itertools
+from collections.abc import Iterator
 
 import torch
 
 from dlcourse.config.run_config import TrainerConfig
 from dlcourse.metrics.report import Report
-from dlcourse.spec import Data, Split
+from dlcourse.spec import Batch, Data, Split
 from dlcourse.tasks.task import Task
 
 
@@ -28,3 +31,9 @@ def steps_per_epoch(config: TrainerConfig, data: Data) -> int:
     """The batches in one pass over the training set, of which a last one with a single example joins the one before."""
     whole, rest = divmod(len(data.train), batch_size(config, data))
     return whole + (rest > 1)
+
+
+def training_batches(config: TrainerConfig, data: Data, first_epoch: int = 1) -> Iterator[Batch]:
+    """The batches of training from this epoch on, epoch after epoch without end."""
+    for epoch in itertools.count(first_epoch):
+        yield from data.train.batches(batch_size(config, data), epoch=epoch)

@@ -61,7 +61,7 @@ class Length(ABC):
 
     @abstractmethod
     def done(self, steps: int) -> int:
-        """How much of the progress bar is behind after so many steps."""
+        """How far the progress bar is after this many steps."""
 
     @abstractmethod
     def fitted(self, make_schedule: ScheduleMaker) -> ScheduleMaker:
@@ -77,7 +77,7 @@ class Length(ABC):
 
 
 class Epochs(Length):
-    """A number of epochs, of so many steps altogether."""
+    """A number of epochs, with `steps` in all."""
 
     def __init__(self, epochs: int, steps: int) -> None:
         self._epochs = epochs

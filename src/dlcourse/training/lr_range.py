@@ -18,11 +18,12 @@ from dlcourse.console import Console
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError, DivergedError
 from dlcourse.optim.schedules import Schedule, Updates
+from dlcourse.optim.step import require_finite
 from dlcourse.rng import seed_everything
 from dlcourse.spec import Batch, Data
 from dlcourse.tasks.task import Task
 from dlcourse.training.build import build_task
-from dlcourse.training.evaluate import batch_size, steps_per_epoch
+from dlcourse.training.evaluate import steps_per_epoch, training_batches
 
 LOWEST, HIGHEST = 1e-6, 10.0
 """Far below and above what any optimizer here learns with."""
@@ -31,9 +32,9 @@ UPDATES = 100
 REPEATS = 3
 """Networks with different first weights, on different batches: a single test is too noisy for its steepest place."""
 _TOO_HIGH = 4.0
-"""A loss of so many times the least ends a test: from there on the network is destroyed."""
+"""A test ends at this many times the lowest loss: from there on the network is destroyed."""
 _RECENT = 5
-"""The latest losses, of whose mean this is said: a single one may be an odd batch's."""
+"""How many of the latest losses are averaged for that: a single one may be that of an odd batch."""
 _WIDTH = 0.2
 """The standard deviation, in powers of ten of the learning rate, over which losses are averaged."""
 _LEVEL = 1.0
@@ -107,11 +108,10 @@ def _losses(config: RunConfig, data: Data, device: Device, console: Console, rep
     for batches in _batches(config, data, repeat):
         try:
             loss = float(np.mean([task.train_step(batch)["loss"].item() for batch in batches]))
+            require_finite(loss)  # a GPU's step does not look
         except DivergedError:
             if not losses:
                 raise
-            break
-        if not math.isfinite(loss):
             break
         losses.append(loss)
         means.append(float(np.mean(losses[-_RECENT:])))
@@ -128,14 +128,11 @@ def _is_too_high(losses: list[float]) -> bool:
 
 def _batches(config: RunConfig, data: Data, repeat: int) -> Iterator[list[Batch]]:
     """The batches of each update in the order of a training; another test has those of its later epochs."""
-    size, accumulate = batch_size(config.trainer, data), config.trainer.accumulate
+    accumulate = config.trainer.accumulate
     epochs = math.ceil(UPDATES * accumulate / steps_per_epoch(config.trainer, data))
-    batches = (
-        batch
-        for epoch in range(1 + repeat * epochs, 1 + (repeat + 1) * epochs)
-        for batch in data.train.batches(size, epoch=epoch)
-    )
-    return itertools.islice(iter(lambda: list(itertools.islice(batches, accumulate)), []), UPDATES)
+    batches = training_batches(config.trainer, data, 1 + repeat * epochs)
+    for _ in range(UPDATES):
+        yield list(itertools.islice(batches, accumulate))
 
 
 def _require_telling_loss(task: Task, config: RunConfig) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 
 from dlcourse import __version__
-from dlcourse.config.duration import seconds_of
+from dlcourse.config.duration import twice
 from dlcourse.config.run_config import RunConfig, TrainerConfig, option_values
 from dlcourse.console import Console
 from dlcourse.device import Device, environment
@@ -242,7 +242,7 @@ def looked(looks: int) -> list[str]:
 def already_complete(folder: RunFolder, epochs_done: int, asked: TrainerConfig) -> str:
     """That a run has nothing left to do, and the command that trains it for longer."""
     if asked.time is not None:
-        option = f"trainer.time={2 * seconds_of(asked.time):g}s"
+        option = f"trainer.time={twice(asked.time)}"
     else:
         option = f"trainer.epochs={2 * epochs_done}" if epochs_done == asked.epochs else "trainer.patience=N"
     command = f"dlcourse resume {shlex.quote(str(folder.path))} {option}"
@@ -267,8 +267,8 @@ def other_time(config: RunConfig, time_before: str) -> Iterator[str]:
     """What another time does, if it is another."""
     if config.trainer.time != time_before:
         yield (
-            f"trainer.time={config.trainer.time} instead of {time_before}; the learning rate continues where schedule "
-            f"'{config.scheduler.name}' over the whole of it is now"
+            f"trainer.time={config.trainer.time} (was {time_before}); schedule '{config.scheduler.name}' is stretched over "
+            "all of it"
         )
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dlcourse.config.run_config import FolderConfig, RunConfig
@@ -44,7 +44,7 @@ def run(config: RunConfig, overrides: list[str]) -> RunResult | None:
     complete. Raises UserError, and StoppedError if a signal ended the run.
     """
     check_entries(config)
-    _require_one_length(config, overrides)
+    require_one_length(config, overrides)
     check_announced(config)
     if config.debug is not None:
         from dlcourse.training.debug import start
@@ -79,7 +79,7 @@ def resume(
     recorded.require_named(config, _facts(folder, start))
     check_entries(config)
     start.require_no_shorter(config)
-    _require_one_length(config, overrides)
+    require_one_length(config, overrides)
     if read_status(folder.path) == "done" and not start.continues(config):
         console.show("done", run_report.already_complete(folder, start.epochs_done, config.trainer))
         if start.lacks_pictures:
@@ -218,7 +218,7 @@ class _Session:
             yield run_report.other_schedule(config, epochs, *lrs)
 
 
-def _require_one_length(config: RunConfig, overrides: list[str]) -> None:
+def require_one_length(config: RunConfig, overrides: Sequence[str]) -> None:
     """Raise ConfigError if there is a time, and a number of epochs on the command line or what depends on it."""
     epochs = next((word for word in overrides if word.lstrip("+").startswith("trainer.epochs=")), None)
     if config.trainer.time is not None and epochs is not None:

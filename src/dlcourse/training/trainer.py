@@ -87,7 +87,8 @@ class Trainer:
                         self.save()
                         self._stop.check()
                     if self._length.wants_evaluation:
-                        self._evaluate()
+                        with self._stopwatch.paused():
+                            self._evaluate()
                 reports = self._evaluate() if self._is_evaluated(epoch) else {}
                 self._finish_epoch(reports)
             self.save()
@@ -137,12 +138,13 @@ class Trainer:
         self._progress.step(self.history.steps, self._epoch, scalars["loss"])
         if self.history.steps % self._config.log_every == 0:
             self._log_steps()
-        if self.watch is not None and self._is_evaluated(self._epoch) and self._is_last_step:
+        if self.watch is not None and self._is_last_step and self._is_evaluated(self._epoch):
             self.watch.log_step(self._logger, self.history.steps, self._epoch)
 
     @property
     def _is_last_step(self) -> bool:
-        return self._batches_done == steps_per_epoch(self._config, self._data)
+        """Whether no other step of this epoch follows."""
+        return self._length.is_cut or self._batches_done == steps_per_epoch(self._config, self._data)
 
     def _log_steps(self) -> None:
         """Read the pending steps' numbers off the device; log their means and the learning rate."""

@@ -9,7 +9,7 @@ from dlcourse.training.watch import Watch
 _VANISHED = 1e-3
 """A layer learns next to nothing if the root mean square of its gradient is below this share of the largest layer's."""
 _EXPLODED = 10.0
-"""A step is about to replace the weights if the norm of their gradient is more than so many times their own."""
+"""A step is about to replace the weights if the norm of their gradient is more than this many times their own."""
 
 
 def found(watch: Watch) -> list[str]:
@@ -26,7 +26,7 @@ def _dead(units: Mapping[str, Sequence[int]], examples: int) -> list[str]:
         for number, (name, (dead, count)) in enumerate(units.items(), start=1)
         if dead
     ]
-    return lines or [f"no unit is dead: each was other than 0 for some of {examples:,} validation examples"]
+    return lines or [f"no dead units: each was nonzero for some of {examples:,} validation examples"]
 
 
 def _gradients(gradients: Mapping[str, Sequence[float]]) -> list[str]:
@@ -36,10 +36,10 @@ def _gradients(gradients: Mapping[str, Sequence[float]]) -> list[str]:
     lines = []
     for name, (norm, rms, weights) in gradients.items():
         if rms < _VANISHED * largest:
-            lines.append(f"gradient vanishes in {name}: its root mean square is {rms:.2g}, in {of} it is {largest:.2g}")
+            lines.append(f"vanishing gradient in {name}: root mean square {rms:.2g}, against {largest:.2g} in {of}")
         if norm > _EXPLODED * weights > 0:
-            lines.append(f"gradient explodes in {name}: its norm is {norm:.3g}, that of the weights {weights:.3g}")
-    return lines or ["no gradient vanishes or explodes"]
+            lines.append(f"exploding gradient in {name}: norm {norm:.3g}, against {weights:.3g} of the weights")
+    return lines or ["no vanishing or exploding gradients"]
 
 
 def as_numbers(watch: Watch) -> dict[str, Any]:

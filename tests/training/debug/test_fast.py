@@ -8,6 +8,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 import dlcourse
+from dlcourse.cli.main import main
 from dlcourse.config.run_config import FolderConfig, RunConfig
 from dlcourse.console import Console
 from dlcourse.device import cpu
@@ -20,6 +21,7 @@ from dlcourse.training.debug.one_batch import OneBatch, is_stand_in, one_batch_o
 from dlcourse.training.debug.start import MODES
 from dlcourse.training.set_up import set_up
 from dlcourse.training.test_set import measure_on_test
+from fake_runs import config_of, leave
 from lab import Lab, composed, report
 from torture.families import NAMES, family
 from torture.warm import TINY_CNN, compose
@@ -62,16 +64,25 @@ def test_the_checkpoint_is_really_loaded(lab: Lab, monkeypatch: pytest.MonkeyPat
     assert "the checkpoint cannot be restored" in lab.err and "everything ran" not in lab.out
 
 
-def test_runs_lists_real_ones_unless_it_is_asked_for_the_others(lab: Lab) -> None:
-    lab.train(*WORDS, "report=light")
-    lab.train(*WORDS[1:], "trainer.epochs=1", "report=light", "run.name=debug")
-    assert [run.name for run in list_runs()] == ["debug"]
-    assert [run.name for run in list_runs("outputs/debug/digits-mlp")] == ["digits-mlp"]
-
-
-def test_python_gets_the_run_of_fast_and_is_told_that_the_others_leave_none(lab: Lab) -> None:
+def test_python_gets_the_run_of_fast_which_runs_lists_only_if_it_is_asked_for(lab: Lab) -> None:
+    """A real run may have the name of the folder of the others."""
     run = dlcourse.train(*WORDS, "report=light")
     assert run.folder.parent.parent.name == DEBUG
+    leave(Path("outputs/debug/real"), config=config_of("digits", "mlp") | {"run": {"name": "debug", "tags": []}})
+    assert [each.name for each in list_runs()] == ["debug"]
+    assert [each.name for each in list_runs("outputs/debug/digits-mlp")] == ["digits-mlp"]
+    assert main(["rerun", str(run.folder), "debug=overfit"]) == 2, "which leaves no run"
+
+
+def test_a_project_that_is_called_debug_lists_its_real_runs_alone(tmp_path: Path) -> None:
+    outputs = tmp_path / "debug" / "outputs"
+    leave(outputs / "real", config=config_of("digits", "cnn"))
+    leave(outputs / DEBUG / "digits-mlp" / "fast", config=config_of("digits", "mlp") | {"debug": "fast"})
+    assert [each.model for each in list_runs(outputs)] == ["cnn"]
+    assert [each.model for each in list_runs(outputs / DEBUG)] == ["mlp"]
+
+
+def test_python_is_told_that_the_others_leave_no_run() -> None:
     with pytest.raises(
         ConfigError, match=r"debug=profile leaves no run to give back; type dlcourse train debug=profile"
     ):
@@ -85,7 +96,11 @@ def test_python_gets_the_run_of_fast_and_is_told_that_the_others_leave_none(lab:
         (("debug=fast", "resume=auto"), "debug=fast does not go with resume=auto; leave one of them out"),
         (
             ("-m", "debug=fast", "model=mlp,softmax"),
-            "'debug=fast' does not go with -m; write it with one value for each",
+            "'debug=fast' is for one run, not for a sweep; give each option one value\n",
+        ),
+        (
+            ("debug=fast", "data=iris", "data.k_fold=5"),
+            "'debug=fast' is for one run, not for a sweep; give each option one value, and data.fold=0 with data.k_fold\n",
         ),
     ],
 )

@@ -76,7 +76,7 @@ def test_inputs_that_teach_nothing_are_found(inputs: torch.Tensor, name: str, se
         (TABLE, Batch(torch.randn(2, 6), torch.tensor([1, 4])), "labels out of range", "0 to 3"),
         (TABLE, Batch(torch.randn(2, 6), torch.tensor([-1, 3])), "labels out of range", "0 to 3"),
         (TOKENS, Batch(torch.tensor([[0, 1, 2, 3, 0]] * 2), torch.tensor([0, 1])), "tokens out of range", "0 to 2"),
-        (VALUES, Batch(torch.randn(2, 6), torch.tensor([[1.0], [math.nan]])), "targets not finite", "numbers"),
+        (VALUES, Batch(torch.randn(2, 6), torch.tensor([[1.0], [math.nan]])), "targets not finite", "finite numbers"),
     ],
 )
 def test_targets_that_cannot_be_are_found(spec: DataSpec, batch: Batch, name: str, expected: str) -> None:
@@ -149,5 +149,5 @@ def test_labels_out_of_range_are_found_before_the_model_is_built(lab: Lab, monke
 
     monkeypatch.setattr(ClassSource, "_disturb", lambda self, targets, *_: targets + 1)
     assert lab.attempt("debug=fast", "model=mlp") == 1
-    assert lab.err.startswith("dlcourse: error: labels out of range: they go from 1 to 10; expected 0 to 9")
+    assert lab.err.startswith("dlcourse: error: labels out of range: 1 to 10; expected 0 to 9 for 10 classes")
     assert not (lab.folder / "outputs").exists()

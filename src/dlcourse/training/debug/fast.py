@@ -23,7 +23,7 @@ def fast(config: RunConfig, overrides: list[str]) -> RunResult:
 
 
 def _shortened(config: RunConfig, updates: int) -> RunConfig:
-    """The config with so many updates, each of the batches that it takes, as epochs are of one batch here."""
+    """The config with this many updates; an epoch is one batch here, and an update may take several."""
     every = config.trainer.accumulate
     trainer = dataclasses.replace(config.trainer, epochs=updates * every, eval_every=every, patience=None, time=None)
     return dataclasses.replace(config, trainer=trainer)

@@ -1,4 +1,4 @@
-"""What a check has found: a fault or a remark, by name, with what was seen, what is expected and what to do."""
+"""What a check finds: faults and remarks, each with a name, what was seen, what is expected and what to do."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _MOST_NAMED = 4
 
 @dataclass(frozen=True)
 class Finding:
-    """A fault of the training, or, unless `is_fault`, something that may be meant so."""
+    """A fault of the training, or, unless `is_fault`, a remark on what may be intended. `expected` may be empty."""
 
     name: str
     seen: str
@@ -19,7 +19,8 @@ class Finding:
     is_fault: bool = True
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.seen}; expected {self.expected}; {self.advice}"
+        expected = f"expected {self.expected}; " if self.expected else ""
+        return f"{self.name}: {self.seen}; {expected}{self.advice}"
 
 
 def refuse_faults(findings: Iterable[Finding]) -> None:
@@ -31,7 +32,7 @@ def refuse_faults(findings: Iterable[Finding]) -> None:
 
 
 def listed(names: Iterable[str]) -> str:
-    """The first few of these names, and how many there are if that is more."""
+    """The first few of these names, with their number if there are more."""
     names = list(names)
     more = f", ... ({len(names)})" if len(names) > _MOST_NAMED else ""
     return ", ".join(names[:_MOST_NAMED]) + more

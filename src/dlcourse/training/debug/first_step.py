@@ -6,6 +6,7 @@ B is a batch size, K a number of classes.
 import math
 from collections.abc import Set
 from fnmatch import fnmatchcase
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -17,14 +18,14 @@ from dlcourse.rng import random_state_kept
 from dlcourse.spec import Batch, Data, DataSpec
 from dlcourse.tasks.task import LossTask, Task
 from dlcourse.training.debug.findings import Finding, listed
-from dlcourse.training.evaluate import batch_size
+from dlcourse.training.evaluate import training_batches
 from dlcourse.training.run_report import Setup
 
 _LOW, _HIGH = 0.5, 2.0
 """The loss of a new model in units of that of chance: weights drawn at random keep it between these."""
 _NOTHING = "inputs, labels, loss and gradients of the first step are as expected"
 _FREE = 1.0
-"""Nats above that which are no reason to worry: with two classes, chance costs no more than 0.7."""
+"""Nats above that range that are no reason to worry: with two classes, chance is no more than 0.7."""
 
 
 def check_batch(batch: Batch, spec: DataSpec) -> list[Finding]:
@@ -34,7 +35,7 @@ def check_batch(batch: Batch, spec: DataSpec) -> list[Finding]:
 
 def first_batch(config: RunConfig, data: Data) -> Batch:
     """The first batch of the first epoch."""
-    return next(iter(data.train.batches(batch_size(config.trainer, data), epoch=1)))
+    return next(training_batches(config.trainer, data))
 
 
 def check_before_first_step(setup: Setup) -> list[Finding]:
@@ -43,6 +44,11 @@ def check_before_first_step(setup: Setup) -> list[Finding]:
     is_new = config.init_from is None and config.model.options.get("weights") in (None, FROM_SCRATCH)
     batch = first_batch(config, setup.data)
     return check_first_step(setup.task, batch, freeze=config.freeze, is_new=is_new)
+
+
+def descends_one_loss(task: Task) -> TypeGuard[LossTask]:
+    """Whether a step of the task is one of gradient descent on one loss, and so can bring that near zero."""
+    return isinstance(task, LossTask) and type(task).train_step is LossTask.train_step
 
 
 def say_findings(console: Console, findings: list[Finding]) -> None:
@@ -57,18 +63,20 @@ def check_first_step(task: Task, batch: Batch, *, freeze: tuple[str, ...] = (), 
     gradients, the optimizer and all random states are afterwards as they were.
     """
     found = _check_frozen(task.model, freeze)
-    if not isinstance(task, LossTask) or type(task).train_step is not LossTask.train_step:
-        return found  # its steps do more than descend one loss
+    if not descends_one_loss(task):
+        return found
     loss, reached, inputs_reached = _differentiated(task, batch)
     return [*found, *_check_gradients(task.model, reached, inputs_reached), *_check_loss(task, loss, is_new=is_new)]
 
 
 def _check_inputs(inputs: Tensor, spec: DataSpec) -> list[Finding]:
     if spec.is_tokens:
-        return _check_range("tokens out of range", inputs, len(spec.vocabulary), "the vocabulary has")
+        return _check_range("tokens out of range", inputs, len(spec.vocabulary), "tokens")
     if not torch.isfinite(inputs).all():
         count = int((~torch.isfinite(inputs)).sum())
-        return [_fault("inputs not finite", f"{count:,} of {inputs.numel():,} inputs are NaN or infinite", "numbers")]
+        return [
+            _fault("inputs not finite", f"{count:,} of {inputs.numel():,} inputs are NaN or infinite", "finite numbers")
+        ]
     if spec.target in ("game", "match") or len(inputs) < 2 or bool((inputs != inputs[:1]).any()):
         return []
     what = "0" if not inputs.any() else "the same"
@@ -77,25 +85,25 @@ def _check_inputs(inputs: Tensor, spec: DataSpec) -> list[Finding]:
 
 def _check_targets(targets: Tensor, spec: DataSpec) -> list[Finding]:
     if spec.target == "value" and not torch.isfinite(targets).all():
-        return [_fault("targets not finite", "a target is NaN or infinite", "numbers")]
+        return [_fault("targets not finite", "a target is NaN or infinite", "finite numbers")]
     if spec.target == "class":
-        return _check_range("labels out of range", targets, spec.num_outputs, "the data set announces")
+        return _check_range("labels out of range", targets, spec.num_outputs, "classes")
     if spec.target in ("next", "sequence"):
-        return _check_range("targets out of range", targets, len(spec.vocabulary), "the vocabulary has")
+        return _check_range("targets out of range", targets, len(spec.vocabulary), "tokens")
     if spec.target == "preference":
-        return _check_range("labels out of range", targets, 2, "of two texts one is preferred:")
+        return _check_range("labels out of range", targets, 2, "texts")
     return []
 
 
-def _check_range(name: str, numbers: Tensor, count: int, why: str) -> list[Finding]:
+def _check_range(name: str, numbers: Tensor, count: int, what: str) -> list[Finding]:
     low, high = int(numbers.min()), int(numbers.max())
     if low >= 0 and high < count:
         return []
-    return [_fault(name, f"they go from {low} to {high}", f"0 to {count - 1}, as {why} {count:,}")]
+    return [_fault(name, f"{low} to {high}", f"0 to {count - 1} for {count:,} {what}")]
 
 
 def _fault(name: str, seen: str, expected: str) -> Finding:
-    return Finding(name, seen, expected, "look at how the data are read")
+    return Finding(name, seen, expected, "check how the data are loaded")
 
 
 def _check_frozen(model: nn.Module, freeze: tuple[str, ...]) -> list[Finding]:
@@ -108,21 +116,21 @@ def _check_frozen(model: nn.Module, freeze: tuple[str, ...]) -> list[Finding]:
         found.append(
             Finding(
                 "frozen layer",
-                f"{listed(others)} cannot be trained (requires_grad=False), and freeze={list(freeze)} does not say so",
+                f"{listed(others)}: requires_grad=False, but not frozen by freeze=[{','.join(freeze)}]",
                 "parameters that are trained",
                 f"remove requires_grad_(False) from the model, or write freeze=[{others[0]}]",
             )
         )
     if meant:
         seen = f"{listed(meant)} by freeze=[{','.join(freeze)}]"
-        found.append(Finding("frozen on purpose", seen, "that", "freeze=[] trains all", is_fault=False))
+        found.append(Finding("frozen on purpose", seen, "", "freeze=[] trains all", is_fault=False))
     return found
 
 
 def _differentiated(task: LossTask, batch: Batch) -> tuple[float, set[str], bool | None]:
     """The loss of a batch, the names of the parameters that its gradient reaches, and whether it reaches the inputs.
 
-    The latter is None if nobody can tell: tokens, and numbers behind a feature map, have no gradient.
+    The last is None for tokens and for numbers behind a feature map, which have no gradient.
     """
     model, inputs = task.model, batch.inputs.detach()
     has_gradient = inputs.is_floating_point() and not hasattr(model, "features")
@@ -158,15 +166,15 @@ def _check_gradients(model: nn.Module, reached: Set[str], inputs_reached: bool |
             Finding(
                 "detached inputs",
                 "the loss does not depend on the inputs",
-                "outputs that are computed from them",
-                "look in the model's forward for .detach(), torch.no_grad() or a constant",
+                "outputs computed from them",
+                "look for .detach(), torch.no_grad() or a constant in the model's forward",
             )
         ]
     return []
 
 
 def detached(missed: list[str], reached: Set[str], names: list[str]) -> Finding:
-    """The fault that no gradient reaches some parameters, though it does others; `names` are in the order of the model."""
+    """The fault that no gradient reaches the `missed` parameters; `names` are all, in the order of the model."""
     last = max(names.index(name) for name in missed)
     above = next((name for name in names[last + 1 :] if name in reached), None)
     where = (
@@ -175,7 +183,7 @@ def detached(missed: list[str], reached: Set[str], names: list[str]) -> Finding:
     return Finding(
         "detached graph",
         f"no gradient reaches {listed(missed) if reached else 'any parameter'}",
-        "one for each parameter",
+        "a gradient for every parameter",
         f"{where} for .detach(), .item(), .numpy(), .data or torch.no_grad()",
     )
 
@@ -189,11 +197,11 @@ def _check_loss(task: Task, loss: float, *, is_new: bool) -> list[Finding]:
     if chance is None:
         return []
     classes = round(math.exp(chance))
-    expected = f"about ln {classes:,} = {chance:.2f} of a model that knows nothing"
+    expected = f"about ln {classes:,} = {chance:.2f}, the loss of guessing"
     if loss < (_LOW * chance if is_new else 0):
-        seen, advice = f"the loss starts at {loss:.3g}", "look at what the task's losses compute: its sign, its mean"
+        seen, advice = f"the loss starts at {loss:.3g}", "check the task's losses: their sign and their mean"
         return [Finding("wrong loss", seen, expected, advice)]
     if is_new and loss > _HIGH * chance + _FREE:
-        advice = "scale the inputs (features=standard), or draw smaller first weights"
+        advice = "scale the inputs (features=standard), or use smaller initial weights"
         return [Finding("loss at the start", f"it is {loss:.3g}", expected, advice, is_fault=False)]
     return []

@@ -1,4 +1,4 @@
-"""Where debug runs lie, apart from real ones, and what they write there."""
+"""The folder of debug runs, apart from real ones, and the findings written there."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dlcourse.training.debug.findings import Finding
 
 
 def place(config: FolderConfig) -> FolderConfig:
-    """The folder of all runs for a debug run; `run.dir` is where it was asked for."""
+    """Where a debug run goes: below `debug` in `run.root`, or to `run.dir` if that is given."""
     return dataclasses.replace(config, root=str(Path(config.root) / DEBUG))
 
 
@@ -22,7 +22,7 @@ def write_findings(
     *,
     folder: RunFolder | None = None,
 ) -> RunFolder:
-    """Write findings.json into this folder, or a new one: how it was called, what was found. No verb takes it for a run."""
+    """Write findings.json into this folder or a new one: command, findings, config. No command takes it for a run."""
     folder = folder or RunFolder.create(place(config.run), config.name)
     content = {
         "command": command,

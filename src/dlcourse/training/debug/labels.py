@@ -15,7 +15,7 @@ from dlcourse.spec import Batch, DataSpec
 _SIDE = 16
 _PERMUTATIONS = 200
 _DEVIATIONS = 4.0
-"""Standard deviations from chance that are no chance any more."""
+"""Standard deviations from chance beyond which something is not chance."""
 
 
 @dataclass(frozen=True)

@@ -60,5 +60,5 @@ def one_batch_of_each(data: Data, config: TrainerConfig) -> Data:
 
 
 def is_stand_in(split: Split) -> bool:
-    """Whether reading it is no look at a test set."""
+    """Whether it stands in for a test set, so that reading it is no look at one."""
     return isinstance(split, OneBatch) and split.is_stand_in

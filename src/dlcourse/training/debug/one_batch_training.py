@@ -22,7 +22,7 @@ _LOOKED_AT = 3
 
 @dataclass(frozen=True)
 class Course:
-    """What training on one batch did. A fit is 1 if the batch is predicted perfectly, None if nobody can tell.
+    """What training on one batch did. A fit is 1 if the batch is predicted perfectly, None for tasks without one.
 
     `changed` and `reached` are the names of the parameters that are not what they were, and that a gradient reached;
     `pushed` those whose gradient was not 0 in all of the steps that were looked at, the first few and the last.
@@ -38,7 +38,7 @@ class Course:
 
     @property
     def steps(self) -> int:
-        """The steps that were made."""
+        """The steps taken."""
         return len(self.losses)
 
     @property
@@ -54,9 +54,9 @@ class Course:
 
 
 def train_on(task: Task, batch: Batch, steps: int, progress: Callable[[int, float], None]) -> Course:
-    """Train on the batch until it is memorized, or for so many steps. Raises DivergedError.
+    """Train on the batch until it is memorized, for at most `steps`. Raises DivergedError.
 
-    `progress` is told each step and its loss.
+    `progress` is called with each step and its loss.
     """
     parameters = dict(task.model.named_parameters())
     before = {name: parameter.detach().clone() for name, parameter in parameters.items()}

@@ -13,10 +13,15 @@ from dlcourse.errors import DivergedError
 from dlcourse.optim.schedules import Updates
 from dlcourse.spec import Batch
 from dlcourse.tasks.classification import Classification
-from dlcourse.tasks.task import LossTask
+from dlcourse.text_table import counted
 from dlcourse.training.build import optimizer_maker
 from dlcourse.training.debug.findings import Finding, refuse_faults
-from dlcourse.training.debug.first_step import check_before_first_step, first_batch, say_findings
+from dlcourse.training.debug.first_step import (
+    check_before_first_step,
+    descends_one_loss,
+    first_batch,
+    say_findings,
+)
 from dlcourse.training.debug.folder import write_findings
 from dlcourse.training.debug.one_batch_training import Course, reference, train_on
 from dlcourse.training.debug.pairing import check_pairing
@@ -26,10 +31,10 @@ from dlcourse.training.run_report import Setup
 from dlcourse.training.set_up import set_up
 
 STEPS, _FEW_STEPS = 300, 20
-"""Steps on one batch: few for a task whose loss cannot go to zero, as that of a game between two networks."""
+"""Steps on one batch; few for a task whose loss need not go to zero, such as a GAN's."""
 _ALL_RIGHT = 0.999
 _OFF = {"dropout": 0.0, "weight_decay": 0.0, "label_smoothing": 0.0}
-"""Options that keep a loss from going to zero, and what they are without effect."""
+"""Options that keep a loss from going to zero, with the values that turn them off."""
 _CAREFUL = Choice("adam", {"lr": 0.003})
 """An optimizer that memorizes a batch if the model can, to tell a small model from an optimizer that is set badly."""
 
@@ -74,20 +79,15 @@ def _without_regularization(config: RunConfig) -> RunConfig:
 
 
 def _remove_dropout(model: nn.Module) -> None:
-    """Also that of models whose dropout is no option."""
+    """Turn off dropout that is no option, too."""
     for module in model.modules():
         if isinstance(module, nn.modules.dropout._DropoutNd):
             module.p = 0.0
 
 
-def _is_one_loss(setup: Setup) -> bool:
-    """Whether a step of the task is one of gradient descent on one loss, and so can bring that near zero."""
-    return isinstance(setup.task, LossTask) and type(setup.task).train_step is LossTask.train_step
-
-
 def _train(setup: Setup, batch: Batch, console: Console) -> Course:
     task, config = setup.task, setup.config
-    steps = STEPS if _is_one_loss(setup) else 1 if task.needs_full_batch else _FEW_STEPS
+    steps = STEPS if descends_one_loss(setup.task) else 1 if task.needs_full_batch else _FEW_STEPS
     task.start(optimizer_maker(config, setup.device, Updates(epochs=1, batches=steps)))
     console.start_progress(steps, 1)
 
@@ -106,7 +106,7 @@ def _train(setup: Setup, batch: Batch, console: Console) -> Course:
 def _faults(setup: Setup, batch: Batch, course: Course, start: nn.Module) -> list[Finding]:
     task = setup.task
     found = [] if task.needs_full_batch else faults_of_parameters(task.model, course)
-    if any(finding.is_fault for finding in found) or not _is_one_loss(setup) or is_memorized(course):
+    if any(finding.is_fault for finding in found) or not descends_one_loss(setup.task) or is_memorized(course):
         return found
     other, is_comparable = None, setup.config.task.options.get("loss") != "nll"
     if isinstance(task, Classification):
@@ -118,22 +118,22 @@ def _faults(setup: Setup, batch: Batch, course: Course, start: nn.Module) -> lis
 
 def _summary(setup: Setup, course: Course, batch: Batch) -> str:
     """`loss 2.31 -> 0.0008 in 120 steps, accuracy 9.38 % -> 100.00 %: the model can memorize a batch of 64`."""
-    numbers = f"loss {course.losses[0]:.4g} -> {course.losses[-1]:.4g} in {course.steps} steps"
+    numbers = f"loss {course.losses[0]:.4g} -> {course.losses[-1]:.4g} in {counted(course.steps, 'step')}"
     if course.first_fit is not None and course.last_fit is not None:
         name = "accuracy" if isinstance(setup.task, Classification) else "R^2"
         fits = (format_metric(name, fit) for fit in (course.first_fit, course.last_fit))
         numbers += f", {name} {' -> '.join(fits)}"
-    if is_memorized(course) and _is_one_loss(setup):
+    if is_memorized(course) and descends_one_loss(setup.task):
         return f"{numbers}: the model can memorize a batch of {len(batch.targets)}"
     return numbers
 
 
 def _why_not(setup: Setup, batch: Batch, course: Course, start: nn.Module, found: list[Finding]) -> list[str]:
-    """What it tells that a batch is not memorized although there is no fault."""
+    """Why a batch is not memorized, if that is no fault."""
     is_faulty = any(finding.is_fault for finding in found)
-    if is_faulty or (is_memorized(course) and _is_one_loss(setup)):
+    if is_faulty or (is_memorized(course) and descends_one_loss(setup.task)):
         return []
-    if not _is_one_loss(setup):
+    if not descends_one_loss(setup.task):
         task = setup.config.task.name
         return [
             f"no fault: gradients reach all parameters, and all change; the loss of task '{task}' need not go to zero"
@@ -143,7 +143,7 @@ def _why_not(setup: Setup, batch: Batch, course: Course, start: nn.Module, found
             f"no fault: the loss falls, but not to zero in {STEPS} steps; a larger model or optimizer.lr may get there"
         ]
     if course.last_fit is not None and course.last_fit >= _ALL_RIGHT:
-        return ["no fault: all of the batch is right, and the loss still falls"]
+        return ["no fault: the whole batch is right, and the loss is still falling"]
     careful = dataclasses.replace(setup.config, optimizer=_CAREFUL, scheduler=Choice("constant"))
     maker = optimizer_maker(careful, setup.device, Updates(epochs=1, batches=STEPS))
     other = reference(start, batch, setup.device, maker, STEPS)
@@ -151,4 +151,4 @@ def _why_not(setup: Setup, batch: Batch, course: Course, start: nn.Module, found
     if is_memorized(other):
         lr = _CAREFUL.options["lr"]
         return [f"no fault, but slow: optimizer={_CAREFUL.name} optimizer.lr={lr} memorizes it in {other.steps} steps"]
-    return ["no fault: this model is too small, or the batch too large, to be memorized; a linear model often is"]
+    return ["no fault: this model is too small to memorize a batch of this size, as linear models often are"]

@@ -1,6 +1,7 @@
 """Whether the targets of a run go with its inputs: by their neighbors, or else by what a model learns of others."""
 
 import dataclasses
+import itertools
 
 import torch
 
@@ -14,13 +15,13 @@ from dlcourse.tasks.task import Task
 from dlcourse.training.build import build_task, optimizer_maker
 from dlcourse.training.debug.findings import Finding
 from dlcourse.training.debug.labels import Agreement, of_neighbors, of_predictions
-from dlcourse.training.evaluate import batch_size
+from dlcourse.training.evaluate import training_batches
 from dlcourse.training.run_report import Setup
 
 NEIGHBORS, LESSONS, FEWEST_EXAMPLES = 1000, 5000, 400
-"""How many training examples are compared, how many are learned from, and with how few nothing can be said."""
+"""How many training examples are compared, how many are learned from, and below how many it stays undecided."""
 _FEW_FEATURES = 3
-"""With as few, so many examples lie so close that neighbors would show what the inputs tell of a number."""
+"""With so few features, examples are dense, and neighbors would show whatever the inputs say about a number."""
 _STEPS = 600
 _HELD_OUT = 0.2
 
@@ -40,22 +41,22 @@ def check_pairing(setup: Setup) -> tuple[list[Finding], list[str]]:
         return [], [f"match the inputs: nearest neighbors {what} ({numbers})"]
     seen, held_out = _divided(_some(train, LESSONS))
     learned, other = _learned(setup, seen, held_out)
-    told = f"after training on {len(seen.targets):,} examples, "
-    if isinstance(task, Classification):
-        told += f"{learned.value:.2f} right on these, {other.value:.2f} on others, {other.chance:.2f} by chance"
-    else:
-        told += f"predictions correlate by {learned.value:.2f} with their targets, by {other.value:.2f} with others"
+    measure = "accuracy" if isinstance(task, Classification) else "correlation with the targets"
+    told = (
+        f"after training on {len(seen.targets):,} examples, {measure} {learned.value:.2f} on these, {other.value:.2f} on "
+        f"others, {other.chance:.2f} by chance"
+    )
     if other.is_better:
         return [], [f"match the inputs: {told}"]
     is_dense = not isinstance(task, Classification) and setup.data.spec.num_features <= _FEW_FEATURES
     if len(seen.targets) < FEWEST_EXAMPLES or not (learned.is_better or is_dense):
-        return [], [f"undecided whether they match the inputs: {told}"]
+        return [], [f"undecided: {told}"]
     return [
         Finding(
             "shuffled labels",
-            f"{told}, and nearest neighbors agree as by chance",
-            "better than chance on others, unless the data are as hard as a parity",
-            "look at how inputs and labels are paired: a shuffle or a sort of one of them alone, data.label_noise",
+            f"{told}, and nearest neighbors agree no more than by chance",
+            "better than chance on others, unless the data are as hard as parity",
+            "check that inputs and labels are never shuffled or sorted apart, and data.label_noise",
         )
     ], []
 
@@ -79,12 +80,8 @@ def _learned(setup: Setup, seen: Batch, held_out: Batch) -> tuple[Agreement, Agr
     steps = 1 if task.needs_full_batch else _STEPS
     task.start(optimizer_maker(config, device, Updates(epochs=1, batches=steps)))
     task.model.train()
-    size, done, epoch = batch_size(config.trainer, data), 0, 0
-    while done < steps:
-        epoch += 1
-        for batch in data.train.batches(size, epoch=epoch):
-            task.train_step(batch)
-            done += 1
+    for batch in itertools.islice(training_batches(config.trainer, data), steps):
+        task.train_step(batch)
     task.model.eval()
     return _agreement(task, seen), _agreement(task, held_out)
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from dlcourse.spec import Batch
 from dlcourse.text_table import aligned
 from dlcourse.training.debug.first_step import check_before_first_step, say_findings
 from dlcourse.training.debug.folder import place
-from dlcourse.training.evaluate import batch_size
+from dlcourse.training.evaluate import training_batches
 from dlcourse.training.run_report import Setup
 from dlcourse.training.set_up import set_up
 
@@ -44,7 +43,7 @@ def profile(config: RunConfig, overrides: list[str]) -> None:
     folder = RunFolder.create(place(config.run), config.name)
     console.show("run", str(folder.path))
     setup.task.model.train()
-    batches = _batches(setup)
+    batches = training_batches(config.trainer, setup.data)
     _steps(setup, batches, _WARM_UP)
     samples_per_second = _speed(setup, batches)
     phases = _phases(setup, batches)
@@ -71,15 +70,8 @@ def profile(config: RunConfig, overrides: list[str]) -> None:
     console.show("look", f"open {folder / TRACE} at https://ui.perfetto.dev, or in Chrome at chrome://tracing")
 
 
-def _batches(setup: Setup) -> Iterator[Batch]:
-    """Those of training, epoch after epoch."""
-    size = batch_size(setup.config.trainer, setup.data)
-    for epoch in itertools.count(1):
-        yield from setup.data.train.batches(size, epoch=epoch)
-
-
 def _steps(setup: Setup, batches: Iterator[Batch], count: int) -> int:
-    """Make so many steps; returns the number of examples in them."""
+    """Make `count` steps; returns the number of examples in them."""
     examples = 0
     for _ in range(count):
         with record_function("data"):
@@ -179,7 +171,7 @@ def _headlines(samples_per_second: float, phases: dict[str, float], memory: int 
 
 
 def _peak_memory(setup: Setup) -> int | None:
-    """The most bytes so far: that torch had on a GPU, or of the whole process; None if nobody knows."""
+    """The most bytes so far: that torch had on a GPU, or of the whole process; None if unknown."""
     if setup.device.torch_device.type == "cuda":
         return torch.cuda.max_memory_allocated(setup.device.torch_device)
     if resource is None:

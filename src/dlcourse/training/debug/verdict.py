@@ -1,4 +1,4 @@
-"""What a course of training on one batch tells: the faults that show in its parameters, its loss and its fit."""
+"""The faults that show when a model is trained on one batch: in its parameters, its loss and its fit."""
 
 from torch import nn
 
@@ -12,9 +12,9 @@ _MUCH = 3.0
 """Shares of the first loss."""
 _FITS = 0.95
 _GAIN, _NO_GAIN = 0.1, 0.02
-"""How much better a fit is that is better than another, and how much at most if it is not."""
+"""A fit is better than another from the first number on, and no better up to the second."""
 _FELL = 0.2
-"""The share of a first loss by which one has fallen that has fallen."""
+"""The share of its first value by which a loss must fall to count as falling."""
 
 
 def is_memorized(course: Course) -> bool:
@@ -34,9 +34,9 @@ def faults_of_parameters(model: nn.Module, course: Course) -> list[Finding]:
         return [
             Finding(
                 "learning rate 0",
-                f"no parameter changed in {course.steps} steps, in which the learning rate was 0",
+                f"no parameter changed in {course.steps} steps: the learning rate was always 0",
                 "a learning rate above 0",
-                "look at optimizer.lr and at the schedule; scheduler=constant keeps the learning rate",
+                "check optimizer.lr and the schedule; scheduler=constant keeps the learning rate constant",
             )
         ]
     if missed:
@@ -47,16 +47,16 @@ def faults_of_parameters(model: nn.Module, course: Course) -> list[Finding]:
                 "frozen layer",
                 f"{listed(kept)} did not change in {course.steps} steps, although gradients reach them",
                 "parameters that are trained",
-                "look whether the optimizer was given them",
+                "check that the optimizer gets them",
             )
         ]
     if unchanged:
         return [
             Finding(
                 "gradient 0",
-                f"that of {listed(unchanged)} is always 0, and so they do not change",
-                "one that is not",
-                "units may be dead, or the loss may not depend on them, as that of a critic does not on its last bias",
+                f"the gradient of {listed(unchanged)} is always 0, so they never change",
+                "",
+                "units may be dead, or the loss may not depend on them (a critic's does not on its last bias)",
                 is_fault=False,
             )
         ]
@@ -85,7 +85,12 @@ def _compared(course: Course, reference: Course, went: str, *, is_same_kind: boo
     assert course.last_fit is not None and reference.last_fit is not None
     ours, theirs = f"{course.last_fit:.0%}".replace("%", " %"), f"{reference.last_fit:.0%}".replace("%", " %")
     if reference.last_fit > course.last_fit + _GAIN:
-        return [_wrong(f"{went} and {ours} of the batch are right", f"{theirs}, as the same model with cross-entropy")]
+        return [
+            _wrong(
+                f"{went} and {ours} of the batch are right",
+                f"{theirs}, as with cross-entropy",
+            )
+        ]
     if is_same_kind and course.share_left > max(_STAYS_HIGH, _MUCH * reference.share_left):
         near_zero = f"a loss near zero: cross-entropy fell to {reference.losses[-1]:.3g}"
         return [_wrong(f"{went} although {ours} of the batch are right", near_zero)]
@@ -93,10 +98,10 @@ def _compared(course: Course, reference: Course, went: str, *, is_same_kind: boo
 
 
 def _wrong(seen: str, expected: str) -> Finding:
-    advice = "look at what the task's losses compute: its sign, the axis of its mean, softmax applied twice"
+    advice = "check the task's losses: their sign, the axis of their mean, a softmax applied twice"
     return Finding("wrong loss", seen, expected, advice)
 
 
 def _no_fall(went: str) -> Finding:
-    advice = "try a lower optimizer.lr; if that does not help, look at what the task's losses compute"
-    return Finding("loss does not fall", went, "one that falls", advice)
+    advice = "try a lower optimizer.lr; if that does not help, check the task's losses"
+    return Finding("loss does not fall", went, "a falling loss", advice)
