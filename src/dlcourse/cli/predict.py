@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 
 from dlcourse.cli import prediction_forms
 from dlcourse.config.options import suggestion
-from dlcourse.config.paths import path_to_read, user_path
+from dlcourse.config.paths import path_to_read
 from dlcourse.error_line import flag_error
 from dlcourse.errors import ConfigError
 from dlcourse.runs.find import find_run, required_run
-from dlcourse.runs.named_file import check_new, write_named
+from dlcourse.runs.named_file import new_file, write_named
 from dlcourse.runs.reopen import read_config, read_spec
 from dlcourse.terminal import escaped, print_help
 
@@ -146,7 +146,7 @@ def _request(words: list[str]) -> Request:
     if given.json and given.csv:
         raise ConfigError("--json and --csv are two forms of one answer; write one of them")
     values = vars(given)
-    drawn = {flag: _new_picture(values[flag[2:]], flag) for flag in _DRAWN if values[flag[2:]]}
+    drawn = {flag: new_file(values[flag[2:]], flag, ".png") for flag in _DRAWN if values[flag[2:]]}
     if len(set(drawn.values())) < len(drawn):
         raise ConfigError(f"{' and '.join(_DRAWN)} name one file; give each its own")
     return Request(
@@ -161,15 +161,6 @@ def _request(words: list[str]) -> Request:
         drawn=drawn,
         flags=tuple(flag for flag in _FLAGS if values[flag[2:].replace("-", "_")]),
     )
-
-
-def _new_picture(text: str, flag: str) -> Path:
-    path_to_read(text, flag)
-    path = user_path(text, flag)
-    if path.suffix.lower() != ".png":
-        raise ConfigError(f"{flag} {text} must end in .png")
-    check_new(path, flag)
-    return path
 
 
 def _top(text: str) -> int:

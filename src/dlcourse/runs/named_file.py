@@ -2,9 +2,20 @@
 
 from pathlib import Path
 
+from dlcourse.config.paths import path_to_read, user_path
 from dlcourse.errors import ConfigError
 from dlcourse.files import write_new
 from dlcourse.runs.folder import output_errors
+
+
+def new_file(text: str, option: str, *suffixes: str) -> Path:
+    """The file that an option names, which can be made and ends in one of the suffixes; raises ConfigError."""
+    path_to_read(text, option)
+    path = user_path(text, option)
+    if path.suffix.lower() not in suffixes:
+        raise ConfigError(f"{option} {text} must end in {suffixes[0]}")
+    check_new(path, option)
+    return path
 
 
 def check_new(path: Path, option: str) -> None:
