@@ -1,5 +1,6 @@
 """A folder to run `dlcourse train` in, for tests of whole runs."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from dlcourse.cli import hydra_guard
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.main import main
 from dlcourse.config.paths import conf_dir
-from dlcourse.config.run_config import RunConfig
+from dlcourse.config.run_config import FolderConfig, RunConfig
+from dlcourse.training import session
 
 
 @dataclass
@@ -30,6 +32,14 @@ class Lab:
         self.out, self.err = self.capsys.readouterr()
         return code
 
+    def ask(self, verb: str, *words: object, code: int = 0) -> str:
+        """What a command prints on standard output; it must end with `code`."""
+        self.capsys.readouterr()
+        found = main([verb, *map(str, words)])
+        self.out, self.err = self.capsys.readouterr()
+        assert found == code, self.err
+        return self.out
+
     def train(self, *words: str, code: int = 0) -> Path | None:
         """Run the command, which must end with `code`; returns its run folder."""
         assert self.attempt(*words) == code, self.err
@@ -45,6 +55,13 @@ def only(kind: type, drawn: list[tuple[Any, str]]) -> Any:
 
 def report(run: Path) -> dict:
     return json.loads((run / "report.json").read_text())
+
+
+def trained(folder: Path, *words: str) -> Path:
+    """A run in this folder, made without the command line; of one epoch, unless the words say more."""
+    config = composed("trainer.epochs=1", "device=cpu", "report=light", *words)
+    session.run(dataclasses.replace(config, run=FolderConfig(dir=str(folder))), [])
+    return folder
 
 
 def composed(*words: str) -> RunConfig:
