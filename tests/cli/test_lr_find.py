@@ -82,7 +82,7 @@ def test_no_rate_is_suggested_where_nothing_learns(lr_find) -> None:
         ("--out there.png", "--out there.png exists already; name a file that does not"),
         ("--out none/x.png", "--out none/x.png: the folder none does not exist; make it first, or name another"),
         ("-m", "-m is for dlcourse train; dlcourse lr_find is of one model, leave -m out"),
-        ("seed=1,2", "'seed=1,2' has several values; dlcourse lr_find is of one model, give one"),
+        ("seed=1,2", "'seed=1,2' has several values; dlcourse lr_find takes one"),
         ("model=cnm", "unknown model 'cnm'; did you mean 'cnn'?"),
         ("model=cnn data=iris", "model 'cnn' "),
         ("data=ring model=gan", "the loss of task 'adversarial' does not fall as its model gets better"),
