@@ -102,7 +102,7 @@ def test_what_cannot_be_found_is_one_line(lr_find, words: str, message: str) -> 
 def test_words_are_composed_as_for_a_training(lab: Lab) -> None:
     config = composed(["model=cnn", "experiment=null", "optimizer.lr=0.5"], [conf_dir()], "lr_find")
     assert (config.model.name, config.optimizer.options["lr"]) == ("cnn", 0.5)
-    with pytest.raises(ConfigError, match="dlcourse lr_find is of one model"):
+    with pytest.raises(ConfigError, match="dlcourse lr_find takes one"):
         composed(["model=cnn,mlp"], [conf_dir()], "lr_find")
 
 
