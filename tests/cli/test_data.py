@@ -266,6 +266,20 @@ def test_what_was_added_trains_and_is_verified(form: str, place: Lab) -> None:
     assert "1 file missing (cat/01.png); 1 file changed (dog/03.png); 1 file new (cat/new.png)" in told
 
 
+@pytest.mark.parametrize("name", ["2024", pytest.param("it's, [x] (1) a=b", marks=pytest.mark.slow)])
+def test_a_file_may_have_any_name(name: str, place: Lab) -> None:
+    path = houses(Path(f"{name}.csv")).rename(name)
+    shown = asked(place, "show", shutil.copy(path, f"{name}.csv"), "data.target=price").splitlines()[-1]
+    config = composed(*shlex.split(shown.removeprefix("train  "))[2:])
+    assert config.data.options["file"] == f"{name}.csv"
+    path.unlink()
+    photos(path, cat=12, dog=12)
+    *_, added = asked(place, "add", name, "--as", "mine", "data.size=16").splitlines()
+    composed(*shlex.split(added.removeprefix("train  "))[2:])
+    shown = asked(place, "show", name, "data.size=16").splitlines()[-1]
+    assert composed(*shlex.split(shown.removeprefix("train  "))[2:]).data.options["folder"] == name
+
+
 def test_names_of_files_need_not_be_utf_8(place: Lab) -> None:
     photos(Path("pets"), cat=12, dog=12)
     Path("pets/cat/00.png").rename(os.fsdecode(b"pets/cat/gr\xfcn.png"))

@@ -29,12 +29,17 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "a.txt"
 
 
-def test_what_was_added_is_found_with_the_words_that_choose_it(root: Path, source: Path) -> None:
+def test_what_was_added_is_found_with_its_options(root: Path, source: Path) -> None:
     folder = add("hamlet", source)
     assert folder == root / "hamlet"
     (found,) = added().values()
     assert found == find_own("hamlet") == read_own(folder)
-    assert found.choice == ["data=text", f"data.file={folder / 'a.txt'}", "data.context=8"]
+    assert (found.name, found.kind, found.place, found.words) == (
+        "hamlet",
+        "text",
+        folder / "a.txt",
+        ("data.context=8",),
+    )
     assert (folder / "a.txt").read_bytes() == source.read_bytes()
     assert differences(found) == {"missing": [], "changed": [], "new": []}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcourse.cli.data_show import say
-from dlcourse.cli.data_words import Found, config_of, existing, found_files, known, read_words
+from dlcourse.cli.data_words import Found, choice_of, config_of, existing, found_files, known, read_words
 from dlcourse.errors import ConfigError, DataError, UserError
 from dlcourse.text_table import counted
 
@@ -56,7 +56,7 @@ def _add(view: "View", data: Found, given: str, folder: Path, options: Sequence[
         sums = copied(files, place)
         copy = OwnData(place, kind, tuple(words), sums)
         try:
-            kept = look(config_of(copy.choice))
+            kept = look(config_of(choice_of(copy)))
             problem = kept.problem
             if kept.needs_target:
                 problem = next((str(odd) for odd in kept.findings if odd.blocks and not odd.options), "")
@@ -69,7 +69,7 @@ def _add(view: "View", data: Found, given: str, folder: Path, options: Sequence[
     if view.scan is not None and view.scan.damaged:
         say(f"skip   not copied, as unreadable: {some([view.scan.name(path) for path in view.scan.damaged])}")
     say(f"added  {counted(len(files), 'file')} to {folder}")
-    say(f"train  {data_text.command_line(read_own(folder).choice, kept)}")
+    say(f"train  {data_text.command_line(choice_of(read_own(folder)), kept)}")
 
 
 def _files(view: "View") -> dict[str, Path]:

@@ -7,13 +7,18 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlcourse.cli import config_files
 from dlcourse.cli.composed import composed
+from dlcourse.cli.hydra_overrides import text_word
 from dlcourse.config.options import hint, suggestion
 from dlcourse.config.paths import path_to_read
 from dlcourse.config.run_config import RunConfig
 from dlcourse.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from dlcourse.data.own import OwnData
 
 _OPTION = re.compile(r"[+~]{0,2}[A-Za-z_][\w.@/-]*=", re.ASCII)
 _FILES = {".csv": "csv", ".tsv": "csv", ".npz": "npz", ".txt": "text"}
@@ -107,7 +112,7 @@ def found(name: str) -> Iterator[Found]:
 
     own = find_own(name)
     if own is not None:
-        yield Found(tuple(own.choice))
+        yield Found(tuple(choice_of(own)))
         return
     with found_files(existing(name, added())) as files:
         yield files
@@ -134,7 +139,7 @@ def found_files(path: Path) -> Iterator[Found]:
 def words_for(path: Path) -> list[str]:
     """The words that choose a data set for the user's own file or folder; raises ConfigError."""
     if path.is_dir():
-        return ["data=images", f"data.folder={path}"]
+        return ["data=images", text_word("data.folder", str(path))]
     kind = _FILES.get(path.suffix.lower())
     if kind is None:
         from dlcourse.data.archives import ENDINGS
@@ -144,7 +149,14 @@ def words_for(path: Path) -> list[str]:
             f"{', '.join([*_FILES, *ENDINGS])}"
         )
     separator = ["data.separator=tab"] if path.suffix.lower() == ".tsv" else []
-    return [f"data={kind}", f"data.file={path}", *separator]
+    return [f"data={kind}", text_word("data.file", str(path)), *separator]
+
+
+def choice_of(own: "OwnData") -> list[str]:
+    """The words that choose data that were added."""
+    from dlcourse.data.own import KINDS
+
+    return [f"data={own.kind}", text_word(f"data.{KINDS[own.kind]}", str(own.place)), *own.words]
 
 
 def existing(name: str, own: Iterable[str] = ()) -> Path:

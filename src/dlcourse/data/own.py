@@ -42,11 +42,6 @@ class OwnData:
         """What the data set is told to read: the folder, or the one file in it."""
         return self.folder if KINDS[self.kind] == "folder" else self.folder / next(iter(self.files))
 
-    @property
-    def choice(self) -> list[str]:
-        """The words that choose the data on a command line."""
-        return [f"data={self.kind}", f"data.{KINDS[self.kind]}={self.place}", *self.words]
-
 
 def own_root() -> Path:
     """The folder of all data that were added, one folder for each."""
