@@ -315,7 +315,8 @@ def test_rows_in_both_training_and_test_are_named_beside_a_column_without_a_name
     assert f"rows {train} and {test}: the same or nearly the same in training and test" in told
 
 
-@pytest.mark.parametrize("name", ["csv", *(pytest.param(name, marks=pytest.mark.slow) for name in ("npz", "text"))])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["csv", "npz", "text"])
 def test_single_files_are_added_with_their_options(name: str, place: Lab) -> None:
     first, *options = tiny_data(name, place.folder)
     assert first == f"data={name}"
@@ -398,6 +399,9 @@ BAD = [
 
 
 LONGER = (
+    "show iris data.sise=3",
+    "show good.csv data.target=prise",
+    "add empty --as x",
     "show csv",
     "get iris",
     "verify iris",
@@ -405,7 +409,7 @@ LONGER = (
     "verify mnist",
     "add damaged.npz --as x",
 )
-"""Mistakes that show only once the whole config was put together."""
+"""Mistakes that show only once the whole config was composed, or that the tests of the data sets have, too."""
 
 
 @pytest.mark.parametrize(

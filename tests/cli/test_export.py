@@ -100,6 +100,7 @@ def test_normalization_is_inside(lab: Lab, digits: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_numbers_come_in_the_units_of_the_targets(lab: Lab) -> None:
     Path("houses.csv").write_text(HOUSES)
     words = ("data=csv", "data.file=houses.csv", "data.target=price", "model=linreg", "features=polynomial")

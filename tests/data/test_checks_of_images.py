@@ -63,7 +63,7 @@ def test_the_parts_with_the_same_image_are_named(tmp_path: Path) -> None:
     photo(3, 24).save(tmp_path / "val/cat/near.jpg", quality=90)
     shared, copies, near = found(tmp_path)
     assert shared.startswith(
-        "train/cat/00.png and val/cat/copy.png: the same image in training and validation, which makes val"
+        "train/cat/00.png and val/cat/copy.png: the same image in training and validation, which makes the val"
     )
     assert copies.startswith("test/cat/00.png and test/cat/a, b.png and test/cat/again.png: the same image 3 times")
     assert near.startswith(

@@ -23,7 +23,7 @@ For example:
   dlcourse data show houses.csv data.target=price
   dlcourse data add photos.zip --as photos
 
-The data folder is ~/.cache/dlcourse, or what the environment variable DLCOURSE_DATA says.
+The data folder is ~/.cache/dlcourse, or the one that the environment variable DLCOURSE_DATA names.
 """
 
 ACTIONS = {

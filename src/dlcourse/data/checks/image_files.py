@@ -224,7 +224,7 @@ def _near_copies(scan: Scan) -> Iterator[Finding]:
 
 
 def _too_easy(parts: Sequence[str]) -> str:
-    return f"which makes {' and '.join(part for part in parts if part != 'training')} too easy"
+    return f"which makes the {' and '.join(part for part in parts if part != 'training')} too easy"
 
 
 def _more(rest: int, noun: str) -> str:
