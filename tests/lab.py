@@ -1,8 +1,7 @@
 """A folder to run `dlcourse train` in, for tests of whole runs."""
 
-import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,16 +56,16 @@ def report(run: Path) -> dict:
     return json.loads((run / "report.json").read_text())
 
 
-def trained(folder: Path, *words: str) -> Path:
-    """A run in this folder, made without the command line; of one epoch, unless the words say more."""
-    config = composed("trainer.epochs=1", "device=cpu", "report=light", *words)
-    session.run(dataclasses.replace(config, run=FolderConfig(dir=str(folder))), [])
-    return folder
-
-
 def composed(*words: str) -> RunConfig:
     """The config that `dlcourse train` would run with these words; nothing is run. Raises ConfigError."""
     config = hydra_guard.compose(parse(list(words)), [conf_dir()])
     with open_dict(config):
         del config["hydra"]
     return hydra_guard.run_config(config)
+
+
+def trained(folder: Path, *words: str) -> Path:
+    """A run in this folder, made without the command line; of one epoch, unless the words say more."""
+    config = composed("trainer.epochs=1", "device=cpu", "report=light", *words)
+    session.run(replace(config, run=FolderConfig(dir=str(folder))), [])
+    return folder
