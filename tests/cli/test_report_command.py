@@ -408,7 +408,7 @@ def test_torch_is_not_loaded_for_a_mistake(tmp_path: Path) -> None:
     assert "has failed (x)" in done.stderr and done.stdout == "False\n"
 
 
-@pytest.mark.parametrize("word", ["html", "pdf", "webpage"])
+@pytest.mark.parametrize("word", ["html", "pdf", "handout"])
 def test_other_words_for_it_lead_to_it(word: str, lab: Lab) -> None:
     assert main([word, "outputs"]) == 2
     assert "did you mean 'report'?" in lab.capsys.readouterr().err
