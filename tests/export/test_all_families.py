@@ -24,9 +24,7 @@ pytestmark = pytest.mark.slow
 
 REFUSED = {
     "diffusion": "cannot export the model of task 'diffusion': a sample takes many passes through it; ",
-    **dict.fromkeys(
-        ("dqn", "table"), "a run of task 'q_learning' cannot be exported as a model, it learns from games "
-    ),
+    **dict.fromkeys(("dqn", "table"), "cannot export the model of task 'q_learning': it learns from games "),
     "actor_critic": "cannot export the model of task 'actor_critic': it learns from games that it plays; ",
 }
 VARIANTS = {
