@@ -1,7 +1,7 @@
 """A folder to run `dlcourse train` in, for tests of whole runs."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from dlcourse.cli import hydra_guard
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.main import main
 from dlcourse.config.paths import conf_dir
-from dlcourse.config.run_config import RunConfig
+from dlcourse.config.run_config import FolderConfig, RunConfig
+from dlcourse.training import session
 
 
 @dataclass
@@ -28,6 +29,14 @@ class Lab:
         code = main(["train", *words])
         self.out, self.err = self.capsys.readouterr()
         return code
+
+    def ask(self, verb: str, *words: object, code: int = 0) -> str:
+        """What a command prints on standard output; it must end with `code`."""
+        self.capsys.readouterr()
+        found = main([verb, *map(str, words)])
+        self.out, self.err = self.capsys.readouterr()
+        assert found == code, self.err
+        return self.out
 
     def train(self, *words: str, code: int = 0) -> Path | None:
         """Run the command, which must end with `code`; returns its run folder."""
@@ -50,3 +59,10 @@ def composed(*words: str) -> RunConfig:
     """The config that `dlcourse train` would run with these words; nothing is run. Raises ConfigError."""
     config = hydra_guard.compose(parse(list(words)), [conf_dir()])
     return hydra_guard.run_config(config)
+
+
+def trained(folder: Path, *words: str) -> Path:
+    """A run in this folder, made without the command line; of one epoch, unless the words say more."""
+    config = composed("trainer.epochs=1", "device=cpu", "report=light", *words)
+    session.run(replace(config, run=FolderConfig(dir=str(folder))), [])
+    return folder

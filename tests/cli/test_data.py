@@ -1,8 +1,10 @@
 """`dlcourse data`: what there is, what training sees of it, what is odd about it, and files fetched, added and verified."""
 
 import hashlib
+import os
 import shlex
 import shutil
+import signal
 import zipfile
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from dlcourse.cli import (
     data_words,
 )
 from dlcourse.cli.main import main
-from dlcourse.data import DATASETS
+from dlcourse.data import DATASETS, own
 from dlcourse.data.csv_file import CsvFile
 from dlcourse.data.text import TinyShakespeare
 from dlcourse.plots import ImageGrid
@@ -42,11 +44,7 @@ def place(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
 
 def asked(lab: Lab, *words: object, code: int = 0) -> str:
     """What the command prints on standard output."""
-    lab.capsys.readouterr()
-    found = main(["data", *map(str, words)])
-    lab.out, lab.err = lab.capsys.readouterr()
-    assert found == code, lab.err
-    return lab.out
+    return lab.ask("data", *words, code=code)
 
 
 def refused(lab: Lab, *words: object) -> str:
@@ -103,7 +101,7 @@ def test_the_list_has_every_data_set_and_those_that_were_added(place: Lab) -> No
     assert "60,000  10,000  1x28x28" in rows[0] and rows[0].endswith("to download, 11.6 MB")
     assert "added: images, 24 files" in rows[-1]
     tiny_data("mnist", place.folder / "data")
-    assert asked(place, "list", "mnist").splitlines()[1].endswith("here")
+    assert asked(place, "list", "mnist").splitlines()[1].endswith("  downloaded")
 
 
 # show
@@ -159,7 +157,7 @@ def test_twelve_oddities_of_a_folder_are_all_named_by_show_and_by_add(place: Lab
         told = asked(place, *words, f"data.size={SIDE}")
         assert [kind for kind, message in ODD.items() if not any(message in line for line in odd(told))] == []
         assert len(odd(told)) == 12
-    assert "left   not copied, as it cannot be read: train/cat/broken.png" in told
+    assert "skip   not copied, as unreadable: train/cat/broken.png" in told
 
 
 def test_all_that_is_odd_about_a_table_is_named_at_once(place: Lab) -> None:
@@ -185,7 +183,7 @@ def test_all_that_is_odd_about_a_table_is_named_at_once(place: Lab) -> None:
     expected = [
         "column 'area': 2 missing values, in rows 7, 8;",
         "column 'rooms': 1 cell of text among numbers, such as 'many' in row 9;",
-        "column 'town': values that differ in case or blanks only: 'AACHEN' and 'Aachen';",
+        "column 'town': values that differ only in case or spaces: 'AACHEN' and 'Aachen';",
         "column 'id': a different text in every row",
         "column 'row': row numbers",
         "column 'sold': dates, such as '2024-01-01'",
@@ -196,8 +194,8 @@ def test_all_that_is_odd_about_a_table_is_named_at_once(place: Lab) -> None:
     ]
     assert [message for message in expected if not any(line.startswith(message) for line in odd(told))] == []
     assert len(odd(told)) == len(expected)
-    assert "fix    dlcourse train refuses these data until they are corrected" in told
-    assert "houses.csv was not added, as it cannot be trained on" in _refused_to_add(place, path)
+    assert "fix    dlcourse train refuses this data until it is corrected" in told
+    assert "houses.csv was not added, because it cannot be trained on" in _refused_to_add(place, path)
 
 
 def _refused_to_add(lab: Lab, path: Path) -> str:
@@ -212,6 +210,15 @@ def test_a_table_without_a_target_shows_its_columns_and_the_option_that_is_missi
     assert "no target yet: write data.target=COLUMN" in told
     assert "area    numbers" in told and told.splitlines()[-1].startswith("train  dlcourse train data=csv")
     assert odd(told) == ["nothing found"]
+
+
+@pytest.mark.parametrize(("first", "step"), [(1_270_000, 1), (5, 0)])
+def test_every_value_of_a_target_is_counted_however_close_they_are(first: int, step: int, place: Lab) -> None:
+    Path("t.csv").write_text("x,y\n" + "".join(f"{x},{first + step * x}\n" for x in range(60)))
+    view = data_view.look(composed("data=csv", "data.file=t.csv", "data.target=y", "data.kind=value"))
+    rows = [line.split() for line in data_text.lines(view) if " to " in line and line[0].isdigit()]
+    assert len(rows) == (10 if step else 1)
+    assert sum(int(count) for row in rows for count in row[3:6]) == 60
 
 
 def test_the_command_that_is_printed_has_what_the_data_need_and_trains(place: Lab) -> None:
@@ -250,7 +257,7 @@ def test_what_was_added_trains_and_is_verified(form: str, place: Lab) -> None:
     assert (own / "dog/03.png").read_bytes() == Path("pets/dog/03.png").read_bytes()
     shutil.rmtree("pets")
     assert main(["train", *shlex.split(command)[3:], "trainer.epochs=1", "report=light"]) == 0
-    assert "28 files as added, by sha256" in asked(place, "verify", "mine")
+    assert "28 files unchanged since added (sha256)" in asked(place, "verify", "mine")
     assert "data   " in asked(place, "show", "mine")
     photo(77).save(own / "dog/03.png")
     (own / "cat/01.png").unlink()
@@ -259,7 +266,57 @@ def test_what_was_added_trains_and_is_verified(form: str, place: Lab) -> None:
     assert "1 file missing (cat/01.png); 1 file changed (dog/03.png); 1 file new (cat/new.png)" in told
 
 
-@pytest.mark.parametrize("name", ["csv", *(pytest.param(name, marks=pytest.mark.slow) for name in ("npz", "text"))])
+@pytest.mark.parametrize("name", ["2024", pytest.param("it's, [x] (1) a=b", marks=pytest.mark.slow)])
+def test_a_file_may_have_any_name(name: str, place: Lab) -> None:
+    path = houses(Path(f"{name}.csv")).rename(name)
+    shown = asked(place, "show", shutil.copy(path, f"{name}.csv"), "data.target=price").splitlines()[-1]
+    config = composed(*shlex.split(shown.removeprefix("train  "))[2:])
+    assert config.data.options["file"] == f"{name}.csv"
+    path.unlink()
+    photos(path, cat=12, dog=12)
+    *_, added = asked(place, "add", name, "--as", "mine", "data.size=16").splitlines()
+    composed(*shlex.split(added.removeprefix("train  "))[2:])
+    shown = asked(place, "show", name, "data.size=16").splitlines()[-1]
+    assert composed(*shlex.split(shown.removeprefix("train  "))[2:]).data.options["folder"] == name
+
+
+def test_names_of_files_need_not_be_utf_8(place: Lab) -> None:
+    photos(Path("pets"), cat=12, dog=12)
+    Path("pets/cat/00.png").rename(os.fsdecode(b"pets/cat/gr\xfcn.png"))
+    asked(place, "add", "pets", "--as", "mine", "++data.size=16")
+    assert "24 files unchanged since added (sha256)" in asked(place, "verify", "mine")
+    assert "data   " in asked(place, "show", "mine")
+
+
+def test_a_signal_removes_what_is_unfinished(place: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    houses(Path("houses.csv"))
+    monkeypatch.setattr(own, "write_record", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    asked(place, "add", "houses.csv", "--as", "mine", code=143)
+    assert list((place.folder / "data/own").iterdir()) == []
+
+
+def test_data_sets_of_plug_ins_are_listed_and_shown(place: Lab) -> None:
+    assert main(["new", "data", "tiny", "--plugins", "mine"]) == 0
+    place.capsys.readouterr()
+    assert main(["data", "list", "--plugins", "mine"]) == 0
+    assert "\ntiny " in place.capsys.readouterr().out
+    assert main(["data", "show", "tiny", "--plugins", "mine"]) == 0
+    assert place.capsys.readouterr().out.startswith("dlcourse data show   tiny\ndata   ")
+
+
+def test_rows_in_both_training_and_test_are_named_beside_a_column_without_a_name(place: Lab) -> None:
+    rows = [{"": str(index)} | row for index, row in enumerate(house_rows())]
+    path = write_table(Path("houses.csv"), rows)
+    set_aside = CsvFile(file=str(path), target="price", drop=("",)).test_rows()
+    test = next(row for row in set_aside if row > 20)
+    train = next(row for row in range(2, 20) if row not in set_aside)
+    rows[test - 2] = rows[train - 2] | {"": rows[test - 2][""]}
+    told = asked(place, "show", write_table(path, rows), "data.target=price")
+    assert f"rows {train} and {test}: the same or nearly the same in training and test" in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["csv", "npz", "text"])
 def test_single_files_are_added_with_their_options(name: str, place: Lab) -> None:
     first, *options = tiny_data(name, place.folder)
     assert first == f"data={name}"
@@ -275,7 +332,7 @@ def test_single_files_are_added_with_their_options(name: str, place: Lab) -> Non
 def test_files_that_are_not_what_was_published_are_told(place: Lab) -> None:
     tiny_data("mnist", place.folder / "data")
     assert "sha256 differs from the published one" in refused(place, "verify", "mnist")
-    assert "read without a look at checksums" in asked(place, "verify", "mnist", "data.verify=false", "data.subset=50")
+    assert "checksums not compared" in asked(place, "verify", "mnist", "data.verify=false", "data.subset=50")
 
 
 def test_a_download_is_fetched_checked_and_not_fetched_again(
@@ -290,7 +347,7 @@ def test_a_download_is_fetched_checked_and_not_fetched_again(
     assert asked(place, "get", "tinyshakespeare").startswith("tinyshakespeare: downloaded, checksums match: ")
     assert (place.folder / "data/text/tinyshakespeare.txt").read_text() == text
     (folder / "input.txt").unlink()
-    assert "was here already, checksums match" in asked(place, "get", "tinyshakespeare")
+    assert "already downloaded, checksums match" in asked(place, "get", "tinyshakespeare")
     assert asked(place, "verify", "tinyshakespeare").startswith("tinyshakespeare: checksums match: ")
 
 
@@ -305,7 +362,7 @@ BAD = [
     (["show", "iris", "wine"], "'wine' after 'iris': dlcourse data show takes one at a time"),
     (["show", "iris", "model=cnn"], "'model=cnn': dlcourse data takes options of data only"),
     (["show", "iris", "data.sise=3"], "unknown option 'data.sise'"),
-    (["show", "iris", "data.subset=3,4"], "'data.subset=3,4' has several values"),
+    (["show", "iris", "data.subset=3,4"], "'data.subset=3,4' has several values; dlcourse data takes one"),
     (["show", "iris", "--uot", "x.png"], "unknown flag '--uot'; did you mean '--out'?"),
     (["show", "iris", "--out", "x.jpg"], "--out x.jpg must end in .png"),
     (["show", "iris", "--out", "no/x.png"], "the folder no does not exist"),
@@ -316,25 +373,35 @@ BAD = [
         "strange.xyz: cannot tell what this is; expected a folder of images or a file that ends in",
     ),
     (["show", "good.csv", "data.target=prise"], "has no column 'prise'; did you mean 'price'?"),
+    (["show", ""], "dlcourse data show needs a data set, a file or a folder"),
+    (
+        ["show", "good.csv", "data.file=strange.xyz"],
+        "'data.file=strange.xyz': the files are already named; leave it out",
+    ),
+    (["add", "good.csv", "--as", "x", "++data.file=strange.xyz"], "the files are already named"),
     (["list", "mnits"], "no data set is called 'mnits'; did you mean 'mnist'?"),
     (["list", "mnist", "data.subset=3"], "dlcourse data list takes names only"),
+    (["list", "data.subset=" + "1" * 300], "dlcourse data list takes names only"),
     (["get", "iris"], "data 'iris' has no files to download"),
     (["get", "unknown"], "no data set is called 'unknown'"),
-    (["get", "mnist", "data.download=false"], "data.download=false forbids"),
+    (["get", "mnist", "data.download=false"], "leave data.download=false out"),
     (["verify", "iris"], "data 'iris' has no files to verify"),
-    (["verify", "mnist", "data.download=true"], "dlcourse data verify says data.download=false itself"),
+    (["verify", "mnist", "data.download=true"], "dlcourse data verify implies data.download=false"),
     (["verify", "mnist"], "mnist is not in"),
     (["add", "good.csv"], "--as is missing; write dlcourse data add good.csv --as NAME"),
     (["add", "good.csv", "--as", "mnist"], "dlcourse has a data set of that name"),
     (["add", "good.csv", "--as", "../x"], "--as '../x' must be a name"),
     (["add", "damaged.zip", "--as", "x"], "damaged.zip is damaged"),
-    (["add", "upwards.zip", "--as", "x"], "lies outside of the archive"),
+    (["add", "upwards.zip", "--as", "x"], "points outside the archive"),
     (["add", "empty", "--as", "x"], "empty holds no folders"),
     (["add", "damaged.npz", "--as", "x"], "is not a whole .npz file"),
 ]
 
 
 LONGER = (
+    "show iris data.sise=3",
+    "show good.csv data.target=prise",
+    "add empty --as x",
     "show csv",
     "get iris",
     "verify iris",
@@ -342,7 +409,7 @@ LONGER = (
     "verify mnist",
     "add damaged.npz --as x",
 )
-"""Mistakes that show only once the whole config was put together."""
+"""Mistakes that show only once the whole config was composed, or that the tests of the data sets have, too."""
 
 
 @pytest.mark.parametrize(

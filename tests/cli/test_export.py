@@ -1,10 +1,12 @@
 """`dlcourse export`: files that give a run's answers without dlcourse, and what it says to what it cannot do."""
 
-import dataclasses
 import importlib.util
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,15 +18,15 @@ from safetensors import safe_open
 from dlcourse.cli import export
 from dlcourse.cli.main import main
 from dlcourse.config.registry import Choice
-from dlcourse.config.run_config import FolderConfig
+from dlcourse.errors import ConfigError
 from dlcourse.export import checking, exported, exporting, formats, labels, onnx_file, torch_export, weights_file
 from dlcourse.export.checking import Examples, largest_difference
 from dlcourse.export.formats import FORMATS
 from dlcourse.runs.weights import read_tensors
+from dlcourse.spec import DataSpec
 from dlcourse.tasks import TASKS
-from dlcourse.training import session
 from dlcourse.training.opened import open_run
-from lab import Lab, composed
+from lab import Lab, composed, trained
 from without_dlcourse import differences, save_examples
 
 assert callable(export.main) and callable(exporting.export) and callable(labels.labels) and callable(exported.exported)
@@ -36,32 +38,22 @@ HOUSES = "size,color,price\n" + "".join(
 )
 
 
-def trained(folder: Path, *words: str) -> Path:
-    config = composed(*words, "trainer.epochs=1", "device=cpu", "report=light")
-    session.run(dataclasses.replace(config, run=FolderConfig(dir=str(folder))), [])
-    return folder
-
-
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A classifier of gray images, `(1, 8, 8)`."""
     folder = tmp_path_factory.mktemp("digits") / "run"
-    return trained(folder, "data=digits", "model=mlp", "model.hidden=[16]", "model.norm=batch")
+    words = ("data=digits", "data.subset=300", "model=mlp", "model.hidden=[16]", "model.norm=batch")
+    return trained(folder, *words)
 
 
 @pytest.fixture(scope="module")
 def cliff(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained(
-        tmp_path_factory.mktemp("cliff") / "run", "data=cliff", "data.size=12", "model=linreg", "task=q_learning"
-    )
+    words = ("data=cliff", "data.size=12", "model=linreg", "task=q_learning")
+    return trained(tmp_path_factory.mktemp("cliff") / "run", *words)
 
 
 def asked(lab: Lab, *words: object, code: int = 0) -> str:
-    lab.capsys.readouterr()
-    found = main(["export", *map(str, words)])
-    lab.out, lab.err = lab.capsys.readouterr()
-    assert found == code, lab.err
-    return lab.out
+    return lab.ask("export", *words, code=code)
 
 
 def refused(lab: Lab, *words: object) -> str:
@@ -108,6 +100,7 @@ def test_normalization_is_inside(lab: Lab, digits: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_numbers_come_in_the_units_of_the_targets(lab: Lab) -> None:
     Path("houses.csv").write_text(HOUSES)
     words = ("data=csv", "data.file=houses.csv", "data.target=price", "model=linreg", "features=polynomial")
@@ -159,6 +152,35 @@ def test_weights_that_read_back_otherwise_get_no_name(lab: Lab, cliff: Path, mon
     assert "does not hold what was written to it" in refused(lab, cliff, "--to", "safetensors")
 
 
+def test_a_file_beside_that_appears_meanwhile_stays_and_the_others_go(
+    lab: Lab, cliff: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true = weights_file.write
+
+    def slow(run: Any, path: Path) -> labels.Outcome:
+        Path("cliff-linreg.safetensors.labels.json").write_text("mine")
+        return true(run, path)
+
+    monkeypatch.setattr(weights_file, "write", slow)
+    asked(lab, cliff, "--to", "safetensors", code=2)
+    assert "cliff-linreg.safetensors.labels.json exists already" in lab.err
+    assert tree(lab.folder) == {lab.folder / "cliff-linreg.safetensors.labels.json": b"mine"}
+
+
+def test_a_signal_removes_what_is_unfinished(lab: Lab, cliff: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights_file, "write", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    asked(lab, cliff, "--to", "safetensors", code=143)
+    assert list(lab.folder.iterdir()) == []
+
+
+def test_a_task_of_a_plug_in_is_refused_for_what_it_is() -> None:
+    run: Any = SimpleNamespace(task=None, spec=DataSpec("x", (2,), 1), config=composed("task=regression"))
+    with pytest.raises(
+        ConfigError, match="dlcourse does not know what its answers are; for its weights write --to saf"
+    ):
+        exported.exported(run)
+
+
 def test_differences_are_relative_to_large_answers_and_none_passes_with_nan() -> None:
     expected = torch.tensor([[1e6, 1.0]])
     assert largest_difference(expected + 1, expected) == pytest.approx(1e-6)
@@ -196,9 +218,9 @@ def test_mistakes_are_answered_with_what_to_type(lab: Lab, digits: Path, cliff: 
         ),
         (
             [cliff, "--to", "onnx"],
-            "a run of task 'q_learning' cannot be exported as a model, it learns from games that",
+            "cannot export the model of task 'q_learning': it learns from games that",
         ),
-        ([cliff, "--to", "playground"], "the playground is for classifiers, and this is a run of task 'q_learning'"),
+        ([cliff, "--to", "playground"], "the playground takes classifiers only; this run has task 'q_learning'"),
     ):
         assert f"dlcourse: error: {told}" in refused(lab, *words), lab.err
     assert "RUN is missing; write dlcourse export" in refused(lab)

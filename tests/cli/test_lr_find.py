@@ -100,7 +100,7 @@ def test_no_rate_is_suggested_where_nothing_learns(lr_find) -> None:
         ("--out there.png", "--out there.png exists already; name a file that does not"),
         ("--out none/x.png", "--out none/x.png: the folder none does not exist; make it first, or name another"),
         ("-m", "-m is for dlcourse train; dlcourse lr_find is of one model, leave -m out"),
-        ("seed=1,2", "'seed=1,2' has several values; dlcourse lr_find is of one model, give one"),
+        ("seed=1,2", "'seed=1,2' has several values; dlcourse lr_find takes one"),
         ("model=cnm", "unknown model 'cnm'; did you mean 'cnn'?"),
         ("model=cnn data=iris", "model 'cnn' "),
         ("data=ring model=gan", "the loss of task 'adversarial' does not fall as its model gets better"),
@@ -121,7 +121,7 @@ def test_what_cannot_be_found_is_one_line(lr_find, words: str, message: str) -> 
 def test_words_are_composed_as_for_a_training(lab: Lab) -> None:
     config = composed(["model=cnn", "experiment=null", "optimizer.lr=0.5"], [conf_dir()], "lr_find")
     assert (config.model.name, config.optimizer.options["lr"]) == ("cnn", 0.5)
-    with pytest.raises(ConfigError, match="dlcourse lr_find is of one model"):
+    with pytest.raises(ConfigError, match="dlcourse lr_find takes one"):
         composed(["model=cnn,mlp"], [conf_dir()], "lr_find")
 
 

@@ -1,7 +1,6 @@
 """`dlcourse predict`: what a finished run says to new files is what its model says to their tensors."""
 
 import csv
-import dataclasses
 import io
 import json
 import zlib
@@ -15,28 +14,19 @@ from PIL import Image
 
 from dlcourse.cli import predict, prediction_forms
 from dlcourse.cli.main import main
-from dlcourse.config.run_config import FolderConfig
 from dlcourse.data.drawings import DrawingReader
 from dlcourse.runs import named_file
 from dlcourse.tasks import answers
 from dlcourse.tasks.answers import Answer
-from dlcourse.training import predicting, session
+from dlcourse.training import predicting
 from dlcourse.training.opened import open_run
 from dlcourse.training.predicting import Prediction
-from lab import Lab, composed
+from lab import Lab, trained
 from strokes import draw, lit
 
 assert (
     callable(predict.main) and callable(named_file.check_new) and callable(predicting.answer) and callable(answers.rank)
 )
-
-SMALL = ("trainer.epochs=1", "device=cpu", "report=light")
-
-
-def trained(folder: Path, *words: str) -> Path:
-    config = composed(*words, *SMALL)
-    session.run(dataclasses.replace(config, run=FolderConfig(dir=str(folder))), [])
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +38,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def asked(lab: Lab, *words: object, code: int = 0) -> str:
     """What the command prints on standard output."""
-    lab.capsys.readouterr()
-    found = main(["predict", *map(str, words)])
-    lab.out, lab.err = lab.capsys.readouterr()
-    assert found == code, lab.err
-    return lab.out
+    return lab.ask("predict", *words, code=code)
 
 
 def asked_json(lab: Lab, *words: object) -> list[dict[str, Any]]:

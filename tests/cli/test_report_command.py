@@ -77,11 +77,7 @@ def vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def asked(lab: Lab, *words: object, code: int = 0) -> str:
     """What the command prints on standard output."""
-    lab.capsys.readouterr()
-    found = main(["report", *map(str, words)])
-    lab.out, lab.err = lab.capsys.readouterr()
-    assert found == code, lab.err
-    return lab.out
+    return lab.ask("report", *words, code=code)
 
 
 def page(lab: Lab, *words: object) -> bytes:
@@ -330,7 +326,7 @@ def _link(name: str) -> Change:
         (_status("stopped"), "is not finished; write dlcourse resume"),
         (
             _status("failed", reason="the loss became NaN"),
-            "has failed (the loss became NaN); a report needs a finished",
+            "has failed (the loss became NaN); dlcourse report needs a finished",
         ),
         (_link("mistakes.png"), "mistakes.png is a link, which dlcourse does not make"),
         (_link("report.txt"), "report.txt is a link"),

@@ -184,7 +184,7 @@ def test_config_files_of_ones_own(facts, tmp_path: Path) -> None:
         (["model=cnm"], "unknown model 'cnm'; did you mean 'cnn'?"),
         (["cnn"], "'cnn' is not of the form option=value; write model=cnn"),
         (["gtp2"], "unknown size 'gtp2'; did you mean 'gpt2'?"),
-        (["model=cnn,mlp"], "'model=cnn,mlp' has several values; dlcourse summary is of one model, give one"),
+        (["model=cnn,mlp"], "'model=cnn,mlp' has several values; dlcourse summary takes one"),
         (["-m", "model=cnn"], "-m is for dlcourse train; dlcourse summary is of one model, leave -m out"),
         (["--jason"], "unknown flag '--jason'; did you mean '--json'?"),
         (["--config-dir"], "--config-dir needs a folder: dlcourse summary --config-dir DIR"),

@@ -1,5 +1,6 @@
 """Checks of a folder of images: each kind of oddity by name, all at once, and copies that were changed a little."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +52,30 @@ def test_a_part_with_one_class_only_blocks(tmp_path: Path) -> None:
     photos(tmp_path / "test", 100, cat=4)
     (single,) = check_images(scan_images(tmp_path))
     assert str(single) == "test/: one class only, cat; at least two are needed" and single.blocks
+
+
+def test_the_parts_with_the_same_image_are_named(tmp_path: Path) -> None:
+    for part, first in (("train", 0), ("val", 100), ("test", 200)):
+        photos(tmp_path / part, first, cat=5, dog=5)
+    shutil.copy(tmp_path / "train/cat/00.png", tmp_path / "val/cat/copy.png")
+    shutil.copy(tmp_path / "test/cat/00.png", tmp_path / "test/cat/a, b.png")
+    shutil.copy(tmp_path / "test/cat/00.png", tmp_path / "test/cat/again.png")
+    photo(3, 24).save(tmp_path / "val/cat/near.jpg", quality=90)
+    shared, copies, near = found(tmp_path)
+    assert shared.startswith(
+        "train/cat/00.png and val/cat/copy.png: the same image in training and validation, which makes the val"
+    )
+    assert copies.startswith("test/cat/00.png and test/cat/a, b.png and test/cat/again.png: the same image 3 times")
+    assert near.startswith(
+        "train/cat/03.png and val/cat/near.jpg: nearly the same image in training and validation, which"
+    )
+
+
+def test_the_reason_why_an_image_is_damaged_is_not_a_part_of_its_name(tmp_path: Path) -> None:
+    photos(tmp_path / "pets (2)", cat=5, dog=5)
+    (tmp_path / "pets (2)/cat/x.png").write_bytes(b"no image")
+    (damaged,) = found(tmp_path / "pets (2)")
+    assert damaged.startswith("cat/x.png: cannot be read as an image (it has no known format); remove it")
 
 
 CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {

@@ -63,16 +63,16 @@ def test_counts_of_classes_are_those_of_the_targets() -> None:
 TEXT = 2 * ("a line that is long enough to be no accident at all\n" + "abc " * 50)
 ODD_TEXTS = [
     (TEXT, "abc", []),
-    (TEXT, "abc\u00e9", ["characters '\u00e9': only in the part that is held out"]),
+    (TEXT, "abc\u00e9", ["characters '\u00e9': only in the held-out part"]),
     (TEXT + "\x07\x07", "", ["characters U+0007: control characters"]),
-    (TEXT + "~", "", ["characters '~': once in the whole training part"]),
-    (TEXT, TEXT[:52], ["1 line, such as 'a line that is long enough to be no acci': in training and held out"]),
+    (TEXT + "~", "", ["characters '~': only once in the training part"]),
+    (TEXT, TEXT[:52], ["1 line, such as 'a line that is long enough to be no acci': in both training and"]),
 ]
 
 
 @pytest.mark.parametrize(("training", "held_out", "messages"), ODD_TEXTS)
 def test_what_is_odd_about_a_text(training: str, held_out: str, messages: list[str]) -> None:
-    found = [str(finding) for finding in text.check_text(training, held_out)]
+    found = [str(finding) for finding in text.check_text(training, held_out, "characters")]
     assert len(found) == len(messages)
     assert all(line.startswith(message) for line, message in zip(found, messages, strict=True))
 

@@ -53,7 +53,7 @@ ODDITIES: dict[str, tuple[list[str], str]] = {
     "row numbers": ([str(i + 100) for i in reversed(range(N))], "column 'x': row numbers"),
     "text among numbers": (changed(AREA, r7="many"), "column 'x': 1 cell of text among numbers, such as 'many' in row 7"),
     "too large": (changed(AREA, r7="1e99"), "column 'x': numbers too large for 32-bit floats, such as '1e99' in row 7"),
-    "spellings": (changed(["red", "blue"] * 20, r4="Red "), "column 'x': values that differ in case or blanks only: 'Red '"),
+    "spellings": (changed(["red", "blue"] * 20, r4="Red "), "column 'x': values that differ only in case or spaces: 'Red '"),
     "the target": (PRICE, "column 'x': the same as the target 'price', which leaves nothing to predict"),
     "the target scaled": ([f"{7 - 2.54 * float(cell):.1f}" for cell in PRICE], "column 'x': in proportion to"),
     "a twin": (AREA, "column 'x': the same as column 'area'"),
@@ -144,7 +144,7 @@ COUNTS: list[tuple[dict[str, dict[str, int]], list[str]]] = [
     ({"train": {"a": 50, "b": 60}, "test": {"a": 5}}, ["class b: no test examples, so it is not measured"]),
     ({"train": {"a": 50, "b": 0}}, ["class b: no training examples, so it cannot be learned"]),
     ({"train": {"a": 50, "b": 9}}, ["class b (9): fewer than 10 training examples"]),
-    ({"train": {"a": 500, "b": 49}}, ["classes: sizes from 49 training examples (b) to 500 (a); look at recall: accuracy"]),
+    ({"train": {"a": 500, "b": 49}}, ["classes: sizes from 49 training examples (b) to 500 (a); look at recall: always"]),
 ]  # fmt: skip
 
 

@@ -23,11 +23,9 @@ from without_dlcourse import differences, save_examples
 pytestmark = pytest.mark.slow
 
 REFUSED = {
-    "diffusion": "a run of task 'diffusion' cannot be exported as a model, it makes a sample in many passes; ",
-    **dict.fromkeys(
-        ("dqn", "table"), "a run of task 'q_learning' cannot be exported as a model, it learns from games "
-    ),
-    "actor_critic": "a run of task 'actor_critic' cannot be exported as a model, it learns from games that it plays; ",
+    "diffusion": "cannot export the model of task 'diffusion': a sample takes many passes through it; ",
+    **dict.fromkeys(("dqn", "table"), "cannot export the model of task 'q_learning': it learns from games "),
+    "actor_critic": "cannot export the model of task 'actor_critic': it learns from games that it plays; ",
 }
 VARIANTS = {
     "resnet9": "data=shapes data.train_size=60 data.test_size=20 data.resize=16 model=resnet9",

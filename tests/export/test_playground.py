@@ -20,7 +20,6 @@ from torch import Tensor
 from browser import CHROMIUM, Page, chromium
 from dlcourse.cli.main import main
 from dlcourse.config.registry import Choice
-from dlcourse.config.run_config import FolderConfig
 from dlcourse.data.drawings import fit
 from dlcourse.device import cpu
 from dlcourse.errors import ConfigError
@@ -33,10 +32,9 @@ from dlcourse.models.layers import Activation
 from dlcourse.spec import DataSpec
 from dlcourse.tasks import TASKS
 from dlcourse.tasks.classification import Classification
-from dlcourse.training import session
 from dlcourse.training.build import unfitted_model
 from dlcourse.training.opened import open_run
-from lab import Lab, composed
+from lab import Lab, composed, trained
 from strokes import STROKES, draw
 
 NODE = shutil.which("node")
@@ -167,7 +165,7 @@ def test_every_model_runs_in_the_page_or_its_layer_is_named() -> None:
             runs.add(name)
         except ConfigError as error:
             named.add(
-                re.fullmatch(r"the playground has no layer (\w+); it runs .*, write --to onnx for others", str(error))
+                re.fullmatch(r"the playground cannot run a layer (\w+); it takes .*, for others write .*", str(error))
             )
     assert runs == {"logreg", "softmax", "mlp", "cnn"} and len(named) > 5 and None not in named
     assert set(layers._EXPANDED) == {FEATURES[name] for name in FEATURES if name != "none"}
@@ -202,12 +200,6 @@ def exported_page(run: Path, file: Path) -> Path:
     return file
 
 
-def trained(folder: Path, *words: str) -> Path:
-    config = composed(*words, "device=cpu", "report=light")
-    session.run(dataclasses.replace(config, run=FolderConfig(dir=str(folder))), [])
-    return folder
-
-
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained(tmp_path_factory.mktemp("digits") / "run", "data=digits", "model=mlp", "trainer.epochs=3")
@@ -215,9 +207,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def moons(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained(
-        tmp_path_factory.mktemp("moons") / "run", "data=moons", "model=mlp", "model.hidden=[8]", "trainer.epochs=1"
-    )
+    return trained(tmp_path_factory.mktemp("moons") / "run", "data=moons", "model=mlp", "model.hidden=[8]")
 
 
 def test_a_page_admits_its_own_script_and_style_and_nothing_else(digits: Path, tmp_path: Path) -> None:
@@ -235,9 +225,7 @@ def test_names_of_strangers_end_no_script(lab: Lab) -> None:
     Path("a.csv").write_text(
         "u,v,kind\n" + "".join(f"{x},{x % 7},{'</script><b>' if x % 2 else 'o'}\n" for x in range(60))
     )
-    run = trained(
-        lab.folder / "run", "data=csv", "data.file=a.csv", "data.target=kind", "model=softmax", "trainer.epochs=1"
-    )
+    run = trained(lab.folder / "run", "data=csv", "data.file=a.csv", "data.target=kind", "model=softmax")
     html = exported_page(run, lab.folder / "a.html").read_text()
     assert html.count("</script>") == 2 and "<b>" not in html
     assert "</script><b>" in json.loads(re.findall(r'id="model">(.*?)</script>', html, re.DOTALL)[0])["labels"]
@@ -246,7 +234,7 @@ def test_names_of_strangers_end_no_script(lab: Lab) -> None:
 def test_a_page_that_would_be_too_large_is_refused(lab: Lab, digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playground, "_MOST_NUMBERS", 1000)
     assert main(["export", str(digits), "--to", "playground"]) == 2
-    assert "the playground takes models of up to 1,000 numbers, and this one has 5" in lab.capsys.readouterr().err
+    assert "the playground takes models of up to 1,000 parameters; this one has 5" in lab.capsys.readouterr().err
     assert not list(lab.folder.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""The config that `dlcourse train` would run with some words, for commands that are of one model and train no run."""
+"""The config that `dlcourse train` would run with some words, for commands that take one config and train no run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +16,6 @@ def composed(words: Sequence[str], places: list[Path], verb: str) -> RunConfig:
     overrides = parse([word for word in words if word != "experiment=null"])
     for override in overrides:
         if override.is_sweep_override():
-            raise ConfigError(f"'{override.input_line}' has several values; dlcourse {verb} is of one model, give one")
+            raise ConfigError(f"'{override.input_line}' has several values; dlcourse {verb} takes one")
     config = hydra_guard.compose(parse(hydra_guard.check(overrides, places, sweep=False)), places)
     return hydra_guard.run_config(config)

@@ -1,20 +1,21 @@
-"""`dlcourse data`: what data sets there are, what is in them, how they get here, and what is odd about your own."""
+"""`dlcourse data`: lists, shows, downloads and verifies data sets, and checks and adds the user's own."""
 
 import importlib
 
 from dlcourse.config.options import suggestion
 from dlcourse.errors import ConfigError
+from dlcourse.signals import Stop
 from dlcourse.terminal import print_help
 
 HELP = """\
-dlcourse data list [NAME ...]       the data sets: examples, shape, targets, and whether they are here
+dlcourse data list [NAME ...]       the data sets: examples, shape, targets, and whether they are downloaded
 dlcourse data show NAME             what dlcourse train sees: splits, classes, columns, and everything odd
 dlcourse data show PATH             the same for your own files: a folder or archive of images, .csv, .npz, .txt
 dlcourse data get NAME              download a data set and check it
 dlcourse data add PATH --as NAME    check your own files and copy them into the data folder
-dlcourse data verify NAME           check that the files are the published ones, or those that were added
+dlcourse data verify NAME           check that files are as published, or unchanged since you added them
   data.OPTION=VALUE                 options of the data set, as for dlcourse train
-  --out FILE.png                    for show: a picture with examples, also as augmented, and the class balance
+  --out FILE.png                    for show: a picture of examples, also as augmented, and the class balance
 
 For example:
   dlcourse data show mnist --out mnist.png
@@ -22,7 +23,7 @@ For example:
   dlcourse data show houses.csv data.target=price
   dlcourse data add photos.zip --as photos
 
-The data folder is the one that the variable DLCOURSE_DATA names, otherwise ~/.cache/dlcourse.
+The data folder is ~/.cache/dlcourse, or the one that the environment variable DLCOURSE_DATA names.
 """
 
 ACTIONS = {
@@ -46,4 +47,5 @@ def main(words: list[str]) -> int:
     if action not in ACTIONS:
         raise ConfigError(f"unknown action '{action}' of dlcourse data{suggestion(action, ACTIONS)}")
     module, function = ACTIONS[action]
-    return int(getattr(importlib.import_module(f"dlcourse.cli.{module}"), function)(rest))
+    with Stop():  # so that a signal removes what is unfinished
+        return int(getattr(importlib.import_module(f"dlcourse.cli.{module}"), function)(rest))

@@ -1,13 +1,11 @@
-"""`dlcourse data add PATH --as NAME`: check the user's own files, name all that is odd, copy them into the data folder."""
+"""`dlcourse data add PATH --as NAME`: check the user's own files, list everything odd, copy them to the data folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcourse.cli import config_files
 from dlcourse.cli.data_show import say
-from dlcourse.cli.data_words import Found, composed, existing, found_files, read_words
-from dlcourse.config.paths import conf_dir
+from dlcourse.cli.data_words import Found, choice_of, config_of, existing, found_files, known, read_words
 from dlcourse.errors import ConfigError, DataError, UserError
 from dlcourse.text_table import counted
 
@@ -31,20 +29,20 @@ def main(words: list[str]) -> int:
     from dlcourse.cli.data_view import look
     from dlcourse.data.own import new_name
 
-    folder = new_name(request.flags[_AS], list(config_files.entries("data", [conf_dir()])))
+    folder = new_name(request.flags[_AS], known())
     with found_files(path) as data:
-        config = composed([*data.choice, *request.options])
+        config = data.config(request.options)
         session.check_entries(config)
-        view = look(config, data.left_out)
+        view = look(config, data.skipped)
         say(f"dlcourse data add   {folder.name}")
         for line in (*data_text.lines(view), *data_text.odd_lines(view)):
-            say(data.told(line))
+            say(data.visible(line))
         _add(view, data, given, folder, request.options)
     return 0
 
 
 def _add(view: "View", data: Found, given: str, folder: Path, options: Sequence[str]) -> None:
-    """Copy the files that can be read, try whether they can be trained on, and say what to type; raises UserError."""
+    """Copy the readable files, check that they can be trained on, and print the command; raises UserError."""
     from dlcourse.cli import data_text
     from dlcourse.cli.data_view import look
     from dlcourse.data.checks.finding import some
@@ -52,13 +50,13 @@ def _add(view: "View", data: Found, given: str, folder: Path, options: Sequence[
 
     files = _files(view)
     if not files:
-        raise DataError(f"{given} was not added: it has no images that can be read in folders of classes")
+        raise DataError(f"{given} was not added: it has no readable images in class folders")
     kind, words = view.config.data.name, [*data.choice[2:], *options]
     with unfinished(folder) as place:
         sums = copied(files, place)
         copy = OwnData(place, kind, tuple(words), sums)
         try:
-            kept = look(composed(copy.choice))
+            kept = look(config_of(choice_of(copy)))
             problem = kept.problem
             if kept.needs_target:
                 problem = next((str(odd) for odd in kept.findings if odd.blocks and not odd.options), "")
@@ -66,12 +64,12 @@ def _add(view: "View", data: Found, given: str, folder: Path, options: Sequence[
             problem = str(error)
         if problem:
             reason = problem.replace(str(copy.place), given)
-            raise DataError(f"{given} was not added, as it cannot be trained on: {reason}")
+            raise DataError(f"{given} was not added, because it cannot be trained on: {reason}")
         write_record(place, kind, words, sums)
     if view.scan is not None and view.scan.damaged:
-        say(f"left   not copied, as it cannot be read: {some([view.scan.name(path) for path in view.scan.damaged])}")
+        say(f"skip   not copied, as unreadable: {some([view.scan.name(path) for path in view.scan.damaged])}")
     say(f"added  {counted(len(files), 'file')} to {folder}")
-    say(f"train  {data_text.command_line(read_own(folder).choice, kept)}")
+    say(f"train  {data_text.command_line(choice_of(read_own(folder)), kept)}")
 
 
 def _files(view: "View") -> dict[str, Path]:

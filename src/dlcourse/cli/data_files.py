@@ -1,10 +1,9 @@
-"""`dlcourse data get` and `dlcourse data verify`: files that are downloaded, and whether files are what they were."""
+"""`dlcourse data get` and `dlcourse data verify`: downloads, and whether files are still what they should be."""
 
 from typing import TYPE_CHECKING
 
 from dlcourse.cli import config_files
-from dlcourse.cli.data_words import Request, composed, read_words, unknown
-from dlcourse.config.paths import conf_dir
+from dlcourse.cli.data_words import Request, config_of, known, read_words, unknown
 from dlcourse.config.run_config import RunConfig
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.text_table import counted
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from dlcourse.data.own import OwnData
 
 _SHOWN = 3
-"""Files that are named if several are not what they were."""
+"""Files that are named of those that have changed."""
 
 
 def get(words: list[str]) -> int:
@@ -23,10 +22,10 @@ def get(words: list[str]) -> int:
     name = request.only_name("get", "data set such as mnist")
     config, source = _downloaded(name, request, "get")
     if not source.download:
-        raise ConfigError("data.download=false forbids what dlcourse data get is for; leave it out")
-    was_here = source.is_here
+        raise ConfigError("dlcourse data get downloads; leave data.download=false out")
+    did = "already downloaded" if source.is_here else "downloaded"
     sizes = _built(config, source)
-    print(f"{name}: {'was here already' if was_here else 'downloaded'}, {_checked(source)}: {sizes}")
+    print(f"{name}: {did}, {_checked(source)}: {sizes}")
     print(f"in {source.root_folder}")
     return 0
 
@@ -35,13 +34,13 @@ def verify(words: list[str]) -> int:
     """Check the files of the data set that the words behind `verify` name; raises DataError if they are others."""
     request = read_words(words)
     name = request.only_name("verify", "data set such as mnist")
-    if name not in config_files.entries("data", [conf_dir()]):
-        from dlcourse.data.own import added
+    if name not in known():
+        from dlcourse.data.own import added, find_own
 
-        own = added()
-        if name not in own:
-            raise unknown(name, own)
-        return _verify_own(own[name], request)
+        own = find_own(name)
+        if own is None:
+            raise unknown(name, added())
+        return _verify_own(own, request)
     config, source = _downloaded(name, request, "verify", "data.download=false")
     if not source.is_here:
         raise DataError(f"{name} is not in {source.root_folder}; write dlcourse data get {name}, or data.root=FOLDER")
@@ -54,29 +53,31 @@ def _verify_own(own: "OwnData", request: Request) -> int:
     from dlcourse.data.own import differences
 
     for option in request.options:
-        raise ConfigError(f"'{option}' has no meaning for data that were added; leave it out")
+        raise ConfigError(f"'{option}': {own.name} was added with its options; leave this one out")
     found = {what: names for what, names in differences(own).items() if names}
     if found:
         told = "; ".join(
             f"{counted(len(names), 'file')} {what} ({', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''})"
             for what, names in found.items()
         )
-        raise DataError(f"{own.folder} is not as it was added: {told}; restore it, or remove it and add the data again")
-    print(f"{own.name}: {counted(len(own.files), 'file')} as added, by sha256")
+        raise DataError(
+            f"{own.folder} has changed since it was added: {told}; restore it, or remove it and add it again"
+        )
+    print(f"{own.name}: {counted(len(own.files), 'file')} unchanged since added (sha256)")
     print(f"in {own.folder}")
     return 0
 
 
 def _downloaded(name: str, request: Request, action: str, *words: str) -> tuple[RunConfig, "DataFiles"]:
     """The config and the data set of a name, which must be one that is downloaded; raises ConfigError."""
-    if name not in config_files.entries("data", [conf_dir()]):
+    if name not in known():
         from dlcourse.data.own import added
 
         raise unknown(name, added())
     given = [option for option in request.options if option.partition("=")[0] in {w.partition("=")[0] for w in words}]
     if given:
-        raise ConfigError(f"'{given[0]}': dlcourse data {action} says {words[0]} itself; leave it out")
-    config = composed([f"data={name}", *request.options, *(words if _has_files(name) else ())])
+        raise ConfigError(f"'{given[0]}': dlcourse data {action} implies {words[0]}; leave it out")
+    config = config_of([f"data={name}", *request.options, *(words if _has_files(name) else ())])
     from dlcourse.cli.train import load_session
 
     load_session().check_entries(config)
@@ -93,7 +94,7 @@ def _downloaded(name: str, request: Request, action: str, *words: str) -> tuple[
 
 
 def _has_files(name: str) -> bool:
-    return "download" in config_files.all_options(config_files.entries("data", [conf_dir()])[name])
+    return "download" in config_files.all_options(config_files.entries("data", config_files.folders(None))[name])
 
 
 def _built(config: RunConfig, source: "DataFiles") -> str:
@@ -106,4 +107,4 @@ def _built(config: RunConfig, source: "DataFiles") -> str:
 
 
 def _checked(source: "DataFiles") -> str:
-    return "checksums match" if source.verify else "read without a look at checksums (data.verify=false)"
+    return "checksums match" if source.verify else "checksums not compared (data.verify=false)"

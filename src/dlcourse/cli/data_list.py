@@ -1,14 +1,16 @@
-"""`dlcourse data list`: the data sets, how large they are, what their examples look like, and whether they are here."""
+"""`dlcourse data list`: the data sets, their sizes and examples, and whether they are downloaded."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from dlcourse.cli import config_files
-from dlcourse.cli.data_words import read_words, unknown
-from dlcourse.config.paths import conf_dir
+from dlcourse.cli.data_words import known, read_words, unknown
 from dlcourse.config.registry import Choice
 from dlcourse.errors import ConfigError
 from dlcourse.terminal import fitted
-from dlcourse.text_table import aligned
+from dlcourse.text_table import aligned, counted
+
+if TYPE_CHECKING:
+    from dlcourse.data.own import OwnData
 
 _HEAD = ("data set", "train", "test", "example", "target", "where")
 
@@ -21,24 +23,18 @@ def main(words: list[str]) -> int:
     from dlcourse.cli.train import load_session
 
     load_session()
-    from dlcourse.data.own import added
+    from dlcourse.data.own import added, find_own
+    from dlcourse.training.registries import with_plugins
 
-    own = added()
-    ours = list(config_files.entries("data", [conf_dir()]))
-    for name in request.names:
-        if name not in own and name not in ours:
+    own, entries = added(), known()
+    rows = []
+    for name in request.names or (*with_plugins()["data"], *own):
+        found = None if name in entries else find_own(name)
+        if found is None and name not in entries:
             raise unknown(name, own)
-    chosen = request.names or (*_in_order(), *own)
-    rows = [_row(name) if name in ours else _own_row(name) for name in chosen]
+        rows.append(_row(name) if found is None else _own_row(found))
     print("\n".join(piece for line in aligned([_HEAD, *rows], left=(0, 3, 4, 5)) for piece in fitted(line)))
     return 0
-
-
-def _in_order() -> Iterator[str]:
-    """Our data sets, in the order of their table."""
-    from dlcourse.data import DATASETS
-
-    return iter(DATASETS)
 
 
 def _row(name: str) -> Sequence[str]:
@@ -51,7 +47,7 @@ def _row(name: str) -> Sequence[str]:
     source = DATASETS.build(Choice(name))
     example, _, target = described(source.SPECS[0]).partition("   ")
     if source.SPECS[0].target == "next" and example.endswith(" of 100"):
-        example = example.removesuffix(" of 100")  # how many symbols a text has shows only when it is read
+        example = example.removesuffix(" of 100")  # the vocabulary is known only once the text is read
     return (name, *_sizes(name, source), example, target, _where(name, source))
 
 
@@ -78,19 +74,9 @@ def _where(name: str, source: object) -> str:
     from dlcourse.data.published import PUBLISHED
 
     if not isinstance(source, DataFiles):
-        return "comes with dlcourse"
-    return "here" if source.is_here else f"to download, {PUBLISHED[name].megabytes:,.1f} MB"
+        return "built in"
+    return "downloaded" if source.is_here else f"to download, {PUBLISHED[name].megabytes:,.1f} MB"
 
 
-def _own_row(name: str) -> Sequence[str]:
-    from dlcourse.data.own import find_own
-
-    own = find_own(name)
-    return (
-        name,
-        "",
-        "",
-        f"added: {own.kind}, {len(own.files):,} files".replace(" 1 files", " 1 file"),
-        "",
-        str(own.place),
-    )
+def _own_row(own: "OwnData") -> Sequence[str]:
+    return own.name, "", "", f"added: {own.kind}, {counted(len(own.files), 'file')}", "", str(own.place)

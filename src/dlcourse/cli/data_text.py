@@ -1,5 +1,6 @@
 """The lines of `dlcourse data show`: splits, classes or values, columns, an excerpt, and everything odd."""
 
+import itertools
 import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ _LONG = 66
 
 
 def lines(view: View) -> Iterator[str]:
-    """All that is said of the data, line by line; none is empty and none has a control character in it."""
+    """Everything about the data, line by line; no line is empty or has a control character in it."""
     if view.data is None:
         yield f"data   {view.problem}"
     else:
@@ -42,7 +43,7 @@ def lines(view: View) -> Iterator[str]:
 
 
 def odd_lines(view: View) -> Iterator[str]:
-    """A line for each thing that is odd, or one that says that nothing is."""
+    """A line for each thing that is odd, or one line if nothing is."""
     yield from (f"odd    {escaped(str(finding), one_line=True)}" for finding in view.findings)
     if not view.findings:
         yield "odd    nothing found"
@@ -64,20 +65,32 @@ def _table(head: str, counts: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
 
 
 def _binned(data: "Data") -> dict[str, dict[str, int]]:
-    """How many values of the first target fall into each of ten ranges, in each split."""
+    """How many values of the first target fall into each of ten ranges, in each split; one range if all are the same."""
     values = {part: targets_of(split).reshape(len(split), -1)[:, 0].double() for part, split in splits(data).items()}
     every = torch.cat(list(values.values()))
-    edges = torch.linspace(every.min().item(), every.max().item(), _BINS + 1, dtype=torch.float64)
-    names = [f"{low:.4g} to {high:.4g}" for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)]
+    low, high = every.min().item(), every.max().item()
+    count = _BINS if low < high else 1
+    edges = torch.linspace(low, high, count + 1, dtype=torch.float64)
+    names = _ranges(edges.tolist())
     found = {}
     for part, of in values.items():
         bins = torch.bucketize(of, edges[1:-1].contiguous())
-        found[part] = dict(zip(names, torch.bincount(bins, minlength=_BINS).tolist(), strict=True))
+        found[part] = dict(zip(names, torch.bincount(bins, minlength=count).tolist(), strict=True))
     return found
 
 
+def _ranges(edges: Sequence[float]) -> list[str]:
+    """`37 to 67.4` for each pair of neighbors, with as many digits as tell the ranges apart."""
+    names: list[str] = []
+    for digits in range(4, 18):
+        names = [f"{low:.{digits}g} to {high:.{digits}g}" for low, high in itertools.pairwise(edges)]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
 def _columns(view: View) -> Iterator[str]:
-    """A row for each column of a table: what it holds, how far it reaches, and how many values are missing."""
+    """A row for each column of a table: its kind, its range or values, and how many are missing."""
     rows: list[tuple[str, str, str, str, str]] = [
         (profile.name, profile.kind, profile.reach, f"{profile.distinct:,}", f"{len(profile.missing_rows):,}")
         for profile in view.profiles
@@ -149,9 +162,9 @@ def _short(text: str) -> str:
 
 
 def refusal(view: View) -> Iterator[str]:
-    """A line if training refuses the data whatever its options are."""
+    """A line if training refuses the data with any options."""
     if (view.data is None and not view.needs_target) or needs_correction(view.findings):
-        yield "fix    dlcourse train refuses these data until they are corrected"
+        yield "fix    dlcourse train refuses this data until it is corrected"
 
 
 def command_line(choice: Sequence[str], view: View) -> str:

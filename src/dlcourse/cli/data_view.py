@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from dlcourse.config.registry import Choice
 from dlcourse.config.run_config import RunConfig
 from dlcourse.data import DATASETS
@@ -22,7 +20,7 @@ from dlcourse.data.checks.text import check_text
 from dlcourse.data.csv_file import CsvFile, drop_word
 from dlcourse.data.image_folder import ImageFolder
 from dlcourse.data.text import TextSource
-from dlcourse.device import Device
+from dlcourse.device import cpu
 from dlcourse.errors import DataError, UserError
 from dlcourse.spec import Data
 from dlcourse.training.build import build_data
@@ -72,23 +70,23 @@ class View:
         return dataclasses.replace(self.config, data=Choice(self.config.data.name, options))
 
 
-def look(config: RunConfig, left_out: Sequence[str] = ()) -> View:
-    """Everything about the data of a config; raises UserError if they are not even to be looked at.
+def look(config: RunConfig, skipped: Sequence[str] = ()) -> View:
+    """Everything about the data of a config; raises UserError if they cannot even be looked at.
 
-    `left_out` are files of an archive that were not unpacked.
+    `skipped` are files of an archive that were not unpacked.
     """
     source = DATASETS.build(config.data)
     if isinstance(source, CsvFile):
         return _table(View(config), source)
     if isinstance(source, ImageFolder) and source.folder is not None:
-        return _images(View(config), Path(source.folder).expanduser(), left_out)
-    view = View(config, build_data(config, _cpu()))
+        return _images(View(config), Path(source.folder).expanduser(), skipped)
+    view = View(config, build_data(config, cpu()))
     assert view.data is not None
     view.counts = class_counts(view.data)
     view.findings = check_splits(view.data)
     if isinstance(source, TextSource):
         training, *held_out = source.parts(source.read())
-        view.findings += check_text(training, "".join(held_out))
+        view.findings += check_text(training, "".join(held_out), source.tokens)
     return view
 
 
@@ -103,34 +101,33 @@ def _table(view: View, source: CsvFile) -> View:
         view.findings += check_rows(view.profiles, None, None)
         return view
     _build(view)
-    view.findings += check_rows(view.profiles, source.target, _test_rows(source))
+    view.findings += check_rows(view.profiles, source.target, _test_rows(view))
     if view.data is not None:
         view.counts = class_counts(view.data)
         view.findings += check_classes(view.counts, view.data.spec.class_names) if view.counts else []
     return view
 
 
-def _test_rows(source: CsvFile) -> list[int] | None:
-    """The rows set aside for testing, None if the target is too odd to say; gaps in other columns change nothing."""
+def _test_rows(view: View) -> list[int] | None:
+    """The rows set aside for testing, None if the target is too odd to say."""
+    source = DATASETS.build(view.fixed_config().data)
+    assert isinstance(source, CsvFile)
     try:
-        return dataclasses.replace(source, missing="mean").test_rows()
+        return source.test_rows()
     except UserError:
         return None
 
 
-def _images(view: View, folder: Path, left_out: Sequence[str]) -> View:
+def _images(view: View, folder: Path, skipped: Sequence[str]) -> View:
     view.scan = scan = scan_images(folder)
-    if left_out:
+    if skipped:
         what = "ignored: dlcourse does not read such files as images"
-        view.findings.append(Finding(some(left_out), what, "convert those that are images to PNG or JPEG"))
+        view.findings.append(Finding(some(skipped), what, "convert those that are images to PNG or JPEG"))
     view.findings += check_images(scan)
     _build(view)
     view.counts = class_counts(view.data) if view.data is not None else scan.counts
-    names = (
-        view.data.spec.class_names
-        if view.data is not None
-        else [n for n, files in scan.files["train"].items() if files]
-    )
+    read = [name for name, files in scan.files["train"].items() if files]
+    names = view.data.spec.class_names if view.data is not None else read
     view.findings += check_classes(view.counts, names)
     return view
 
@@ -138,12 +135,8 @@ def _images(view: View, folder: Path, left_out: Sequence[str]) -> View:
 def _build(view: View) -> None:
     """Build the data, with the options that make them acceptable if these are needed; if it still fails, say why."""
     try:
-        view.data = build_data(view.fixed_config(), _cpu())
+        view.data = build_data(view.fixed_config(), cpu())
     except DataError as error:
         if not any(finding.blocks for finding in view.findings):
             raise  # nothing that was said explains it
         view.problem = str(error)
-
-
-def _cpu() -> Device:
-    return Device(torch.device("cpu"))

@@ -7,16 +7,18 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from omegaconf import open_dict
-
-from dlcourse.cli import config_files, hydra_guard
-from dlcourse.cli.hydra_overrides import parse
-from dlcourse.cli.train import clear_resolvers
+from dlcourse.cli import config_files
+from dlcourse.cli.composed import composed
+from dlcourse.cli.hydra_overrides import text_word
 from dlcourse.config.options import hint, suggestion
-from dlcourse.config.paths import conf_dir, path_to_read
+from dlcourse.config.paths import path_to_read
 from dlcourse.config.run_config import RunConfig
 from dlcourse.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from dlcourse.data.own import OwnData
 
 _OPTION = re.compile(r"[+~]{0,2}[A-Za-z_][\w.@/-]*=", re.ASCII)
 _FILES = {".csv": "csv", ".tsv": "csv", ".npz": "npz", ".txt": "text"}
@@ -33,7 +35,7 @@ class Request:
 
     def only_name(self, action: str, example: str) -> str:
         """The one name or path that an action needs; raises ConfigError."""
-        if not self.names:
+        if not any(self.names):
             raise ConfigError(f"dlcourse data {action} needs a {example}; dlcourse data list shows all names")
         if len(self.names) > 1:
             raise ConfigError(f"'{self.names[1]}' after '{self.names[0]}': dlcourse data {action} takes one at a time")
@@ -54,7 +56,7 @@ def read_words(words: Sequence[str], flags: Sequence[str] = ()) -> Request:
             raise ConfigError(f"unknown flag '{word}'{suggestion(flag, [*flags, '--help'])}")
         elif word.startswith("data="):
             names.append(value)
-        elif _OPTION.match(word) and not Path(word).exists():
+        elif _OPTION.match(word) and not os.path.exists(word):  # noqa: PTH110 - no error for a name that is too long
             if not word.lstrip("+~").startswith(("data.", "seed=")):
                 raise ConfigError(f"'{word}': dlcourse data takes options of data only, such as data.subset=1000")
             options.append(word)
@@ -65,19 +67,36 @@ def read_words(words: Sequence[str], flags: Sequence[str] = ()) -> Request:
 
 @dataclass(frozen=True)
 class Found:
-    """What a name or a path stands for: the words that choose it, and names left out of an archive.
+    """What a name or a path stands for: the words that choose it, and the names of an archive's files that were skipped.
 
     `hidden` is the folder that an archive was unpacked into, which no message should show.
     """
 
     choice: tuple[str, ...]
-    left_out: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
     hidden: str = ""
     shown: str = ""
 
-    def told(self, text: str) -> str:
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file or a folder of the user's that training can read where it is."""
+        return len(self.choice) > 1 and not self.hidden
+
+    def config(self, options: Sequence[str] = ()) -> RunConfig:
+        """The config with these options besides; raises ConfigError, also for an option that names other files."""
+        for option in options:
+            for word in self.choice[1:2]:
+                if _key(option) == _key(word):
+                    raise ConfigError(f"'{option}': the files are already named; leave it out")
+        return config_of([*self.choice, *options])
+
+    def visible(self, text: str) -> str:
         """The text with the archive in place of the folder that it was unpacked into."""
         return text.replace(self.hidden, self.shown) if self.hidden else text
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+~")
 
 
 @contextlib.contextmanager
@@ -86,16 +105,16 @@ def found(name: str) -> Iterator[Found]:
 
     An archive is unpacked for as long as the block lasts.
     """
-    if name in config_files.entries("data", [conf_dir()]):
+    if name in known():
         yield Found((f"data={name}",))
         return
-    from dlcourse.data.own import added
+    from dlcourse.data.own import added, find_own
 
-    own = added()
-    if name in own:
-        yield Found(tuple(own[name].choice))
+    own = find_own(name)
+    if own is not None:
+        yield Found(tuple(choice_of(own)))
         return
-    with found_files(existing(name, own)) as files:
+    with found_files(existing(name, added())) as files:
         yield files
 
 
@@ -108,19 +127,19 @@ def found_files(path: Path) -> Iterator[Found]:
         yield Found(tuple(words_for(path)))
         return
     with tempfile.TemporaryDirectory(prefix="dlcourse-") as temporary:
-        folder, left_out = unpack_images(path, Path(temporary))
-        files = Found(tuple(words_for(folder)), tuple(left_out), str(folder), str(path))
+        folder, skipped = unpack_images(path, Path(temporary))
+        files = Found(tuple(words_for(folder)), tuple(skipped), str(folder), str(path))
         try:
             yield files
         except UserError as error:
-            error.args = (files.told(str(error)),)
+            error.args = (files.visible(str(error)),)
             raise
 
 
 def words_for(path: Path) -> list[str]:
     """The words that choose a data set for the user's own file or folder; raises ConfigError."""
     if path.is_dir():
-        return ["data=images", f"data.folder={path}"]
+        return ["data=images", text_word("data.folder", str(path))]
     kind = _FILES.get(path.suffix.lower())
     if kind is None:
         from dlcourse.data.archives import ENDINGS
@@ -130,7 +149,14 @@ def words_for(path: Path) -> list[str]:
             f"{', '.join([*_FILES, *ENDINGS])}"
         )
     separator = ["data.separator=tab"] if path.suffix.lower() == ".tsv" else []
-    return [f"data={kind}", f"data.file={path}", *separator]
+    return [f"data={kind}", text_word("data.file", str(path)), *separator]
+
+
+def choice_of(own: "OwnData") -> list[str]:
+    """The words that choose data that were added."""
+    from dlcourse.data.own import KINDS
+
+    return [f"data={own.kind}", text_word(f"data.{KINDS[own.kind]}", str(own.place)), *own.words]
 
 
 def existing(name: str, own: Iterable[str] = ()) -> Path:
@@ -143,22 +169,17 @@ def existing(name: str, own: Iterable[str] = ()) -> Path:
     raise unknown(name, own, "data set, file or folder")
 
 
+def known() -> list[str]:
+    """The names of the data sets: ours, and those of plug-ins."""
+    return list(config_files.entries("data", config_files.folders(None)))
+
+
 def unknown(name: str, own: Iterable[str], what: str = "data set") -> ConfigError:
     """That nothing has this name, with the data set that was meant; `own` are the names of those that were added."""
-    known = [*config_files.entries("data", [conf_dir()]), *own]
-    meant = hint(name, known, kind="data") or "; dlcourse data list shows all names"
+    meant = hint(name, [*known(), *own], kind="data") or "; dlcourse data list shows all names"
     return ConfigError(f"no {what} is called '{name}'{meant}")
 
 
-def composed(words: Sequence[str]) -> RunConfig:
+def config_of(words: Sequence[str]) -> RunConfig:
     """The config that `dlcourse train` would run with these words; raises ConfigError."""
-    clear_resolvers()
-    overrides = parse(list(words))
-    for override in overrides:
-        if override.is_sweep_override():
-            raise ConfigError(f"'{override.input_line}' has several values; give one")
-    places = config_files.folders(None)
-    config = hydra_guard.compose(parse(hydra_guard.check(overrides, places, sweep=False)), places)
-    with open_dict(config):
-        del config["hydra"]
-    return hydra_guard.run_config(config)
+    return composed(words, config_files.folders(None), "data")

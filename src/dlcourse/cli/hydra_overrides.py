@@ -31,6 +31,17 @@ def parse(words: list[str]) -> list[Override]:
     return [_parse_word(word, words[place:]) for place, word in enumerate(words, start=1)]
 
 
+def text_word(key: str, text: str) -> str:
+    """`key=text`, with quotes if it would be read as anything but this text: a number, several values."""
+    word = f"{key}={text}"
+    try:
+        (found,) = parse([word])
+        is_text = not found.is_sweep_override() and found.value() == text
+    except ConfigError:
+        is_text = False
+    return word if is_text else f"{key}={QuotedString(text, Quote.double).with_quotes()}"
+
+
 def _parse_word(word: str, following: list[str]) -> Override:
     key, equals, value = word.partition("=")
     _check_characters(key, word)

@@ -1,8 +1,6 @@
 """`dlcourse report RUN`: a finished run, or a sweep, as one HTML file to read, to print and to hand in."""
 
-import argparse
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,18 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse.cli import config_files
-from dlcourse.config.options import suggestion
+from dlcourse.cli.run_words import read_words, require_done
 from dlcourse.config.paths import conf_dir, path_to_read, user_path
 from dlcourse.config.run_config import FolderConfig, RunConfig
 from dlcourse.config.yaml_file import read_yaml
-from dlcourse.error_line import flag_error
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import make_folders, read_regular, write_new
 from dlcourse.pages.folder import refuse_links
 from dlcourse.pages.parts import About
-from dlcourse.runs.find import find_finished, is_sweep, required_run
+from dlcourse.runs.find import find_finished, is_sweep
 from dlcourse.runs.folder import WEIGHTS, is_in_use, output_errors
-from dlcourse.runs.named_file import check_new, write_named
+from dlcourse.runs.named_file import new_file, write_named
 from dlcourse.runs.record import RunRecord, read_record
 from dlcourse.runs.reopen import read_config, read_spec, stated_checksum
 from dlcourse.runs.result import read_report
@@ -78,22 +75,9 @@ def main(words: list[str]) -> int:
 
 def _request(words: list[str]) -> Request:
     """What the words ask for; raises ConfigError and DataError."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.error = flag_error("report")  # type: ignore[assignment, method-assign]
-    parser.add_argument("runs", nargs="*")
-    for flag in _FLAGS:
-        parser.add_argument(flag)
-    for word in words:
-        if word.startswith("--") and word != "--" and word.partition("=")[0] not in _FLAGS:
-            raise ConfigError(f"unknown flag '{word}'{suggestion(word.partition('=')[0], _FLAGS)}")
-    given = parser.parse_intermixed_args(words)
-    if len(given.runs) > 1:
-        raise ConfigError(
-            f"'{given.runs[1]}': report takes one RUN; write dlcourse report {shlex.quote(given.runs[0])}"
-        )
-    run = required_run(given.runs[0] if given.runs else None, "report")
+    given = read_words("report", words, _FLAGS)
     about = About(_line(given.title, "--title"), _line(given.author, "--author"), _notes(given.notes))
-    return Request(run, about, None if given.out is None else _new_page(given.out))
+    return Request(given.run, about, None if given.out is None else new_file(given.out, "--out", ".html", ".htm"))
 
 
 def _line(text: str | None, flag: str) -> str:
@@ -122,19 +106,10 @@ def _notes(text: str | None) -> str:
         raise DataError(f"--notes {text} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
 
 
-def _new_page(text: str) -> Path:
-    path_to_read(text, "--out")
-    path = user_path(text, "--out")
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise ConfigError(f"--out {text} must end in .html")
-    check_new(path, "--out")
-    return path
-
-
 def _of_run(folder: Path, about: About) -> tuple[str, bytes]:
     """A name for the page of a run, and its content; raises UserError."""
     record = read_record(folder)
-    _require_done(record)
+    require_done(record, "report")
     config, spec = read_config(folder), read_spec(folder)
     differs = differing(config)
 
@@ -165,19 +140,6 @@ def _of_sweep(folder: Path, about: About) -> tuple[str, bytes]:
         if (folder / run.folder).is_dir():
             refuse_links(folder / run.folder)
     return f"{folder.parent.name}-{folder.name}", render_sweep(sweep_page(folder), about)
-
-
-def _require_done(record: RunRecord) -> None:
-    """Raise ConfigError or DataError, each with what to type, for a run that has not ended well."""
-    folder, resume = record.folder, f"dlcourse resume {shlex.quote(str(record.folder))}"
-    if record.state == "damaged":
-        raise DataError(f"cannot report on {folder}: {record.reason}")
-    if record.state == "running":
-        raise ConfigError(f"{folder} is still running; wait for it, or see it with dlcourse tensorboard")
-    if record.state == "failed":
-        raise ConfigError(f"{folder} has failed ({record.reason}); a report needs a finished run")
-    if record.state != "done":
-        raise ConfigError(f"{folder} is not finished; write {resume}")
 
 
 def differing(config: RunConfig) -> list[tuple[str, str, str]]:

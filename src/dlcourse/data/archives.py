@@ -1,5 +1,6 @@
-"""The images in a zip or tar archive, unpacked into a new folder: nothing lands outside of it, nothing fills the disk."""
+"""The images in a zip or tar archive, unpacked into a new folder: nothing is written outside it, nothing fills the disk."""
 
+import errno
 import gzip
 import lzma
 import shutil
@@ -8,8 +9,8 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import IO
+from pathlib import Path, PureWindowsPath
+from typing import IO, Any
 
 from dlcourse.data.download import one_line
 from dlcourse.data.image_folder import SUFFIXES
@@ -20,12 +21,35 @@ ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".
 MOST_BYTES = 32 << 30
 """Of all files of an archive together, unpacked."""
 MOST_FILES = 1_000_000
+"""Of files and folders together."""
+_DEEPEST = 16
 _FREE, _RATIO = 64 << 20, 100  # images hardly shrink: an archive that unpacks to more than both is made to fill a disk
 _DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError),
     *(NotImplementedError, RuntimeError, ValueError, OverflowError),
 )
+_LONGEST_READ = 16 << 20
 _OF_A_MAC = "__MACOSX"
+
+
+class _Short:
+    """A file of which nobody reads much at a time: tarfile takes a header of any size into memory."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        if size > _LONGEST_READ:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._file.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+class _Tar(tarfile.TarFile):
+    def __init__(self, name: Any = None, mode: Any = "r", fileobj: Any = None, **options: Any) -> None:
+        super().__init__(name, mode, None if fileobj is None else _Short(fileobj), **options)
 
 
 def is_archive(path: Path) -> bool:
@@ -51,13 +75,15 @@ def unpack_images(archive: Path, folder: Path) -> tuple[Path, list[str]]:
         limit = min(MOST_BYTES, max(_FREE, _RATIO * archive.stat().st_size))
         seen: set[str] = set()
         total = 0
-        for member, content in _members(archive):
+        for number, (member, content) in enumerate(_members(archive)):
             parts = _inside(archive, member)
             total += member.size
-            if total > limit or len(seen) > MOST_FILES:
+            if total > limit:
                 raise DataError(
                     f"{archive} unpacks to more than {limit:,} bytes, far more than images do; unpack it yourself"
                 )
+            if number >= MOST_FILES:
+                raise DataError(f"{archive} holds more than {MOST_FILES:,} files; unpack it yourself")
             if not parts or parts[0] == _OF_A_MAC:
                 continue
             target = folder.joinpath(*parts)
@@ -74,10 +100,20 @@ def unpack_images(archive: Path, folder: Path) -> tuple[Path, list[str]]:
                 with target.open("xb") as file:
                     _copy(content, file, member)
     except _DAMAGE as error:
-        raise DataError(f"{archive} is damaged ({one_line(error)}); make or download it again") from None
+        raise _damaged(archive, error) from None
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         raise DataError(f"{archive} has a file and a folder of the same name; make a new one") from None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise DataError(f"{archive} has a file name that is too long; make a new one") from None
+        if error.errno is not None:
+            raise
+        raise _damaged(archive, error) from None  # bz2's
     return _top(folder), left_out
+
+
+def _damaged(archive: Path, error: Exception) -> DataError:
+    return DataError(f"{archive} is damaged ({one_line(error)}); make or download it again")
 
 
 def _members(archive: Path) -> Iterator[tuple[_Member, IO[bytes] | None]]:
@@ -99,22 +135,24 @@ def _members(archive: Path) -> Iterator[tuple[_Member, IO[bytes] | None]]:
                 with content.open(info) as file:
                     yield member, file
     else:
-        with tarfile.open(archive, "r:*") as tar:
+        with _Tar.open(archive, "r:*") as tar:
             for entry in tar:
-                other = "a link" if entry.issym() or entry.islnk() else "no plain file"
+                other = "a link" if entry.issym() or entry.islnk() else "not a regular file"
                 kind = "folder" if entry.isdir() else "file" if entry.isreg() else other
                 yield _Member(entry.name, entry.size, kind), tar.extractfile(entry) if kind == "file" else None
 
 
 def _inside(archive: Path, member: _Member) -> tuple[str, ...]:
     """The parts of a member's path; raises DataError for what is not a plain file or folder inside the archive."""
-    path = PurePosixPath(member.name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in (path.parts or ("",))[0]:
+    path = PureWindowsPath(member.name)  # which knows / and \\, and letters of drives
+    if path.anchor or ".." in path.parts:
         raise DataError(
-            f"{archive}: {member.name} lies outside of the archive, which could overwrite your files; make a new one"
+            f"{archive}: {member.name} points outside the archive and could overwrite your files; make a new one"
         )
     if member.kind not in ("file", "folder"):
-        raise DataError(f"{archive}: {member.name} is {member.kind}; only plain files are unpacked, make a new one")
+        raise DataError(f"{archive}: {member.name} is {member.kind}; only regular files are unpacked, make a new one")
+    if len(path.parts) > _DEEPEST:
+        raise DataError(f"{archive} has folders more than {_DEEPEST} levels deep; unpack it yourself")
     return path.parts
 
 

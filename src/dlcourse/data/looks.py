@@ -1,4 +1,4 @@
-"""A few examples of a split to look at: some of each class, plain and as augmentation changes them.
+"""A few examples of a split to look at: some of each class, plain and augmented.
 
 n is the number of examples that are chosen.
 """

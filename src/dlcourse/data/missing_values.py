@@ -35,7 +35,7 @@ def known_numbers(column: Column) -> NDArray[np.float64] | None:
 
 
 def known_values(column: Column) -> NDArray[np.str_]:
-    """The different texts in a column, sorted, less what stands for a missing value."""
+    """The distinct texts in a column, sorted, without those that mark a missing value."""
     values: NDArray[np.str_] = np.unique(np.array(column.without(column.missing).cells))
     return values
 
@@ -54,7 +54,7 @@ def complete_rows(target: Column, columns: Sequence[Column]) -> tuple[Column, li
 
 
 def note_of_filled(columns: Sequence[Column]) -> list[str]:
-    """A line for each column in which values are missing that `filled` puts in."""
+    """A line for each column with missing values that `filled` replaces."""
     return [
         f"column '{column.name}': {counted(len(column.missing), 'missing value')} filled with {_TRAINING_ONLY}"
         for column in columns
@@ -71,9 +71,7 @@ def filled(data: Data) -> Data:
     means = data.train.inputs.nanmean(0)  # (F,)
     for index in means.isnan().nonzero().flatten().tolist():
         name = data.spec.feature_labels[index]
-        raise DataError(
-            f"feature '{name}' has no value in any training row, and so no mean; leave it out with data.drop"
-        )
+        raise DataError(f"feature '{name}' has no value in any training row, so no mean; leave it out with data.drop")
 
     def fill(split: Split) -> Split:
         assert isinstance(split, TensorSplit)

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcourse.config.options import suggestion
 from dlcourse.config.paths import default_root
 from dlcourse.errors import ConfigError, DataError, OutputError
 from dlcourse.files import create_file, make_folders, read_regular, sync_folder
@@ -43,11 +42,6 @@ class OwnData:
         """What the data set is told to read: the folder, or the one file in it."""
         return self.folder if KINDS[self.kind] == "folder" else self.folder / next(iter(self.files))
 
-    @property
-    def choice(self) -> list[str]:
-        """The words that choose the data on a command line."""
-        return [f"data={self.kind}", f"data.{KINDS[self.kind]}={self.place}", *self.words]
-
 
 def own_root() -> Path:
     """The folder of all data that were added, one folder for each."""
@@ -70,13 +64,24 @@ def read_own(folder: Path) -> OwnData:
     try:
         record = json.loads(read_regular(folder / RECORD, _MOST_BYTES))
         kind, words, files = record["data"], record["words"], record["files"]
-        if kind not in KINDS or not files or not all(word.startswith(("data.", "seed=")) for word in words):
+        if kind not in KINDS or not files or any(_is_foreign(word, kind) for word in words):
             raise ValueError
-        if not all(isinstance(checksum, str) and ".." not in Path(name).parts for name, checksum in files.items()):
+        if not all(isinstance(checksum, str) and _is_inside(name) for name, checksum in files.items()):
             raise ValueError
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise DataError(f"{folder / RECORD} is damaged; remove {folder} and add the data again") from None
     return OwnData(folder, kind, tuple(words), files)
+
+
+def _is_foreign(word: str, kind: str) -> bool:
+    """Whether a word sets no option of the data, or names other files."""
+    key = word.partition("=")[0].lstrip("+~")
+    return key == f"data.{KINDS[kind]}" or not key.startswith(("data.", "seed"))
+
+
+def _is_inside(name: str) -> bool:
+    path = Path(name)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def new_name(name: str, known: Sequence[str]) -> Path:
@@ -104,7 +109,7 @@ def unfinished(folder: Path) -> Iterator[Path]:
         temporary.mkdir()
         yield temporary
         if os.path.lexists(folder):
-            raise ConfigError(f"{folder} exists by now; choose another name")
+            raise ConfigError(f"{folder} was made in the meantime; choose another name")
         temporary.rename(folder)
         sync_folder(folder.parent)
     except OSError as error:
@@ -135,7 +140,8 @@ def copied(files: Mapping[str, Path], folder: Path) -> dict[str, str]:
 def write_record(folder: Path, kind: str, words: Sequence[str], files: Mapping[str, str]) -> None:
     """Write the record into a folder that is not finished."""
     record = {"data": kind, "words": list(words), "files": dict(files)}
-    create_file(folder / RECORD, json.dumps(record, indent=1, ensure_ascii=False).encode() + b"\n")
+    content = json.dumps(record, indent=1).encode("ascii")  # names of files need not be UTF-8
+    create_file(folder / RECORD, content + b"\n")
 
 
 def differences(own: OwnData) -> dict[str, list[str]]:
@@ -147,18 +153,14 @@ def differences(own: OwnData) -> dict[str, list[str]]:
             found["missing"].append(name)
         elif sha256(path) != checksum:
             found["changed"].append(name)
-    present = (path for path in own.folder.rglob("*") if path.is_file() and path.name != RECORD)
-    found["new"] = sorted(str(path.relative_to(own.folder)) for path in present)
-    found["new"] = [name for name in found["new"] if name not in own.files]
+    present = sorted(str(path.relative_to(own.folder)) for path in own.folder.rglob("*") if path.is_file())
+    found["new"] = [name for name in present if name not in own.files and name != RECORD]
     return found
 
 
-def find_own(name: str) -> OwnData:
-    """The data of this name; raises ConfigError if there are none, DataError if their record is damaged."""
-    folder = own_root() / name
-    if not _NAME.fullmatch(name) or not folder.is_dir():
-        raise ConfigError(f"unknown data '{name}'{suggestion(name, added())}")
-    return read_own(folder)
+def find_own(name: str) -> OwnData | None:
+    """The data of this name, None if there are none; raises DataError if their record is damaged."""
+    return read_own(own_root() / name) if _NAME.fullmatch(name) and (own_root() / name).is_dir() else None
 
 
 def sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""How large the data sets are that come from elsewhere: examples, and what their download takes."""
+"""The sizes of published data sets: examples, and megabytes to download."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Whether an exported file says what its run says: validation examples in batches of 1 and 7, before the file gets its name.
+"""Whether an exported file gives the answers of its run, on validation examples in batches of 1 and 7.
 
 B is a batch size.
 """
@@ -26,7 +26,7 @@ Raw = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class Examples:
-    """The module that is exported, raw validation examples for it `(8, ...)`, and what the run says to them."""
+    """The exported module, raw validation examples for it `(8, ...)`, and the run's answers to them."""
 
     model: Exported
     raw: Raw
@@ -49,20 +49,20 @@ class Examples:
         return list(zip(*parts, strict=True))
 
     def check(self, answer: Callable[[Raw], Tensor]) -> str:
-        """A line on how far the answers of a file are off; raises DataError if that is too far."""
+        """A line on how far the answers of a file are from the run's; raises DataError if that is too far."""
         found = torch.cat([answer(batch) for batch in self.batches()])
         difference = largest_difference(found, self.expected)
         if not difference <= LIMIT:  # NaN, too
             raise DataError(
-                f"the exported file and the run differ by {difference:.1e} on validation examples, more than {LIMIT:.0e}: "
-                "nothing was written; try another format"
+                f"the exported file and the run differ by {difference:.1e} on validation examples (at most {LIMIT:.0e} is "
+                "allowed): nothing was written; try another format"
             )
         sizes = " and ".join(map(str, BATCHES))
         return f"validation examples in batches of {sizes}: largest difference {difference:.1e}"
 
 
 def run_data(run: OpenedRun) -> Data:
-    """The data as the run saw them; raises UserError if they are not there any more."""
+    """The data of the run; raises UserError if they have been moved or removed."""
     seed_everything(run.config.seed)
     return build_data(run.config, run.device)
 

@@ -14,6 +14,7 @@ from dlcourse.errors import ConfigError
 from dlcourse.spec import Batch
 from dlcourse.tasks.adversarial import Adversarial
 from dlcourse.tasks.classification import Classification
+from dlcourse.tasks.diffusion import Diffusion
 from dlcourse.tasks.language import Language
 from dlcourse.tasks.preference import Preference
 from dlcourse.tasks.reconstruction import Reconstruction
@@ -44,7 +45,7 @@ class Exported(nn.Module, ABC):
     def __init__(self, task: Any) -> None:
         super().__init__()
         self.model = task.model.eval()
-        self._task = (task,)  # in a tuple, which no module registers: the task is asked for what is expected only
+        self._task = (task,)  # in a tuple, so that it does not become a submodule: it only says what is expected
         self._spec = task.spec
 
     @property
@@ -58,7 +59,7 @@ class Exported(nn.Module, ABC):
 
     @abstractmethod
     def expected(self, batch: Batch) -> Tensor:
-        """What the run itself says to this batch."""
+        """The run's own answers to this batch."""
 
     @abstractmethod
     def describe(self, raw: tuple[Tensor, ...], answers: Tensor) -> tuple[tuple[Signature, ...], Signature]:
@@ -229,18 +230,22 @@ EXPORTED: dict[type[Task], type[Exported]] = {
     SequenceToSequence: Sequences,
     Adversarial: Generated,
 }
-"""What is exported of a run, by its task or the one that this is a kind of; all others answer in more than one pass."""
+"""What is exported of a run, by its task or a base class of it."""
 
 
 def exported(run: OpenedRun) -> Exported:
-    """The run's model as one module; raises ConfigError for a task whose answers take more than one pass."""
+    """The run's model as one module; raises ConfigError for a task that is not in the table."""
     for kind, wrapper in EXPORTED.items():
         if isinstance(run.task, kind):
             return wrapper(run.task)
-    why = "makes a sample in many passes" if run.config.task.name == "diffusion" else "learns from games that it plays"
+    if isinstance(run.task, Diffusion):
+        why = "a sample takes many passes through it"
+    elif run.spec.environment:
+        why = "it learns from games that it plays"
+    else:
+        why = "dlcourse does not know what its answers are"
     raise ConfigError(
-        f"a run of task '{run.config.task.name}' cannot be exported as a model, it {why}; "
-        "write --to safetensors for its weights"
+        f"cannot export the model of task '{run.config.task.name}': {why}; for its weights write --to safetensors"
     )
 
 

@@ -1,4 +1,4 @@
-"""From an opened run to files under names that nobody had: written and checked elsewhere first."""
+"""From an opened run to new files, written and checked in a temporary folder first."""
 
 import importlib
 import tempfile
@@ -9,6 +9,7 @@ from dlcourse.export.formats import Format
 from dlcourse.export.labels import Outcome
 from dlcourse.runs.folder import output_errors
 from dlcourse.runs.named_file import write_named
+from dlcourse.signals import Stop
 from dlcourse.training.opened import OpenedRun
 
 
@@ -22,13 +23,21 @@ class Writer(Protocol):
 def export(run: OpenedRun, chosen: Format, path: Path) -> str:
     """Write the file and those beside it; returns how it was checked. Raises UserError, and then there is no file.
 
-    It is made in a folder beside its place, so that a file that is there is a whole one that gives the run's answers.
+    It is made in a temporary folder beside its place, so that no half-written or wrong file ever has its name. A signal
+    removes that folder.
     """
     writer = cast(Writer, importlib.import_module(f"dlcourse.export.{chosen.module}"))
-    with output_errors(path), tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
+    with Stop(), output_errors(path), tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
         unfinished = Path(folder) / path.name
         outcome = writer.write(run, unfinished)
         contents = [unfinished.read_bytes(), *(outcome.beside[ending] for ending in chosen.beside)]
-    for file, content in zip(chosen.files(path), contents, strict=True):
-        write_named(file, "--out", content)
+    written: list[Path] = []
+    try:
+        for file, content in zip(chosen.files(path), contents, strict=True):
+            write_named(file, "--out", content)
+            written.append(file)
+    except BaseException:
+        for file in written:
+            file.unlink(missing_ok=True)
+        raise
     return outcome.checked

@@ -1,4 +1,4 @@
-"""The formats there are, known before torch is imported: file names, and the libraries that a format needs."""
+"""The export formats, known before torch is imported: file names, and the libraries that each needs."""
 
 import importlib.util
 from dataclasses import dataclass

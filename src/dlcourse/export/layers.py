@@ -59,8 +59,8 @@ def _translated(module: nn.Module) -> list[Op]:
     translate = _TABLE.get(type(module))
     if translate is None:
         raise ConfigError(
-            f"the playground has no layer {type(module).__name__}; it runs model=softmax, mlp and cnn, "
-            "write --to onnx for others"
+            f"the playground cannot run a layer {type(module).__name__}; it takes model=softmax, logreg, mlp and cnn, "
+            "for others write --to onnx"
         )
     return translate(module)
 

@@ -41,7 +41,7 @@ def write(run: OpenedRun, path: Path) -> Outcome:
     size = sum(tensor.numel() for op in ops for tensor in op.tensors.values())
     if size > _MOST_NUMBERS:
         raise ConfigError(
-            f"the playground takes models of up to {_MOST_NUMBERS:,} numbers, and this one has {size:,}; write --to onnx"
+            f"the playground takes models of up to {_MOST_NUMBERS:,} parameters; this one has {size:,}; write --to onnx"
         )
     data = run_data(run)
     path.write_bytes(_page(run, ops, data))
@@ -55,14 +55,14 @@ def write(run: OpenedRun, path: Path) -> Outcome:
 
 
 def _require_fit(run: OpenedRun) -> None:
-    """Raise ConfigError unless the run classifies what can be drawn or moved on a page."""
+    """Raise ConfigError unless the run classifies drawings or points."""
     spec, task = run.spec, run.config.task.name
     if not isinstance(run.task, Classification):
-        raise ConfigError(f"the playground is for classifiers, and this is a run of task '{task}'; write --to onnx")
+        raise ConfigError(f"the playground takes classifiers only; this run has task '{task}'; write --to onnx")
     if not spec.is_points and not is_drawing(spec):
         shape = " x ".join(map(str, spec.input_shape))
         raise ConfigError(
-            "the playground is for points in the plane and for small gray images, light on dark; data "
+            "the playground takes points in the plane and small gray images, light on dark; data "
             f"'{spec.name}' has examples of {shape} {'tokens' if spec.is_tokens else 'numbers'}; write --to onnx"
         )
 
@@ -116,7 +116,7 @@ def _content(run: OpenedRun, ops: list[Op], data: Data) -> dict[str, Any]:
 
 
 def _examples(run: OpenedRun, data: Data) -> dict[str, Any]:
-    """Validation examples with the answers of the run itself, to which the page holds its own."""
+    """Validation examples with the run's own answers, with which the page compares its own."""
     count = min(_SHOWN, len(data.val))
     examples = Examples.of(run, data, count)
     targets = next(data.val.batches(count)).targets
@@ -129,7 +129,7 @@ def _examples(run: OpenedRun, data: Data) -> dict[str, Any]:
 
 
 def _plane(train: Split, names: tuple[str, ...]) -> dict[str, Any]:
-    """Training points evenly out of all of them, and the part of the plane that they lie in."""
+    """Training points, evenly chosen, and the part of the plane that they cover."""
     whole = next(train.batches(len(train)))
     points, classes = whole.inputs.double(), whole.targets
     margin = _MARGIN * (points.amax(0) - points.amin(0)).clamp(min=1e-6)
@@ -144,7 +144,7 @@ def _plane(train: Split, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def pack(ops: list[Op]) -> tuple[list[dict[str, Any]], str]:
-    """The operations without their tensors, of which each says where it begins, and all of those as base64 of float32."""
+    """The operations, each tensor as its place in one array, and that array as base64 of float32."""
     described, numbers, start = [], [], 0
     for op in ops:
         tensors = {}
@@ -157,7 +157,7 @@ def pack(ops: list[Op]) -> tuple[list[dict[str, Any]], str]:
 
 
 def read_operations(html: str) -> list[Op]:
-    """The operations that a page holds."""
+    """The operations in a page."""
     found = _DATA.search(html)
     assert found is not None
     content = json.loads(found[1])
@@ -174,12 +174,12 @@ def _cut(tensors: dict[str, Any], weights: Tensor) -> dict[str, Tensor]:
 
 
 def _base64(tensor: Tensor) -> str:
-    """Float32 numbers, the lowest byte first, as browsers have them."""
+    """Float32, little-endian, as browsers read it."""
     return base64.b64encode(tensor.detach().float().contiguous().numpy().astype("<f4").tobytes()).decode()
 
 
 def _embedded(content: dict[str, Any]) -> Markup:
-    """JSON in which no name of a class or feature can end the script that it stands in."""
+    """JSON in which no name of a class or feature can end the script around it."""
     return Markup(json.dumps(content, separators=(",", ":")).replace("<", "\\u003c"))  # noqa: S704 - no < in it
 
 
@@ -188,7 +188,7 @@ def _style() -> str:
 
 
 def _script(page: str) -> str:
-    """The script of a page, in a function of its own so that its names are not those of the browser."""
+    """The script of a page, in a function of its own to keep its names apart from the browser's."""
     names = ("network", "drawing", "page", page) if page == "digits" else ("network", "page", page)
     return "(() => {\n" + "\n".join(_static(f"{name}.js") for name in names) + "})();\n"
 

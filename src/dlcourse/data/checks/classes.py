@@ -10,6 +10,9 @@ FEW = 10
 UNEVEN = 10
 """How many times as large as the smallest class the largest may be before the balance is odd."""
 
+PART = {"train": "training", "val": "validation", "test": "test"}
+"""The splits, as messages call them."""
+
 Counts = Mapping[str, Mapping[str, int]]
 """For each split (train, val, test) the number of examples of each class; those with none may be left out."""
 
@@ -21,13 +24,12 @@ def check_classes(counts: Counts, names: Sequence[str]) -> list[Finding]:
 
 
 def _absent(counts: Counts, names: Sequence[str]) -> Iterator[Finding]:
-    words = {"train": "training", "val": "validation", "test": "test"}
     for split, of_class in counts.items():
         absent = [name for name in names if not of_class.get(name)]
         if absent:
             result = "cannot be learned" if split == "train" else "is not measured"
             remedy = "add some, or leave the class out with data.classes"
-            yield Finding(_named(absent), f"no {words[split]} examples, so it {result}", remedy)
+            yield Finding(_named(absent), f"no {PART[split]} examples, so it {result}", remedy)
 
 
 def _few(train: Mapping[str, int]) -> Iterator[Finding]:
@@ -47,7 +49,7 @@ def _uneven(train: Mapping[str, int]) -> Iterator[Finding]:
     yield Finding(
         "classes",
         f"sizes from {counted(present[small], 'training example')} ({small}) to {present[large]:,} ({large})",
-        f"look at recall: accuracy is {100 * share:.0f} % if every answer is {large}",
+        f"look at recall: always answering {large} is {100 * share:.0f} % accurate",
     )
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dlcourse.data.checks.finding import Finding, some
+from dlcourse.data.checks.classes import PART
+from dlcourse.data.checks.finding import SHOWN, Finding, some
 from dlcourse.data.checks.twins import SIDE, near_pairs, near_pairs_within
 from dlcourse.data.image_decoding import opened, shrunk
 from dlcourse.data.image_folder import PARTS, SUFFIXES
 from dlcourse.errors import DataError
-from dlcourse.text_table import counted
 
 MOST = 20_000
 """Images that are decoded and compared; of more, evenly chosen ones."""
@@ -36,7 +36,7 @@ class Seen:
 
 @dataclass
 class Scan:
-    """A folder as it is: the image files of each class by part, what is not read, and what was seen of the images."""
+    """What a folder holds: the image files of each class by part, what is not read, and the images that were decoded."""
 
     folder: Path
     files: dict[str, dict[str, list[Path]]]
@@ -62,12 +62,18 @@ def scan_images(folder: Path) -> Scan:
         try:
             found.seen.append(_look(path, part, name))
         except DataError as error:
-            found.damaged[path] = str(error).partition("(")[2].partition(")")[0] or str(error)
+            found.damaged[path] = _reason(path, error)
     return found
 
 
+def _reason(path: Path, error: DataError) -> str:
+    """What is wrong with a file, without its name and what to do."""
+    text = str(error).removeprefix(f"{path} ")
+    return text.removeprefix("cannot be read as an image (").removesuffix("); ")
+
+
 def check_images(scan: Scan) -> list[Finding]:
-    """All that is odd about the folder but the balance of its classes, which `check_classes` knows."""
+    """All that is odd about the folder, except for the balance of its classes: see `check_classes`."""
     return [
         *_ignored(scan),
         *_empty(scan),
@@ -136,7 +142,7 @@ def _ignored(scan: Scan) -> Iterator[Finding]:
     if scan.ignored:
         folders = [f"{scan.name(path)}{'/' if path.is_dir() else ''}" for path in scan.ignored]
         what = f"ignored: only files inside a class folder that end in {', '.join(SUFFIXES)} are read"
-        yield Finding(some(folders), what, "convert what is an image, and remove the rest")
+        yield Finding(some(folders), what, "convert images to PNG or JPEG, and remove the rest")
 
 
 def _empty(scan: Scan) -> Iterator[Finding]:
@@ -144,7 +150,7 @@ def _empty(scan: Scan) -> Iterator[Finding]:
         for name, paths in of.items():
             if not paths:
                 place = name if len(scan.files) == 1 else f"{part}/{name}"
-                yield Finding(f"{place}/", "a class without images", "put some there, or remove the folder", True)
+                yield Finding(f"{place}/", "a class without images", "add some, or remove the folder", True)
 
 
 def _unknown_classes(scan: Scan) -> Iterator[Finding]:
@@ -168,31 +174,31 @@ def _mixed(scan: Scan) -> Iterator[Finding]:
         usual = sizes.most_common(1)[0][0]
         others = [f"{scan.name(s.path)} ({s.size[0]} x {s.size[1]})" for s in scan.seen if s.size != usual]
         what = f"another size than the usual {usual[0]} x {usual[1]} pixels"
-        remedy = (
-            "all are brought to data.size; data.odd_sizes=skip leaves these out, data.resize=squash cuts nothing off"
-        )
+        remedy = "all are resized to data.size; data.odd_sizes=skip leaves these out, data.resize=squash crops nothing"
         yield Finding(some(others), what, remedy)
     gray = sum(seen.is_gray for seen in scan.seen)
     if 0 < gray < len(scan.seen):
         is_odd = 2 * gray < len(scan.seen)
         odd = [scan.name(seen.path) for seen in scan.seen if seen.is_gray == is_odd]
         what = "gray among images in color" if is_odd else "in color among gray images"
-        yield Finding(some(odd), what, "data.rgb=false makes all gray; check whether color tells the classes apart")
+        yield Finding(some(odd), what, "data.rgb=false makes all gray; check that color does not give the class away")
 
 
 def _copies(scan: Scan) -> Iterator[Finding]:
-    """Files with the same content: under two classes, in two parts, or just so."""
+    """Files with the same content: in two classes, in two parts, or in one class."""
     by_content: dict[bytes, list[Seen]] = {}
     for seen in scan.seen:
         by_content.setdefault(seen.digest, []).append(seen)
     for copies in (copies for copies in by_content.values() if len(copies) > 1):
-        names = " and ".join(some([scan.name(seen.path) for seen in copies]).split(", "))
+        names = " and ".join(scan.name(seen.path) for seen in copies[:SHOWN]) + _more(len(copies) - SHOWN, "more")
+        parts = list(dict.fromkeys(PART[seen.part] for seen in copies))
         if len({seen.label for seen in copies}) > 1:
             yield Finding(names, "the same image with different labels", "remove the wrong one")
-        elif len({seen.part for seen in copies}) > 1:
-            yield Finding(names, "the same image in training and test, which makes the test too easy", "remove one")
+        elif len(parts) > 1:
+            yield Finding(names, f"the same image in {' and '.join(parts)}, {_too_easy(parts)}", "keep it in one")
         else:
-            yield Finding(names, "the same image twice", "remove one")
+            times = "twice" if len(copies) == 2 else f"{len(copies)} times"
+            yield Finding(names, f"the same image {times}", "keep one")
 
 
 def _near_copies(scan: Scan) -> Iterator[Finding]:
@@ -201,19 +207,28 @@ def _near_copies(scan: Scan) -> Iterator[Finding]:
     rest = [seen for seen in scan.seen if seen.part != "train"]
     if rest:
         pairs = [(train[i], rest[j]) for i, j in near_pairs(_thumbs(train), _thumbs(rest))]
-        what = "nearly the same image in training and {part}, which makes the test too easy"
     else:
         pairs = [(train[i], train[j]) for i, j in near_pairs_within(_thumbs(train))]
-        what = "nearly the same image, and the test set is drawn at random: it may know what training has seen"
     pairs = [(first, second) for first, second in pairs if first.digest != second.digest]
-    if pairs:
-        names = [f"{scan.name(first.path)} and {scan.name(second.path)}" for first, second in pairs]
-        remedy = "remove one of each, or keep such images in one part: train/CLASS, test/CLASS"
-        yield Finding("; ".join(names[:5]) + _more(len(names) - 5), what.format(part=pairs[0][1].part), remedy)
+    if not pairs:
+        return
+    if rest:
+        parts = ["training", *dict.fromkeys(PART[second.part] for _, second in pairs)]
+        what = f"nearly the same image in {' and '.join(parts)}, {_too_easy(parts)}"
+    else:
+        what = "nearly the same image; the test set is drawn at random, so one may be in it and one in training"
+    names = [f"{scan.name(first.path)} and {scan.name(second.path)}" for first, second in pairs]
+    more = _more(len(names) - SHOWN, "more pair" if len(names) == SHOWN + 1 else "more pairs")
+    remedy = "remove one of each, or keep such images in one part: train/CLASS, test/CLASS"
+    yield Finding("; ".join(names[:SHOWN]) + more, what, remedy)
 
 
-def _more(rest: int) -> str:
-    return f" and {counted(rest, 'more pair')}" if rest > 0 else ""
+def _too_easy(parts: Sequence[str]) -> str:
+    return f"which makes the {' and '.join(part for part in parts if part != 'training')} too easy"
+
+
+def _more(rest: int, noun: str) -> str:
+    return f" and {rest:,} {noun}" if rest > 0 else ""
 
 
 def _thumbs(seen: Sequence[Seen]) -> Tensor:

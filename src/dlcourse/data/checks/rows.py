@@ -10,7 +10,7 @@ _SHOWN_OF_A_GROUP = 3
 
 
 def check_rows(profiles: Sequence[Profile], target: str | None, test_rows: Collection[int] | None) -> list[Finding]:
-    """Rows with the same inputs: some for training and some for testing, with different targets, or just so.
+    """Rows with the same inputs: some for training and some for testing, with different targets, or neither.
 
     Numbers are compared to four significant digits, and columns that only name the row not at all. `test_rows` are the
     rows that are set aside for testing, None if that is not known.
@@ -48,7 +48,7 @@ def _findings(groups: Sequence[list[int]], answers: Mapping[int, str], test: set
 
 
 def _rows(groups: Sequence[list[int]]) -> str:
-    """`rows 3 and 9; 4 and 8; 2 more pairs`."""
+    """`rows 3 and 9, 4 and 8, and 2 more such groups`."""
     shown = [
         " and ".join(map(str, group[:_SHOWN_OF_A_GROUP])) + (" and more" if len(group) > _SHOWN_OF_A_GROUP else "")
         for group in groups[:SHOWN]

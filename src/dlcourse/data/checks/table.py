@@ -42,7 +42,7 @@ def _check_input(profile: Profile) -> Iterator[Finding]:
         blocks = _is_refused(profile)
         yield Finding(column, what, f"write numbers, such as days, or {leave_out}", blocks, out if blocks else ())
     elif profile.is_row_number:
-        yield Finding(column, "row numbers, which say nothing about new rows", leave_out)
+        yield Finding(column, "row numbers, which predict nothing for new rows", leave_out)
     elif profile.kind == "text" and _is_refused(profile):
         yield Finding(column, _names(profile), leave_out, True, out)
     yield from _check_cells(profile, column)
@@ -59,7 +59,7 @@ def _check_target(profile: Profile) -> Iterator[Finding]:
 
 
 def _check_cells(profile: Profile, column: str) -> Iterator[Finding]:
-    """Cells that do not go with the others of their column."""
+    """Cells that do not fit the others of their column."""
     known, others = profile.known, profile.no_numbers
     if profile.kind == "numbers with commas":
         what = f"{counted(len(others), 'number')} with a comma, such as {_cell(profile, others[0])}"
@@ -76,7 +76,7 @@ def _check_cells(profile: Profile, column: str) -> Iterator[Finding]:
             spelled.setdefault(" ".join(cell.casefold().split()), set()).add(cell)
         several = [" and ".join(f"'{cell}'" for cell in sorted(cells)) for cells in spelled.values() if len(cells) > 1]
         if several:
-            yield Finding(column, f"values that differ in case or blanks only: {some(several)}", "spell them alike")
+            yield Finding(column, f"values that differ only in case or spaces: {some(several)}", "use one spelling")
 
 
 def _gives_away(profile: Profile, answer: Profile) -> Iterator[Finding]:
@@ -96,7 +96,7 @@ def _gives_away(profile: Profile, answer: Profile) -> Iterator[Finding]:
 
 
 def _is_scaled(profile: Profile, answer: Profile) -> bool:
-    """Whether numbers are the target's times a factor plus an offset, as far as rounding lets one see."""
+    """Whether numbers are the target's times a factor plus an offset, up to rounding."""
     if not profile.kind == answer.kind == "numbers" or answer.distinct <= 2:
         return False
     both = np.isfinite(profile.values) & np.isfinite(answer.values)
@@ -107,7 +107,7 @@ def _is_scaled(profile: Profile, answer: Profile) -> bool:
 
 
 def _is_renamed(profile: Profile, answer: Profile) -> bool:
-    """Whether each value of text goes with one value of the target, and each of the target's with one of it."""
+    """Whether each value of text comes with one value of the target only, and the other way round."""
     if profile.kind != "text" or profile.distinct == len(profile.known.cells):
         return False
     pairs = set(zip(profile.column.cells, answer.column.cells, strict=True))
@@ -132,7 +132,7 @@ def _is_refused(profile: Profile) -> bool:
 def _names(profile: Profile) -> str:
     count = len(profile.known.cells)
     if profile.distinct == count:
-        return "a different text in every row: names, which say nothing about new rows"
+        return "a different text in every row: names, which predict nothing for new rows"
     return f"{profile.distinct:,} different texts in {count:,} rows: names, probably"
 
 
