@@ -173,12 +173,11 @@ def _dispatch(words: list[str]) -> int:
         from dlcourse.cli import completion
 
         return completion.main(rest, [name for name, verb in VERBS.items() if verb.is_listed])
-    name = first.replace("-", "_")  # lr-find, too
+    name = first.replace("-", "_")  # lr-find
     if name not in VERBS:
         raise ConfigError(f"unknown command '{first}'{_meant(first)}")
-    if first != "new":  # which makes them
-        named.named_folders()  # so that one that cannot be used is told of at once, also by a verb that needs none
-    module = importlib.import_module(f"dlcourse.cli.{VERBS[first].module}")
+    if name != "new":  # it creates them
+        named.named_folders()  # also for a verb that needs none: a folder that cannot be used is an error at once
     module = importlib.import_module(f"dlcourse.cli.{VERBS[name].module}")
     return int(module.main(rest))
 
