@@ -451,10 +451,14 @@ ATTACKS += [
 @_attack("config.yaml of a run to resume names other folders", 0)
 def _run_elsewhere(scene: Scene) -> list[str]:
     run = scene.run(without_checkpoints=True)
+    _name_victims_folders(scene, run)
+    return ["resume", "run"]
+
+
+def _name_victims_folders(scene: Scene, run: Path) -> None:
     text = (run / "config.yaml").read_text()
     folders = f"run:\n  root: {scene.victim}\n  dir: {scene.victim}/run\n"
     (run / "config.yaml").write_text(text[: text.index("run:\n")] + folders + text[text.index("init_from:") :])
-    return ["resume", "run"]
 
 
 @_attack("config.yaml of a run to resume asks for a download", 2)
@@ -616,6 +620,29 @@ def _unfinished_links(scene: Scene) -> list[str]:
     for pid in range(probe, probe + 3000):
         (run / "samples" / f".samples_0001.png.{pid}.part").symlink_to(scene.victim / "precious.txt")
     return ["sample", "run"]
+
+
+def _trained_again(name: str, change: Callable[[Scene, Path], object], rerun: int, verify: int) -> None:
+    """Attacks by a run that is trained again, with the exit code of each verb."""
+    for verb, code in (("rerun", rerun), ("verify", verify)):
+
+        def prepare(scene: Scene, verb: str = verb) -> list[str]:
+            change(scene, scene.run())
+            return [verb, "run"]
+
+        ATTACKS.append(Attack(f"run to {verb}: {name}", prepare, (code,)))
+
+
+_trained_again("words", lambda scene, run: (run / "overrides.yaml").write_text(
+    '- "--plugins=evil"\n- hydra.run.dir=x\n- +x=${oc.env:SECRET}\n- "run.root=../victim"\n'), 0, 0)  # fmt: skip
+_trained_again("other folders", _name_victims_folders, 0, 0)
+_trained_again("a billion threads", lambda scene, run: (run / "environment.json").write_text(
+    f'{{"threads": {10**9}}}'), 2, 2)  # fmt: skip
+_trained_again("environment of numbers", lambda scene, run: (run / "environment.json").write_text("[3]"), 0, 0)
+_trained_again("facts of the victim", lambda scene, run: _replace_by_link(
+    run / "environment.json", scene.victim / "precious.txt"), 0, 2)  # fmt: skip
+_trained_again("predictions of the victim", lambda scene, run: _replace_by_link(
+    run / "predictions.csv", scene.victim / "precious.txt"), 0, 2)  # fmt: skip
 
 
 def _log_attack(name: str, record: dict | str, *codes: int) -> None:
