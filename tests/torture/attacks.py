@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 import zipfile
 import zlib
@@ -622,9 +623,9 @@ def _unfinished_links(scene: Scene) -> list[str]:
     return ["sample", "run"]
 
 
-def _trained_again(name: str, change: Callable[[Scene, Path], object], rerun: int, verify: int) -> None:
-    """Attacks by a run that is trained again, with the exit code of each verb."""
-    for verb, code in (("rerun", rerun), ("verify", verify)):
+def _trained_again(name: str, change: Callable[[Scene, Path], object], **codes: int) -> None:
+    """An attack by a run for each verb that trains it again, with its exit code."""
+    for verb, code in codes.items():
 
         def prepare(scene: Scene, verb: str = verb) -> list[str]:
             change(scene, scene.run())
@@ -634,15 +635,15 @@ def _trained_again(name: str, change: Callable[[Scene, Path], object], rerun: in
 
 
 _trained_again("words", lambda scene, run: (run / "overrides.yaml").write_text(
-    '- "--plugins=evil"\n- hydra.run.dir=x\n- +x=${oc.env:SECRET}\n- "run.root=../victim"\n'), 0, 0)  # fmt: skip
-_trained_again("other folders", _name_victims_folders, 0, 0)
+    '- "--plugins=evil"\n- "hydra.run.dir=x"\n- "+x=${oc.env:DLCOURSE_SECRET}"\n- "run.root=../victim"\n'),
+    rerun=0, verify=0)  # fmt: skip
+_trained_again("other folders", _name_victims_folders, rerun=0, verify=0)
 _trained_again("a billion threads", lambda scene, run: (run / "environment.json").write_text(
-    f'{{"threads": {10**9}}}'), 2, 2)  # fmt: skip
-_trained_again("environment of numbers", lambda scene, run: (run / "environment.json").write_text("[3]"), 0, 0)
+    f'{{"threads": {10**9}}}'), rerun=2, verify=2)  # fmt: skip
 _trained_again("facts of the victim", lambda scene, run: _replace_by_link(
-    run / "environment.json", scene.victim / "precious.txt"), 0, 2)  # fmt: skip
+    run / "environment.json", scene.victim / "precious.txt"), verify=2)  # fmt: skip
 _trained_again("predictions of the victim", lambda scene, run: _replace_by_link(
-    run / "predictions.csv", scene.victim / "precious.txt"), 0, 2)  # fmt: skip
+    run / "predictions.csv", scene.victim / "precious.txt"), verify=2)  # fmt: skip
 
 
 def _log_attack(name: str, record: dict | str, *codes: int) -> None:
@@ -1073,7 +1074,8 @@ def _snapshot(folder: Path) -> dict[str, bytes]:
 @contextlib.contextmanager
 def _hostile_environment(scene: Scene):
     """Modules of the attacker can be imported, so that a name of one that is acted on runs it; a secret lies ready."""
-    before = dict(os.environ)
+    before, temporary = dict(os.environ), tempfile.tempdir
+    tempfile.tempdir = str(scene.work)
     os.environ.update(DLCOURSE_SECRET=SECRET, DLCOURSE_MARK=str(scene.mark), DLCOURSE_TRACEBACK="0", COLUMNS="200")
     sys.path.insert(0, str(scene.work.parent / "modules"))
     try:
@@ -1082,6 +1084,7 @@ def _hostile_environment(scene: Scene):
         del sys.path[0]
         os.environ.clear()
         os.environ.update(before)
+        tempfile.tempdir = temporary
 
 
 def _leaked(scene: Scene, seen: Seen) -> bool:
