@@ -186,6 +186,25 @@ def test_each_kind_of_difference_is_found_where_it_is_first(change, lab: Lab, ru
     assert line.startswith(f"verify differs: {expected}") and line.endswith(" differ")
 
 
+def test_histograms_are_compared_and_count_as_lines(lab: Lab, run: Path) -> None:
+    """Those of trainer.watch are in the log between the numbers."""
+    folders = [copied(run, lab, name) for name in ("one", "two")]
+    for folder, low in zip(folders, (0.0, 0.5), strict=True):
+        log = folder / "metrics.jsonl"
+        record = {
+            "step": 1,
+            "epoch": 1,
+            "time": 0.5,
+            "histogram": "weights/a",
+            "min": low,
+            "max": 1.0,
+            "counts": [1, 2],
+        }
+        log.write_text(json.dumps(record) + "\n" + log.read_text())
+    printed = verified(lab, *folders, code=1)
+    assert "metrics.jsonl line 1: step 1, weights/a min: 0.0 in one, 0.5 in two; 1 of " in printed
+
+
 OTHER = {
     "python": "3.99.0",
     "torch": "9.9.9",
@@ -367,7 +386,7 @@ def test_a_misfit_of_a_model_is_one_line(lab: Lab, run: Path, monkeypatch: pytes
 @pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_verify_leaves_nothing(sent: signal.Signals, code: int, lab: Lab) -> None:
-    lab.train("data=iris", "model=softmax", "trainer.epochs=500", "report=light", "run.dir=run")
+    lab.train("data=iris", "model=softmax", "trainer.epochs=150", "report=light", "run.dir=run")
     before = contents(lab.folder)
     place = lab.folder / "temporary"
     place.mkdir()

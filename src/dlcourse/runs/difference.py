@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dlcourse.files import read_regular
 from dlcourse.runs.folder import WEIGHTS, RunFolder
-from dlcourse.runs.metrics_log import METRICS, timeless, whole_records
+from dlcourse.runs.metrics_log import METRICS, timeless
 from dlcourse.runs.predictions import PREDICTIONS
 from dlcourse.runs.reopen import stated_checksum
 from dlcourse.runs.weights import read_tensors
@@ -76,9 +76,15 @@ def compare(ours: Outcome, theirs: Outcome, names: Names) -> Comparison:
 
 
 def _numbered_records(run: Path) -> list[tuple[int, dict[str, Any]]]:
-    """The records of the log with their line numbers, without times, and without those that hold nothing else."""
+    """The records of the log, numbers and histograms, by line number, without times, and without those of nothing else."""
     found = []
-    for number, whole in enumerate(whole_records(read_regular(run / METRICS, _MAX_BYTES)), start=1):
+    for number, line in enumerate(read_regular(run / METRICS, _MAX_BYTES).splitlines(), start=1):
+        try:
+            whole = json.loads(line)
+        except (ValueError, RecursionError):  # torn, or a stranger's
+            break
+        if not isinstance(whole, dict) or any(whole.get(name) is None for name in _PLACE):
+            continue
         record = {name: value for name, value in timeless(whole).items() if value is not None}
         if "picture" not in record and record.keys() - _PLACE:
             found.append((number, record))
@@ -103,7 +109,8 @@ def _of_records(one: dict[str, Any], other: dict[str, Any], names: Names) -> str
     if one.keys() != other.keys() or any(one[name] != other[name] for name in _PLACE):
         return _both([_summary(one), _summary(other)], names)
     name = next(name for name in one if _text(one[name]) != _text(other[name]))
-    return f"step {one['step']}, {name}: {_both([_text(one[name]), _text(other[name])], names)}"
+    subject = f"{one['histogram']} {name}" if "histogram" in one else name
+    return f"step {one['step']}, {subject}: {_both([_text(one[name]), _text(other[name])], names)}"
 
 
 def _summary(record: dict[str, Any]) -> str:
