@@ -50,6 +50,15 @@ def connections() -> Iterator[list[str]]:
         _connections.clear()
 
 
+@pytest.fixture(autouse=True)
+def no_plugins_left() -> Iterator[None]:
+    """The registries are without plug-ins again after a test that had named some."""
+    yield
+    if registries := sys.modules.get("dlcourse.training.registries"):
+        for registry in registries.REGISTRIES.values():
+            registry.set_plugins({})
+
+
 @pytest.fixture
 def opened_sockets() -> list[str]:
     """The sockets that this test has opened so far."""

@@ -1,5 +1,6 @@
 """A folder to run `dlcourse train` in, for tests of whole runs."""
 
+import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,6 +54,19 @@ def only(kind: type, drawn: list[tuple[Any, str]]) -> Any:
 
 def report(run: Path) -> dict:
     return json.loads((run / "report.json").read_text())
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Every file below a folder."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def write_config(run: Path, text: str) -> None:
+    """Another config.yaml in a run folder, and its checksum in run.json."""
+    (run / "config.yaml").write_text(text)
+    facts = json.loads((run / "run.json").read_text())
+    facts["files"]["config.yaml"] = hashlib.sha256(text.encode()).hexdigest()
+    (run / "run.json").write_text(json.dumps(facts))
 
 
 def composed(*words: str) -> RunConfig:

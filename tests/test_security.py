@@ -209,6 +209,19 @@ def test_nothing_but_its_name_makes_code_of_a_plugin_folder_run(tmp_path: Path) 
     assert len(tried) >= 40 and [problem for problem in tried if problem] == []
 
 
+@pytest.mark.slow
+@needs_copies
+def test_a_strangers_run_that_is_trained_again_reads_and_writes_nothing_else(tmp_path: Path) -> None:
+    attacks.warm_up()
+    attacks.make_templates(tmp_path / "templates")
+    tried = [
+        attacks.try_attack(attack, tmp_path / str(number), tmp_path / "templates")
+        for number, attack in enumerate(attacks.ATTACKS)
+        if attack.name.startswith(("run to rerun: ", "run to verify: "))
+    ]
+    assert len(tried) == 8 and [problem for problem in tried if problem] == []
+
+
 def test_there_are_as_many_attacks_as_promised() -> None:
     assert len(attacks.ATTACKS) >= 40
     assert len({attack.name for attack in attacks.ATTACKS}) == len(attacks.ATTACKS)

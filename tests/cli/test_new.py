@@ -11,7 +11,7 @@ WROTE = """\
 wrote  mine/models/bottleneck.py        the model: edit it
        mine/conf/model/bottleneck.yaml  its options, each with type and meaning
        mine/tests/test_bottleneck.py    its test
-       mine/plugins.toml                its line
+       mine/plugins.toml                registers it
 next   dlcourse train model=bottleneck data=digits --plugins mine
        pytest mine/tests
 """
@@ -57,11 +57,11 @@ def test_an_experiment_is_a_file_with_which_a_run_is_composed(capsys: pytest.Cap
         (["modle", "own"], "unknown kind 'modle'; did you mean 'model'?"),
         (["optimizer", "own"], "unknown kind 'optimizer'; there are: model, data, task, experiment"),
         (["model", "own", "two"], "'two': expected one NAME"),
-        (["model", "2own"], "'2own' cannot be a name; expected a letter"),
-        (["model", "a/../b"], "'a/../b' cannot be a name"),
-        (["model", "null"], "'null' cannot be a name"),
-        (["model", "mlp"], "'mlp' has the name of an entry of dlcourse; choose another, such as my_mlp"),
-        (["experiment", "reverse"], "'reverse' has the name of an entry of dlcourse"),
+        (["model", "2own"], "'2own' is not a valid name; expected a letter"),
+        (["model", "a/../b"], "'a/../b' is not a valid name"),
+        (["model", "null"], "'null' is not a valid name"),
+        (["model", "mlp"], "'mlp' is already an entry of dlcourse; choose another name, such as my_mlp"),
+        (["experiment", "reverse"], "'reverse' is already an entry of dlcourse"),
         (["model", "own", "--force"], "unknown flag '--force'"),
         (["model", "own", "--plug=mine"], "unknown flag '--plug=mine'; did you mean '--plugins'?"),
     ],
@@ -76,7 +76,7 @@ def test_mistakes(words: list[str], expected: str, tmp_path: Path, capsys: pytes
 def test_no_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", "model", "own"]) == 2
     assert capsys.readouterr().err == (
-        "dlcourse: error: the folder is missing; write dlcourse new model own --plugins DIR\n"
+        "dlcourse: error: no plug-in folder is given; write dlcourse new model own --plugins DIR\n"
     )
 
 

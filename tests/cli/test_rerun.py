@@ -1,6 +1,5 @@
 """`dlcourse rerun`: the config that a run recorded, in a new folder, with nothing changed but the options that are given."""
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -12,8 +11,9 @@ from dlcourse.cli import rerun
 from dlcourse.cli.main import main
 from dlcourse.cli.recorded import recorded_config, with_changes, words_of
 from dlcourse.config.run_config import RunConfig
+from dlcourse.runs.folder import RunFolder
 from dlcourse.runs.resume import as_it_was
-from lab import Lab, composed
+from lab import Lab, composed, contents, write_config
 
 assert callable(rerun.main)
 
@@ -38,18 +38,14 @@ def reran(lab: Lab, *words: object, code: int = 0) -> Path:
     return lab.folder / lines[-1] if lines else lab.folder
 
 
-def sums(folder: Path) -> dict[str, str]:
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
-
-
 def test_a_rerun_is_bit_equal_and_the_run_stays_as_it_is(lab: Lab, run: Path) -> None:
-    before = sums(run)
+    before = contents(run)
     again = reran(lab, run)
     assert again.parent == lab.folder / "outputs" / "iris-mlp"
     command = next(line.split(maxsplit=1)[1] for line in lab.out.splitlines() if line.startswith("verify"))
     assert command == f"dlcourse verify {run} {again.relative_to(lab.folder)}"
     assert main(command.split()[1:]) == 0
-    assert sums(run) == before
+    assert contents(run) == before
     looks = [json.loads(line) for line in (lab.folder / "outputs" / "test_looks.jsonl").read_text().splitlines()]
     assert [look["run"] for look in looks] == [str(again.relative_to(lab.folder))], (
         "a person saw the number, as of train"
@@ -57,7 +53,7 @@ def test_a_rerun_is_bit_equal_and_the_run_stays_as_it_is(lab: Lab, run: Path) ->
 
 
 def test_what_is_given_changes_and_nothing_else_does(lab: Lab, run: Path) -> None:
-    words = ("seed=4", "optimizer=sgd", "optimizer.lr=0.03", "run.name=other", "run.root=there", "run.tags=[b]")
+    words = ("seed=4", "optimizer=sgd", "optimizer.lr=0.03", "++run.name=other", "run.root=there", "run.tags=[b]")
     again = reran(lab, run, *words)
     assert again.parent == lab.folder / "there" / "other"
     assert recorded_config(again).device.options["threads"] is None, "it is the number of this process"
@@ -108,6 +104,14 @@ def test_an_entry_that_is_given_comes_with_its_own_options() -> None:
     assert (changed.optimizer.options["lr"], changed.seed) == (0.001, 2)
 
 
+def test_either_a_time_or_a_number_of_epochs_says_how_long(lab: Lab, run: Path) -> None:
+    timed = with_changes(recorded_config(run), ["trainer.time=1min"])
+    assert timed.trainer.time == "1min"
+    assert words_of(run, timed, ["trainer.time=1min"]) == ["data=iris", *TINY[:2], "report=light", "trainer.time=1min"]
+    again = with_changes(timed, ["trainer.epochs=3"])
+    assert (again.trainer.time, again.trainer.epochs) == (None, 3)
+
+
 @pytest.mark.slow
 def test_words_that_hold_no_more_are_not_recorded(lab: Lab, run: Path) -> None:
     config = recorded_config(run)
@@ -149,10 +153,7 @@ def test_a_root_that_the_run_is_not_below_is_a_strangers(lab: Lab, run: Path) ->
     stranger.mkdir()
     for name in ("run.json", "config.yaml", "overrides.yaml", "environment.json"):
         (stranger / name).write_bytes((run / name).read_bytes())
-    (stranger / "config.yaml").write_text(text)
-    facts = json.loads((run / "run.json").read_text())
-    facts["files"]["config.yaml"] = hashlib.sha256(text.encode()).hexdigest()
-    (stranger / "run.json").write_text(json.dumps(facts))
+    write_config(stranger, text)
     assert reran(lab, stranger).parent == lab.folder / "outputs" / "iris-mlp"
 
 
@@ -186,10 +187,10 @@ _QUICK = 6
     [*MISTAKES[:_QUICK], *(pytest.param(*each, marks=pytest.mark.slow) for each in MISTAKES[_QUICK:])],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(words: list[str], expected: str, lab: Lab, run: Path) -> None:
-    before = sums(run)
+    before = contents(run)
     reran(lab, *(word.replace("RUN", str(run)) for word in words), code=2)
     assert lab.err.count("\n") == 1 and expected in lab.err
-    assert list(lab.folder.iterdir()) == [] and sums(run) == before
+    assert list(lab.folder.iterdir()) == [] and contents(run) == before
 
 
 def test_an_unfinished_run_and_a_sweep_are_refused(lab: Lab, run: Path) -> None:
@@ -200,6 +201,9 @@ def test_an_unfinished_run_and_a_sweep_are_refused(lab: Lab, run: Path) -> None:
     (folder / "run.json").write_text('{"status": "running"}')
     reran(lab, folder, code=2)
     assert f"{folder} is not finished (running); write dlcourse resume {folder}" in lab.err
+    with RunFolder(folder).locked():
+        reran(lab, folder, code=2)
+    assert f"{folder} is still running; wait for it, or see it with dlcourse tensorboard" in lab.err
     (folder / "sweep.json").write_text("{}")
     reran(lab, folder, code=2)
     assert "is a sweep" in lab.err

@@ -83,10 +83,10 @@ REFUSED = {
     "an option of a type that is none": (CODE.replace("units: Count", "units: list"), "option 'units' has no type that"),
     "an option of a list of anything": (CODE.replace("units: Count", "units: list[int]"), "option 'units' has no type that"),
     "a type that is not there": (CODE.replace("units: Count", 'units: "Size"'), "its parameters cannot be read: name"),
-    "any options": (CODE.replace("units: Count = 2", "**units: int"), "option 'units' stands for any number of options"),
+    "any options": (CODE.replace("units: Count = 2", "**units: int"), "option 'units' takes any number of options"),
     "no module": (CODE.replace("(nn.Module)", "").replace("super().__init__()", "pass").replace("forward", "apply"),
-                  "Bottleneck is no model; expected a class derived from torch.nn.Module"),
-    "a number": (CODE.replace("class Bottleneck", "class Other") + "Bottleneck = 3\n", "Bottleneck is no class"),
+                  "Bottleneck is not a model; expected a class derived from torch.nn.Module"),
+    "a number": (CODE.replace("class Bottleneck", "class Other") + "Bottleneck = 3\n", "Bottleneck is not a class"),
     "another name": (CODE.replace("class Bottleneck", "class Other"),
                      "has no 'Bottleneck', which model.bottleneck names; there are: Other"),
     "a module that is not installed": ("import torchh\n" + CODE, "bottleneck.py line 1: ModuleNotFoundError: No module"),
@@ -118,7 +118,10 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
 
 
 def test_data_and_tasks_must_be_of_their_kind(tmp_path: Path) -> None:
-    for group, expected in (("data", "is no data; expected a class"), ("task", "is no task; expected a class")):
+    for group, expected in (
+        ("data", "is not a data set; expected a class"),
+        ("task", "is not a task; expected a class"),
+    ):
         folder = bottleneck(tmp_path / group, line=f'{group}.bottleneck = "models/bottleneck.py:Bottleneck"\n')
         (folder / "conf/model").rename(folder / "conf" / group)
         with pytest.raises(ConfigError, match=expected):
@@ -129,7 +132,7 @@ def test_a_task_must_define_what_a_task_does(tmp_path: Path) -> None:
     code = "from dlcourse.tasks.task import PredictionTask\nclass Bottleneck(PredictionTask):\n    pass\n"
     folder = bottleneck(tmp_path, code, 'task.bottleneck = "models/bottleneck.py:Bottleneck"\n')
     (folder / "conf/model").rename(folder / "conf/task")
-    with pytest.raises(ConfigError, match="does not define losses, which a task must"):
+    with pytest.raises(ConfigError, match="does not define losses, which a task needs"):
         load_entry(folder, "task", "bottleneck")
 
 

@@ -70,14 +70,14 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "no module": (lambda folder: (folder / "models/bottleneck.py").unlink(), "bottleneck.py, which does not exist"),
     "no YAML": (
         lambda folder: (folder / "conf/model/bottleneck.yaml").unlink(),
-        "model.bottleneck has no file with its options; write ",
+        "model.bottleneck has no options file; write ",
     ),
     "our name": (
         table('model.mlp = "models/bottleneck.py:Bottleneck"'),
-        "model.mlp has the name of an entry of dlcourse; choose another, such as my_mlp",
+        "model.mlp is already an entry of dlcourse; choose another name, such as my_mlp",
     ),
     "a name twice": (table(LINE + LINE), "plugins.toml line 2: Cannot overwrite a value"),
-    "no name": (table('model.on = "models/bottleneck.py:Bottleneck"'), "model.on cannot be a name; expected a letter"),
+    "no name": (table('model.on = "models/bottleneck.py:Bottleneck"'), "model.on is not a valid name; expected a letter"),
     "a group that is none": (
         table('models.bottleneck = "models/bottleneck.py:Bottleneck"'),
         "unknown group 'models'; did you mean 'model'?",
@@ -101,7 +101,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a folder open to everyone": (open_to_everyone("."), "can be changed by everyone on this machine"),
     "a module open to everyone": (
         open_to_everyone("models/bottleneck.py"),
-        "its code would run as you; write chmod o-w ",
+        "its code would run as you; type chmod o-w ",
     ),
     "modules open to everyone": (open_to_everyone("models"), "models can be changed by everyone"),
 }  # fmt: skip
@@ -121,10 +121,10 @@ def test_what_is_wrong_is_told_in_one_line(name: str, tmp_path: Path, capsys: py
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("gone", "does not exist; dlcourse new model NAME --plugins DIR makes one"),
+        ("gone", "does not exist; dlcourse new model NAME --plugins DIR creates one"),
         ("file", "is not a folder"),
         ("empty", "has neither plugins.toml nor conf/"),
-        ("link", "is a symbolic link; name the folder that it leads to"),
+        ("link", "is a symbolic link; name the folder it points to"),
         ("link/", "is a symbolic link"),
         ("a\0b", "holds a character that no path can have"),
         ("x" * 300, "file name too long"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,22 @@ from dlcourse.training.opened import open_run
 from lab import Lab, composed
 from own_entries import CODE, SHORT, bottleneck
 
-CHANGED = "note: models/bottleneck.py of the plug-ins has changed since the run\n"
+CHANGED = "plug-in models/bottleneck.py has changed since the run\n"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run with the model in the folder `mine`."""
+    folder = tmp_path_factory.mktemp("plugins")
+    assert main(["train", *SHORT, f"run.dir={folder}/run", "--plugins", str(bottleneck(folder / "mine"))]) == 0
+    return folder / "run"
 
 
 @pytest.fixture
-def run(lab: Lab) -> Path:
-    """A short run with the model in the folder `mine`."""
+def run(lab: Lab, trained: Path) -> Path:
+    """A copy of it, beside a folder `mine`."""
     bottleneck(lab.folder / "mine")
-    run = lab.train(*SHORT, "--plugins", "mine")
-    assert run is not None
-    return run
+    return Path(shutil.copytree(trained, lab.folder / "run"))
 
 
 def test_a_run_records_the_checksum_and_no_folder(run: Path) -> None:
@@ -49,6 +56,8 @@ def test_every_command_asks_for_the_folder_and_says_what_has_changed(run: Path, 
         "predict": ["predict", str(run), "rows.csv"],
         "resume": ["resume", str(run), "trainer.epochs=2"],
         "summary": ["summary", str(run)],
+        "rerun": ["rerun", str(run), "optimizer=sgd", "run.dir=again"],
+        "verify": ["verify", str(run)],
     }
     for words in commands.values():
         assert main(words) == 2
@@ -59,9 +68,13 @@ def test_every_command_asks_for_the_folder_and_says_what_has_changed(run: Path, 
         assert lab.capsys.readouterr().err == ""
         Path("mine/models/bottleneck.py").write_text(CODE + "\n# Changed.\n")
         open_run(run)
-        assert lab.capsys.readouterr() == ("", CHANGED)
+        assert lab.capsys.readouterr() == ("", f"note: {CHANGED}")
+    assert main([*commands["rerun"], "--plugins", "mine"]) == 0
+    assert f"note   {CHANGED}" in lab.capsys.readouterr().out
+    assert main([*commands["verify"], "--plugins", "mine"]) == 0
+    assert "note   model: the plug-in models/bottleneck.py differs (sha256)\n" in lab.capsys.readouterr().out
     assert main([*commands["resume"], "--plugins", "mine"]) == 0
-    assert "note   models/bottleneck.py of the plug-ins has changed since the run" in lab.capsys.readouterr().out
+    assert f"note   {CHANGED}" in lab.capsys.readouterr().out
     with naming(["mine"]):
         open_run(run)
     assert lab.capsys.readouterr().err == "", "the weights are those of the new code by now"
@@ -81,11 +94,17 @@ def test_an_entry_of_ours_is_from_no_folder_whatever_a_record_says() -> None:
     recorded.require_named(composed("model=mlp"), {"plugins": {"model": {"file": "x.py", "sha256": "0"}}})
 
 
+RUNS = (("mlp", "1"), ("bottleneck", "2"))
+
+
 def test_a_sweep_of_which_a_run_used_a_plugin_asks_for_the_folder(run: Path, lab: Lab) -> None:
     sweep = Path("sweep")
     sweep.mkdir()
-    run.rename(sweep / "1")
-    write_plan(sweep, Plan((PlannedRun(("model=bottleneck",), (), "1"),)))
+    run.rename(sweep / "2")
+    shutil.copytree(sweep / "2", sweep / "1")
+    facts = json.loads((sweep / "1/run.json").read_text())
+    (sweep / "1/run.json").write_text(json.dumps(facts | {"plugins": {}}))  # as that of a run with a model of ours
+    write_plan(sweep, Plan(tuple(PlannedRun((f"model={model}",), (), name) for model, name in RUNS)))
     assert main(["resume", "sweep"]) == 2
     assert "model 'bottleneck' is from a plug-in folder; name it: --plugins DIR" in lab.capsys.readouterr().err
 

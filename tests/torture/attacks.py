@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 import zipfile
 import zlib
@@ -451,10 +452,14 @@ ATTACKS += [
 @_attack("config.yaml of a run to resume names other folders", 0)
 def _run_elsewhere(scene: Scene) -> list[str]:
     run = scene.run(without_checkpoints=True)
+    _name_victims_folders(scene, run)
+    return ["resume", "run"]
+
+
+def _name_victims_folders(scene: Scene, run: Path) -> None:
     text = (run / "config.yaml").read_text()
     folders = f"run:\n  root: {scene.victim}\n  dir: {scene.victim}/run\n"
     (run / "config.yaml").write_text(text[: text.index("run:\n")] + folders + text[text.index("init_from:") :])
-    return ["resume", "run"]
 
 
 @_attack("config.yaml of a run to resume asks for a download", 2)
@@ -616,6 +621,29 @@ def _unfinished_links(scene: Scene) -> list[str]:
     for pid in range(probe, probe + 3000):
         (run / "samples" / f".samples_0001.png.{pid}.part").symlink_to(scene.victim / "precious.txt")
     return ["sample", "run"]
+
+
+def _trained_again(name: str, change: Callable[[Scene, Path], object], **codes: int) -> None:
+    """An attack by a run for each verb that trains it again, with its exit code."""
+    for verb, code in codes.items():
+
+        def prepare(scene: Scene, verb: str = verb) -> list[str]:
+            change(scene, scene.run())
+            return [verb, "run"]
+
+        ATTACKS.append(Attack(f"run to {verb}: {name}", prepare, (code,)))
+
+
+_trained_again("words", lambda scene, run: (run / "overrides.yaml").write_text(
+    '- "--plugins=evil"\n- "hydra.run.dir=x"\n- "+x=${oc.env:DLCOURSE_SECRET}"\n- "run.root=../victim"\n'),
+    rerun=0, verify=0)  # fmt: skip
+_trained_again("other folders", _name_victims_folders, rerun=0, verify=0)
+_trained_again("a billion threads", lambda scene, run: (run / "environment.json").write_text(
+    f'{{"threads": {10**9}}}'), rerun=2, verify=2)  # fmt: skip
+_trained_again("facts of the victim", lambda scene, run: _replace_by_link(
+    run / "environment.json", scene.victim / "precious.txt"), verify=2)  # fmt: skip
+_trained_again("predictions of the victim", lambda scene, run: _replace_by_link(
+    run / "predictions.csv", scene.victim / "precious.txt"), verify=2)  # fmt: skip
 
 
 def _log_attack(name: str, record: dict | str, *codes: int) -> None:
@@ -1046,7 +1074,8 @@ def _snapshot(folder: Path) -> dict[str, bytes]:
 @contextlib.contextmanager
 def _hostile_environment(scene: Scene):
     """Modules of the attacker can be imported, so that a name of one that is acted on runs it; a secret lies ready."""
-    before = dict(os.environ)
+    before, temporary = dict(os.environ), tempfile.tempdir
+    tempfile.tempdir = str(scene.work)
     os.environ.update(DLCOURSE_SECRET=SECRET, DLCOURSE_MARK=str(scene.mark), DLCOURSE_TRACEBACK="0", COLUMNS="200")
     sys.path.insert(0, str(scene.work.parent / "modules"))
     try:
@@ -1055,6 +1084,7 @@ def _hostile_environment(scene: Scene):
         del sys.path[0]
         os.environ.clear()
         os.environ.update(before)
+        tempfile.tempdir = temporary
 
 
 def _leaked(scene: Scene, seen: Seen) -> bool:

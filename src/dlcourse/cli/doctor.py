@@ -1,4 +1,4 @@
-"""`dlcourse doctor`: what is wrong with this installation, this machine and the data, and what to type about it."""
+"""`dlcourse doctor`: what is wrong with this installation, this machine and the data, and how to fix it."""
 
 import importlib
 import json
@@ -11,11 +11,14 @@ from dlcourse.errors import ConfigError, first_line
 from dlcourse.terminal import Style, escaped, fitted, print_help, styled
 
 HELP = """\
-dlcourse doctor  check this installation, this machine and the data, and train a small network
-  --json         the same for programs
+dlcourse doctor  check this installation, this machine and the data
+  --json         print JSON
 
-A line is ok, warn (it works, but look at it) or fail, with what to type. Nothing is downloaded, and nothing is left behind.
-Exit code 1 if anything fails, else 0.
+The last check trains a small network. Each line is ok, warn (it works, but
+take a look) or fail; below a warn or fail is how to fix it. Nothing is
+downloaded, and no files remain.
+
+Exit code: 0 nothing failed, 1 something failed
 """
 
 CHECKS: dict[str, tuple[str, ...]] = {
@@ -30,7 +33,7 @@ _FLAGS = ("--json", "--help")
 
 
 def main(words: list[str]) -> int:
-    """Check everything; returns 1 if anything fails. Raises ConfigError for words that mean nothing."""
+    """Check everything; returns 1 if anything fails. Raises ConfigError for unknown words."""
     if "--help" in words or "-h" in words:
         print_help(HELP)
         return 0
@@ -38,7 +41,7 @@ def main(words: list[str]) -> int:
         if word.startswith("-") and word not in _FLAGS:
             raise ConfigError(f"unknown flag '{word}'{suggestion(word, _FLAGS)}")
         if not word.startswith("-"):
-            raise ConfigError(f"'{word}': doctor takes no words; it checks everything")
+            raise ConfigError(f"'{word}': doctor takes no arguments; it checks everything")
     found = []
     for finding in findings():
         found.append(finding)
@@ -53,7 +56,7 @@ def main(words: list[str]) -> int:
 
 
 def findings() -> Iterator[Finding]:
-    """What each check finds, at once when it is known: the next one may be the last that this process survives."""
+    """What each check finds, as soon as it is known: the next check may kill the process."""
     for module, names in CHECKS.items():
         for name in names:
             yield from _checked(module, name)
@@ -66,12 +69,12 @@ def _checked(module: str, name: str) -> Iterator[Finding]:
         yield from getattr(importlib.import_module(f"dlcourse.cli.{module}"), f"check_{name}")()
     except NotCheckedError as error:
         yield Finding(label, "fail", f"not checked: {error}")
-    except Exception as error:  # whatever is broken here, the other checks are wanted
+    except Exception as error:  # the other checks should still run
         yield Finding(label, "fail", f"cannot be checked: {type(error).__name__}: {first_line(error)}")
 
 
 def _show(finding: Finding) -> None:
-    """A line for a person, folded to the terminal, and below it what to type."""
+    """Print a finding, folded to the terminal, and below it the fix."""
     before = sum(_WIDTHS)
     state = styled(finding.state.ljust(_WIDTHS[0]), _STYLES[finding.state])
     pieces = fitted(escaped(finding.text, one_line=True), before, indent=0)

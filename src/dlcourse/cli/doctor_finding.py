@@ -12,7 +12,7 @@ class NotCheckedError(Exception):
 
 @dataclass(frozen=True)
 class Finding:
-    """The check, how it went, what was found, and what to type if it is not ok."""
+    """The check, how it went, what was found, and how to fix it if it is not ok."""
 
     check: str
     state: State

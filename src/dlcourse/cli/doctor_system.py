@@ -18,8 +18,10 @@ from dlcourse.config.machine import cores
 from dlcourse.config.paths import conf_dir, default_root
 from dlcourse.config.run_config import GROUPS, FolderConfig
 from dlcourse.errors import ConfigError
+from dlcourse.text_table import counted
 
 _OWN_PLUGIN = "dlcourse_sweep"
+_OWN_FOLDERS = ("dlcourse", "hydra_plugins")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _NAMED = ("torch", "torchvision", "numpy", "hydra-core")
 REINSTALL = (
@@ -42,7 +44,7 @@ def check_packages() -> Iterator[Finding]:
     try:
         needed = [Requirement(line) for line in metadata.requires("dlcourse") or ()]
     except metadata.PackageNotFoundError:
-        yield Finding("packages", "warn", "dlcourse is not installed, its source is used as it is", "pip install .")
+        yield Finding("packages", "warn", "dlcourse is not installed; it runs from its source", "pip install .")
         return
     needed = [each for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
     problems = 0
@@ -55,7 +57,7 @@ def check_packages() -> Iterator[Finding]:
             yield Finding("packages", "fail", f"{each.name} {found}{_place(each.name)}", fix)
     if not problems:
         named = ", ".join(f"{name} {_version(name)}" for name in _NAMED)
-        yield Finding("packages", "ok", f"{len(needed)} packages as dlcourse needs them, {named}")
+        yield Finding("packages", "ok", f"{len(needed)} packages in supported versions: {named}")
 
 
 def _version(name: str) -> str | None:
@@ -67,7 +69,7 @@ def _version(name: str) -> str | None:
 
 
 def _place(name: str) -> str:
-    """Where a package lies, if it does: it may be another environment's, or on PYTHONPATH."""
+    """Where a package is, if it is installed: it may be in another environment, or on PYTHONPATH."""
     try:
         return f" (in {metadata.distribution(name).locate_file('')})"
     except metadata.PackageNotFoundError:
@@ -102,10 +104,8 @@ def _listed_and_missing(conf: Path) -> list[Path]:
         return []
     if not conf.is_relative_to(Path(str(package.locate_file(""))).resolve()):
         return []
-    paths = (
-        Path(str(file.locate())) for file in package.files or () if file.suffix in (".py", ".yaml", ".html", ".css")
-    )
-    return [path for path in paths if not path.exists()]
+    files = (file for file in package.files or () if file.parts[0] in _OWN_FOLDERS and file.suffix != ".pyc")
+    return [path for file in files if not (path := Path(str(file.locate()))).exists()]
 
 
 def check_plugins() -> Iterator[Finding]:
@@ -127,7 +127,7 @@ def check_plugins() -> Iterator[Finding]:
         yield Finding("plugins", "fail", f"hydra_plugins.{_OWN_PLUGIN} is missing: -m does not work", REINSTALL)
     foreign = {name: path for name, path in found.items() if name != _OWN_PLUGIN}
     for name, path in foreign.items():
-        text = f"hydra_plugins.{name} is not of dlcourse; Hydra runs its code with every dlcourse train: {path}"
+        text = f"hydra_plugins.{name} is not part of dlcourse; Hydra runs its code in every dlcourse train: {path}"
         yield Finding("plugins", "warn", text, f"if you do not need it: {_removal(name, path)}")
     if _OWN_PLUGIN in found and not foreign:
         yield Finding("plugins", "ok", f"Hydra finds {_OWN_PLUGIN} and no other")
@@ -148,14 +148,14 @@ def check_text() -> Iterator[Finding]:
     used = {"file names": sys.getfilesystemencoding(), "output": getattr(sys.stdout, "encoding", None) or "utf-8"}
     other = {what: name for what, name in used.items() if name.lower().replace("-", "") != "utf8"}
     for what, name in other.items():
-        text = f"{what} in {name}, not UTF-8: letters beyond it are shown as escapes, or refused"
+        text = f"{what} in {name}, not UTF-8: other characters are escaped or refused"
         yield Finding("text", "warn", text, "export PYTHONUTF8=1, or another locale: export LC_ALL=C.UTF-8")
     if not other:
         yield Finding("text", "ok", "UTF-8")
 
 
 def check_threads() -> Iterator[Finding]:
-    """Whether as many threads compute as there are processors for."""
+    """Whether no more threads are asked for than there are processors."""
     there, problems = cores(), 0
     for variable in _THREADS:
         given = os.environ.get(variable, "").split(",")[0].strip()
@@ -164,18 +164,18 @@ def check_threads() -> Iterator[Finding]:
             yield Finding("threads", "warn", f"{variable}={given} is not a number of threads", f"unset {variable}")
         elif given and int(given) > there:
             problems += 1
-            text = f"{variable}={given} is more than the processors that this process may use: {there}"
+            text = f"{variable}={given} is more than the {counted(there, 'CPU core')} available"
             yield Finding("threads", "warn", text, f"unset {variable}, or export {variable}={there}")
     if not problems:
         given = ", ".join(f"{name}={os.environ[name]}" for name in _THREADS if os.environ.get(name))
-        yield Finding("threads", "ok", f"{there} processors{f', {given}' if given else ''}")
+        yield Finding("threads", "ok", f"{counted(there, 'CPU core')}{f', {given}' if given else ''}")
 
 
 def check_memory() -> Iterator[Finding]:
     """Whether there is memory left to train in."""
     limits = _memory_limits()
     if not limits:
-        yield Finding("memory", "ok", "this system does not say how much is free")
+        yield Finding("memory", "ok", "unknown: this system does not report it")
         return
     what, free = min(limits.items(), key=lambda item: item[1])
     text = f"{free / _GIB:.1f} GiB {what}"
@@ -199,7 +199,11 @@ def _memory_limits() -> dict[str, int]:
     group = Path("/sys/fs/cgroup")
     most, used = _lines(group / "memory.max"), _lines(group / "memory.current")
     if most and used and most[0].isdigit():
-        found["available in this container"] = int(most[0]) - int(used[0])
+        # Pages of files that nobody uses count as used, and are given up when memory is needed.
+        idle = next(
+            (line.split()[1] for line in _lines(group / "memory.stat") if line.startswith("inactive_file ")), "0"
+        )
+        found["available in this container"] = int(most[0]) - int(used[0]) + int(idle)
     try:
         import resource
     except ImportError:  # Windows
@@ -235,7 +239,7 @@ def check_disk() -> Iterator[Finding]:
 
 
 def _written(folder: Path, use: str, elsewhere: str) -> Finding:
-    """Whether a megabyte can be written in a folder, and how much more; nothing stays there."""
+    """Whether a megabyte can be written in a folder, and how much is free; the file is removed."""
     place = folder.absolute()
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -262,7 +266,7 @@ def check_folder_of_data() -> Iterator[Finding]:
     elif os.path.lexists(folder):
         yield Finding("data folder", "fail", f"{name} is not a folder", "export DLCOURSE_DATA=FOLDER")
     elif given:
-        text = f"{name} does not exist: no data set in files is found, and downloads would go there"
+        text = f"{name} does not exist: no data files are found, and downloads would create it"
         yield Finding("data folder", "warn", text, f"export DLCOURSE_DATA=FOLDER, or mkdir -p {shlex.quote(given)}")
     else:
-        yield Finding("data folder", "ok", f"{name}, made by the first download; DLCOURSE_DATA=FOLDER names another")
+        yield Finding("data folder", "ok", f"{name}, created by the first download; DLCOURSE_DATA=FOLDER changes it")

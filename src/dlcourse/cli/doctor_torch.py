@@ -51,9 +51,7 @@ def check_torch() -> Iterator[Finding]:
 
     product = torch.ones(8, 8) @ torch.ones(8, 8)
     if float(product.sum()) != 8.0**3:
-        yield Finding(
-            "torch", "fail", f"{torch.__version__} multiplies matrices of ones to {product.sum()}", _REINSTALL
-        )
+        yield Finding("torch", "fail", f"{torch.__version__} multiplies matrices wrongly", _REINSTALL)
         return
     built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
     yield Finding("torch", "ok", f"{torch.__version__}, {built}, {torch.backends.cpu.get_cpu_capability()}")
@@ -68,7 +66,7 @@ def check_torchvision() -> Iterator[Finding]:
     for line in metadata.requires("torchvision") or ():
         needed = Requirement(line)
         if needed.name == "torch" and here and not needed.specifier.contains(here, prereleases=True):
-            text = f"{_version('torchvision')} needs torch{needed.specifier}, and torch {here} is here"
+            text = f"{_version('torchvision')} needs torch{needed.specifier}, but torch {here} is installed"
             yield Finding("torchvision", "fail", text, _REINSTALL)
             return
     try:
@@ -84,7 +82,7 @@ def check_torchvision() -> Iterator[Finding]:
         yield Finding("torchvision", "ok", f"{torchvision.__version__}, its operators load")
     else:
         yield Finding(
-            "torchvision", "fail", f"{torchvision.__version__}: its operator nms computes nonsense", _REINSTALL
+            "torchvision", "fail", f"{torchvision.__version__}: its operator nms gives a wrong result", _REINSTALL
         )
 
 
@@ -104,11 +102,11 @@ def check_entries() -> Iterator[Finding]:
         yield Finding("entries", "fail", f"{path} is missing", REINSTALL)
     if not missing:
         count = sum(len(list(registry)) for registry in REGISTRIES.values())
-        yield Finding("entries", "ok", f"{count} models, data sets, ... each with its options")
+        yield Finding("entries", "ok", f"{count} models, data sets, ..., each with its config file")
 
 
 def check_device() -> Iterator[Finding]:
-    """What device=auto takes, and whether a GPU is left unused."""
+    """Which device device=auto selects, and whether a GPU is left unused."""
     _require_torch()
     import torch
 
@@ -118,16 +116,16 @@ def check_device() -> Iterator[Finding]:
     ones = torch.ones(64, 64, device=device.torch_device)
     assert float((ones @ ones).sum()) == 64.0**3
     if device.torch_device.type == "cpu" and _DRIVER.exists():
-        text = f"{device}; an NVIDIA driver is here, but this torch cannot use it"
+        text = f"{device}; an NVIDIA driver is installed, but this PyTorch cannot use it"
         yield Finding(
-            "device", "warn", text, "see https://pytorch.org/get-started/locally for the torch of your driver's CUDA"
+            "device", "warn", text, "install a PyTorch for your driver's CUDA: https://pytorch.org/get-started/locally"
         )
     else:
         yield Finding("device", "ok", f"device=auto is {device}")
 
 
 def check_data() -> Iterator[Finding]:
-    """Whether the data sets in files that are here can be read, and are the published ones."""
+    """Whether downloaded data sets can be read, and are the published ones."""
     _require_torch()
     from dlcourse.data import DATASETS
     from dlcourse.data.download import DataFiles
@@ -151,23 +149,17 @@ def check_data() -> Iterator[Finding]:
                 "data", "ok", f"data={name}: {len(data.train) + len(data.val):,} + {len(data.test):,} examples"
             )
     if absent:
-        yield Finding("data", "ok", f"not here, downloaded when first used: {', '.join(absent)}")
+        yield Finding("data", "ok", f"not downloaded yet: {', '.join(absent)}")
 
 
 def check_training() -> Iterator[Finding]:
     """Whether the default training works, in a temporary folder."""
     _require_torch()
-    from omegaconf import open_dict
-
-    from dlcourse.cli import hydra_guard
-    from dlcourse.cli.hydra_overrides import parse
+    from dlcourse.cli.composed import composed
     from dlcourse.runs.result import read_report
     from dlcourse.training.again import trained_again
 
-    composed = hydra_guard.compose(parse(["trainer.epochs=5"]), [conf_dir()])
-    with open_dict(composed):
-        del composed["hydra"]
-    config = hydra_guard.run_config(composed)
+    config = composed(["trainer.epochs=5"], [conf_dir()], "doctor")
     try:
         with trained_again(config) as folder:
             report = read_report(folder)
@@ -177,5 +169,5 @@ def check_training() -> Iterator[Finding]:
         return
     accuracy = report["val"]["accuracy"]
     speed = f"{report['epochs']} epochs of {config.model.name} on {config.data.name} in {report['seconds']} s"
-    text = f"{speed}, {100 * accuracy:.0f} % of validation right"
+    text = f"{speed}, {100 * accuracy:.0f} % validation accuracy"
     yield Finding("training", "ok" if accuracy > _CHANCE else "fail", text, "" if accuracy > _CHANCE else _REINSTALL)

@@ -58,7 +58,7 @@ VERBS: dict[str, Verb] = {
     ),
     "list": Verb("list_entries", ("[GROUP | NAME]",), ("the models, data sets, ... and their options",)),
     "data": Verb("data", ("list | show ...",), ("look at data sets, check and add your own",)),
-    "new": Verb("new", ("KIND NAME",), ("begin a model, data set or task of your own",)),
+    "new": Verb("new", ("KIND NAME",), ("start a model, data set or task of your own",)),
     "doctor": Verb("doctor", ("",), ("what is wrong with this installation",)),
     "count": Verb("count", ("[NAME]",), ("count the parameters of GPT-1, GPT-2, ...",), is_listed=False),
 }

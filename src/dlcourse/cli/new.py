@@ -1,23 +1,25 @@
-"""`dlcourse new KIND NAME`: files to begin a model, a data set, a task or an experiment in a folder of the user's."""
+"""`dlcourse new KIND NAME`: files to start a model, a data set, a task or an experiment in the user's own folder."""
 
 import shlex
 from pathlib import Path
 
 from dlcourse.config.options import suggestion
+from dlcourse.console import Console
 from dlcourse.errors import ConfigError
 from dlcourse.plugins.beginnings import KINDS, beginning, write
 from dlcourse.plugins.folder import TABLE
 from dlcourse.plugins.named import FLAG, VARIABLE, named_paths, shown
-from dlcourse.terminal import escaped, print_help
+from dlcourse.terminal import print_help
 
 HELP = f"""\
-dlcourse new KIND NAME --plugins DIR   files to begin an entry of your own in DIR, which is made if it does not exist
-  KIND is model, data or task          a module, its options (YAML), a line in {TABLE}, and a test
-       or experiment                   a YAML file
+dlcourse new KIND NAME --plugins DIR  start an entry of your own in folder DIR
+  KIND is model, data or task         a module, its options (YAML), a test, and
+                                      a line in {TABLE}
+       or experiment                  a YAML file
 
---plugins DIR behind any command lets it use the entries in DIR, whose code
-then runs; the environment variable {VARIABLE} does the same. Nothing
-else names a folder: no config, no run and no sweep.
+With --plugins DIR, any command can use the entries in DIR and runs their code;
+the environment variable {VARIABLE} does the same. No config, run or
+sweep can name a folder.
 
 For example:
   dlcourse new model bottleneck --plugins mine
@@ -34,30 +36,30 @@ _NEXT = {
 
 
 def main(words: list[str]) -> int:
-    """Write the files that the words behind `new` ask for; raises UserError."""
+    """Run `dlcourse new` with these words; raises UserError."""
     if "--help" in words or "-h" in words:
         print_help(HELP)
         return 0
     kind, name = _kind_and_name(words)
     if not named_paths():
-        raise ConfigError(f"the folder is missing; write dlcourse new {kind} {name} {FLAG} DIR")
+        raise ConfigError(f"no plug-in folder is given; write dlcourse new {kind} {name} {FLAG} DIR")
     folder = shown(Path(named_paths()[0]))
     files, line = beginning(folder, kind, name)
     write(folder, files, line)
-    rows = [(str(file.path), file.meaning) for file in files] + [(str(folder / TABLE), "its line")] * bool(line)
+    rows = [(str(file.path), file.meaning) for file in files] + [(str(folder / TABLE), "registers it")] * bool(line)
     width = max(len(path) for path, _ in rows)
+    console = Console()
     for number, (path, meaning) in enumerate(rows):
-        label = "wrote" if number == 0 else ""
-        print(f"{label:<6} {escaped(f'{path:<{width}}', one_line=True)}  {meaning}")
+        console.show("" if number else "wrote", f"{path:<{width}}  {meaning}")
     commands = [f"dlcourse {_NEXT[kind].format(name=name)} {FLAG} {shlex.quote(str(folder))}"]
     commands += [f"pytest {shlex.quote(str(folder / 'tests'))}"] * bool(line)
     for number, command in enumerate(commands):
-        print(f"{'next' if number == 0 else '':<6} {escaped(command, one_line=True)}")
+        console.show("" if number else "next", command)
     return 0
 
 
 def _kind_and_name(words: list[str]) -> tuple[str, str]:
-    """What is to be begun; raises ConfigError."""
+    """The kind and the name of the new entry; raises ConfigError."""
     for word in words:
         if word.startswith("-"):
             raise ConfigError(f"unknown flag '{word}'{suggestion(word.partition('=')[0], (FLAG, '--help'))}")

@@ -10,17 +10,17 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from dlcourse import __version__
-from dlcourse.cli import hydra_guard
+from dlcourse.cli import config_files, hydra_guard
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.resume import with_option
-from dlcourse.config.paths import conf_dir
 from dlcourse.config.run_config import GROUPS, RunConfig
 from dlcourse.errors import ConfigError
+from dlcourse.plugins.recorded import require_named
 from dlcourse.runs.circumstances import recorded_environment
 from dlcourse.runs.find import find_run, find_started, is_sweep
-from dlcourse.runs.folder import STATUS
+from dlcourse.runs.folder import STATUS, is_in_use
 from dlcourse.runs.record import read_words
-from dlcourse.runs.reopen import read_config
+from dlcourse.runs.reopen import read_config, run_facts
 from dlcourse.runs.resume import as_it_was, read_status
 
 _ASK_FOR_OTHERS = ("data", "model")
@@ -48,6 +48,8 @@ def ended(text: str) -> Path:
 
 
 def _unfinished(folder: Path, status: str) -> ConfigError:
+    if is_in_use(folder):
+        return ConfigError(f"{folder} is still running; wait for it, or see it with dlcourse tensorboard")
     resume = f"dlcourse resume {shlex.quote(str(folder))}"
     return ConfigError(f"{folder} is not finished ({status or 'cut short'}); write {resume}")
 
@@ -61,13 +63,15 @@ def version_told(folder: Path) -> Iterator[None]:
         theirs = recorded_environment(folder).get("dlcourse")
         if theirs in (None, __version__):
             raise
-        raise ConfigError(f"{error}; {folder} is of dlcourse {theirs}, and this is dlcourse {__version__}") from error
+        raise ConfigError(f"{error}; {folder} was trained with dlcourse {theirs}; this is {__version__}") from error
 
 
 def recorded_config(folder: Path) -> RunConfig:
-    """The config of a run; raises DataError, and ConfigError for one that this version does not know."""
+    """The config of a run; raises DataError, and ConfigError if this version does not know it, or for want of a plug-in."""
     with version_told(folder):
-        return RunConfig.from_mapping(as_it_was(read_config(folder).to_mapping()))
+        config = RunConfig.from_mapping(as_it_was(read_config(folder).to_mapping()))
+    require_named(config, run_facts(folder))
+    return config
 
 
 def with_changes(config: RunConfig, words: list[str]) -> RunConfig:
@@ -86,7 +90,15 @@ def with_changes(config: RunConfig, words: list[str]) -> RunConfig:
     for override in overrides:
         if override.key_or_group not in choices:
             mapping = with_option(mapping, override.key_or_group.split("."), override.value())
+    given = keys_of(words)
+    if "trainer.epochs" in given and "trainer.time" not in given:  # one of the two says how long to train
+        mapping = with_option(mapping, ["trainer", "time"], None)
     return RunConfig.from_mapping(mapping)
+
+
+def keys_of(words: list[str]) -> set[str]:
+    """The groups and options that these words give, without a `+` before them."""
+    return {override.key_or_group for override in parse(words)}
 
 
 def _checked(config: RunConfig, words: list[str]) -> list[Override]:
@@ -96,15 +108,15 @@ def _checked(config: RunConfig, words: list[str]) -> list[Override]:
         line, key = override.input_line, override.key_or_group
         if override.is_sweep_override():
             raise ConfigError(
-                f"'{line}' has several values, and rerun trains one run; for all of them: dlcourse train -m"
+                f"'{line}' has several values, and rerun trains one run; for a sweep write dlcourse train -m"
             )
         if key in ("experiment", "resume", "debug"):
             raise ConfigError(f"'{line}': rerun trains the config of RUN; for another one write dlcourse train {line}")
         if isinstance(override.value(), dict) or "${" in str(override.value()):
             raise ConfigError(f"'{line}': rerun takes plain values, such as trainer.epochs=5")
-    given = {override.key_or_group for override in overrides}
+    given = keys_of(words)
     entries = [f"{group}={getattr(config, group).name}" for group in _RECORDED if group not in given]
-    hydra_guard.check([*parse(entries), *overrides], [conf_dir()], sweep=False)
+    hydra_guard.check([*parse(entries), *overrides], config_files.folders(None), sweep=False)
     return overrides
 
 
@@ -122,7 +134,8 @@ def _with_entries(mapping: dict[str, Any], choices: dict[str, str]) -> dict[str,
 
 def _composed(choices: dict[str, str]) -> dict[str, Any]:
     """What `train` would run with these entries alone."""
-    config = hydra_guard.compose(parse([f"{group}={name}" for group, name in choices.items()]), [conf_dir()])
+    words = parse([f"{group}={name}" for group, name in choices.items()])
+    config = hydra_guard.compose(words, config_files.folders(None))
     values: Any = OmegaConf.to_container(config)
     return {section: value for section, value in values.items() if section != "hydra"}
 
@@ -140,7 +153,7 @@ def _merged(ours: Any, before: Any, after: Any) -> Any:
 
 def words_of(folder: Path, config: RunConfig, changes: list[str]) -> list[str]:
     """The words of `train` that would do the run of this config, as far as those of the run before still hold."""
-    mapping, given = config.to_mapping(), {override.key_or_group for override in parse(changes)}
+    mapping, given = config.to_mapping(), keys_of(changes)
     return [word for word in read_words(folder) if _holds(word, mapping, given)] + changes
 
 
@@ -151,7 +164,7 @@ def _holds(word: str, mapping: dict[str, Any], given: set[str]) -> bool:
     except ConfigError:  # a stranger's
         return False
     key, value = override.key_or_group, override.value()
-    if key in given or key == "run.dir":
+    if key in given or key == "run.dir" or (key == "trainer.epochs" and mapping["trainer"]["time"] is not None):
         return False
     if key in ("experiment", "trainer"):
         return True

@@ -4,23 +4,27 @@ import dataclasses
 import shlex
 from pathlib import Path
 
-from dlcourse.cli.recorded import ended, recorded_config, version_told, with_changes, words_of
+from dlcourse.cli.recorded import ended, keys_of, recorded_config, version_told, with_changes, words_of
 from dlcourse.cli.train import clear_resolvers, load_session
 from dlcourse.config.options import suggestion
 from dlcourse.config.run_config import NO_PART_OF_A_RUN, RunConfig
 from dlcourse.console import Console
 from dlcourse.errors import ConfigError
+from dlcourse.plugins import recorded as plugins
 from dlcourse.runs.find import required_run
+from dlcourse.runs.reopen import run_facts
 from dlcourse.runs.test_looks import root_above
 from dlcourse.terminal import print_help
 
 HELP = """\
-dlcourse rerun RUN [OPTION=VALUE ...]  train a run's config again in a new folder; RUN is a run folder, or one above
-                                       any option of dlcourse train may be changed, and any entry: optimizer=sgd comes with
-                                       its own options
+dlcourse rerun RUN [OPTION=VALUE ...]  train a run again, in a new folder
+  RUN is a run folder, or a folder above it; the run may have failed. It is not
+  changed.
+  OPTION=VALUE is any option of dlcourse train. An entry such as optimizer=sgd
+  comes with its own options.
 
-The config is the one that the run recorded, with the defaults of its time. The number of threads is the one that the run
-had, unless you give device.threads=N. RUN may also be a run that failed; it stays as it is.
+The config is the one the run recorded, with the defaults of its time, and its
+number of threads, unless you give device.threads=N.
 
 For example:
   dlcourse rerun outputs/mnist-cnn
@@ -32,7 +36,7 @@ dlcourse verify RUN NEW compares the two, bit for bit.
 
 
 def main(words: list[str]) -> int:
-    """Train as the words behind `rerun` say; raises UserError and StoppedError."""
+    """Run `dlcourse rerun` with these words; raises UserError and StoppedError."""
     if "--help" in words or "-h" in words:
         print_help(HELP)
         return 0
@@ -46,10 +50,12 @@ def main(words: list[str]) -> int:
     folder = ended(required_run(text, "rerun", changes))
     clear_resolvers()
     before = recorded_config(folder)
+    Console().say("note", *plugins.changes(before, run_facts(folder)))
+    given = keys_of(changes)
     with version_told(folder):
-        config = _in_new_folder(with_changes(before, changes), before, changes, folder)
+        config = _in_new_folder(with_changes(before, changes), before, given, folder)
         session = load_session()
-        if not any(word.startswith("device") for word in changes):
+        if not any(key.partition(".")[0] == "device" for key in given):
             config = _on_its_threads(config, folder)
         result = session.run(config, words_of(folder, config, changes))
     assert result is not None  # that is for resume=auto
@@ -58,12 +64,11 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def _in_new_folder(config: RunConfig, before: RunConfig, changes: list[str], folder: Path) -> RunConfig:
+def _in_new_folder(config: RunConfig, before: RunConfig, given: set[str], folder: Path) -> RunConfig:
     """The config with a folder of its own: where the run is, or below `outputs`, unless another place is given.
 
     A name that was made of the names of data set and model is made anew.
     """
-    given = {change.partition("=")[0] for change in changes}
     run = config.run
     if "run.dir" not in given:
         run = dataclasses.replace(run, dir=None)
@@ -85,9 +90,9 @@ def _on_its_threads(config: RunConfig, folder: Path) -> RunConfig:
 
 
 def _is_same(before: RunConfig, config: RunConfig) -> bool:
-    """Whether the two are to come out equal: nothing but the place and the pictures was changed."""
+    """Whether the two should be bit-equal: only the place or the pictures were changed, and no clock ends the training."""
     ours, theirs = (
         {key: value for key, value in each.to_mapping().items() if key not in (*NO_PART_OF_A_RUN, "device")}
         for each in (before, config)
     )
-    return ours == theirs
+    return ours == theirs and config.trainer.time is None

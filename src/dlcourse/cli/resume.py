@@ -1,7 +1,6 @@
 """`dlcourse resume RUN`: continue a run that was interrupted or killed, or train a finished one for longer."""
 
 import contextlib
-import itertools
 import json
 import shlex
 from collections.abc import Mapping
@@ -15,9 +14,9 @@ from dlcourse.config.paths import conf_dir
 from dlcourse.config.run_config import NO_PART_OF_A_RUN, RunConfig
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError, DataError
-from dlcourse.plugins.recorded import require_named
+from dlcourse.plugins.recorded import Record, read, require_named
 from dlcourse.runs.checkpoints import FOLDER, Checkpoint
-from dlcourse.runs.find import find_started, is_run, is_sweep, required_run
+from dlcourse.runs.find import find_started, is_sweep, required_run
 from dlcourse.runs.folder import CONFIG, SWEEP, RunFolder
 from dlcourse.runs.record import read_words
 from dlcourse.runs.reopen import read_checked, read_config, run_facts, stated_sums
@@ -90,11 +89,14 @@ def _resume_sweep(folder: Path, words: list[str]) -> None:
 
 
 def _check_plugins(folder: Path, plan: Plan) -> None:
-    """Raise ConfigError if the first run that was begun uses a plug-in whose folder is not named."""
-    begun = (path for run in plan.runs if is_run(path := folder / run.folder))
-    for path in itertools.islice(begun, 1):
-        with contextlib.suppress(DataError):  # what is damaged is told of when its turn comes
-            require_named(read_config(path), run_facts(path))
+    """Raise ConfigError if a run that was begun uses a plug-in whose folder is not named."""
+    checked_records: list[Record] = []
+    for path in (folder / run.folder for run in plan.runs):
+        with contextlib.suppress(DataError):  # a damaged run is reported when its turn comes
+            record = read(facts := run_facts(path))
+            if record and record not in checked_records:
+                require_named(read_config(path), facts)
+                checked_records.append(record)
 
 
 def _check_words(folder: Path, plan: Plan, words: list[str]) -> None:

@@ -1,7 +1,6 @@
-"""`dlcourse verify RUN [OTHER]`: whether a run comes out bit-equal when its config is trained again, or as another run."""
+"""`dlcourse verify RUN [OTHER]`: whether a run is bit-equal to its config trained again, or to another run."""
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +17,19 @@ if TYPE_CHECKING:
     from dlcourse.runs.difference import Comparison
 
 HELP = """\
-dlcourse verify RUN        train a finished run's config again in a temporary folder, and compare
+dlcourse verify RUN        train a finished run's config again in a temporary
+                           folder, and compare the two
 dlcourse verify RUN OTHER  compare two finished runs; nothing is trained
-                           RUN is a run folder, or one above
+                           RUN is a run folder, or a folder above it
 
-It compares the lines of metrics.jsonl without their times, the kept weights and predictions.csv, bit for bit. If something
-differs, it shows the first line that does, with both values, and which options, versions, device, threads or data differ.
-The number of threads is the one that the run had. RUN stays as it is, and outputs/test_looks.jsonl does not count the
-second training.
+Compares metrics.jsonl (without times), the kept weights and predictions.csv,
+bit for bit. If something differs, it shows the first line that does, with both
+values, and which options, versions, device, threads, plug-ins or data differ.
 
-Exit code: 0 bit-equal, 1 something differs.
+Training again takes the run's number of threads. RUN is not changed, and
+outputs/test_looks.jsonl does not count the second training.
+
+Exit code: 0 bit-equal, 1 something differs
 
 For example:
   dlcourse verify outputs/mnist-cnn
@@ -36,8 +38,8 @@ For example:
 
 _MOST_WORDS = 2
 _UNKNOWN = (
-    "config, versions, processor, threads and data are the same; a GPU is bit-equal only with device.deterministic=true, "
-    "and other runs that a run reads, as init_from does, may have changed"
+    "unknown: config, versions, processor, threads and data are the same; a GPU needs device.deterministic=true, and a run "
+    "named by an option such as init_from may have changed"
 )
 
 
@@ -77,38 +79,39 @@ def _folders(words: list[str]) -> list[Path]:
 
 
 def _compare(console: Console, run: Path, other: Path) -> int:
-    """Compare two runs, and tell; returns the exit code. Raises DataError."""
-    from dlcourse.runs.circumstances import differences
+    """Compare two runs, and report; returns the exit code. Raises DataError."""
+    from dlcourse.runs.circumstances import differences, reasons
     from dlcourse.runs.difference import compare, read_outcome
 
     names = f"in {run}", f"in {other}"
-    return _tell(console, compare(read_outcome(run), read_outcome(other), names), differences(run, other, names))
+    found = compare(read_outcome(run), read_outcome(other), names)
+    return _report(console, found, differences(run, other, names), [*reasons(run), *reasons(other)])
 
 
 def _verify(console: Console, run: Path, config: "RunConfig") -> int:
-    """Train again, compare, and tell; returns the exit code. Raises UserError, before it trains if the run is damaged."""
+    """Train again, compare, and report; returns the exit code. Raises UserError, before it trains if the run is damaged."""
     from dlcourse.runs.circumstances import differences, reasons
     from dlcourse.runs.difference import compare, read_outcome
     from dlcourse.training.again import trained_again, with_recorded_threads
 
     names, ours = ("in the run", "now"), read_outcome(run)
-    epochs = counted(config.trainer.epochs, "epoch")
-    console.say("again", f"{config.model.name} on {config.data.name}, {epochs}, in a temporary folder")
+    length = config.trainer.time or counted(config.trainer.epochs, "epoch")
+    console.say("again", f"{config.model.name} on {config.data.name}, {length}, in a temporary folder")
     try:
         with version_told(run), trained_again(with_recorded_threads(config, run)) as again:
             theirs, around = read_outcome(again), differences(run, again, names)
     except (ConfigError, DataError) as error:
         command = f"dlcourse rerun {shlex.quote(str(run))} OPTION=VALUE"
         kind = DataError if isinstance(error, DataError) else ConfigError
-        raise kind(f"cannot train {run} again: {error}; to change an option of it: {command}") from error
+        raise kind(f"cannot train {run} again: {error}; to train it with other options: {command}") from error
     except DivergedError as error:
-        console.say("verify", f"differs: the run was finished, but now {error}")
+        console.say("verify", f"differs: the run finished; trained again, {error}")
         console.say("why", *reasons(run))
         return 1
-    return _tell(console, compare(ours, theirs, names), around, reasons(run))
+    return _report(console, compare(ours, theirs, names), around, reasons(run))
 
 
-def _tell(console: Console, found: "Comparison", around: list[str], reasons: Sequence[str] = ()) -> int:
+def _report(console: Console, found: "Comparison", around: list[str], reasons: list[str]) -> int:
     """Say what differs between two runs, and what may be the reason; returns the exit code."""
     if not found.differences:
         console.say("verify", str(found))

@@ -1,4 +1,4 @@
-"""What `dlcourse new` writes: the files of a new entry, made from templates, none of them over one that is there."""
+"""What `dlcourse new` writes: the files of a new entry, made from templates; no file is overwritten."""
 
 import contextlib
 import os
@@ -52,7 +52,7 @@ def beginning(folder: Path, kind: str, name: str) -> tuple[list[NewFile], str]:
             if path == folder:
                 break
             if path == file.path and os.path.lexists(path):
-                raise ConfigError(f"{path} exists already, and stays as it is; choose another name")
+                raise ConfigError(f"{path} exists already; choose another name")
             if os.path.lexists(path):
                 require_safe(path)
     line = "" if kind == "experiment" else f'{kind}.{name} = "{_MODULES[kind]}/{name}.py:{class_name(name)}"\n'
@@ -64,8 +64,10 @@ def beginning(folder: Path, kind: str, name: str) -> tuple[list[NewFile], str]:
 def write(folder: Path, files: list[NewFile], line: str) -> None:
     """Write what `beginning` gave: all of it, or if the system refuses, nothing; raises ConfigError and OutputError."""
     written: list[Path] = []
+    new_folders: list[Path] = []  # the innermost first
     try:
         for file in files:
+            new_folders[:0] = [parent for parent in file.path.parents if not parent.exists()]
             make_folders(file.path.parent)
             write_new(file.path, file.content.encode())
             written.append(file.path)
@@ -75,6 +77,9 @@ def write(folder: Path, files: list[NewFile], line: str) -> None:
         for path in written:
             with contextlib.suppress(OSError):
                 path.unlink()
+        for path in new_folders:
+            with contextlib.suppress(OSError):  # not empty: others have put something there
+                path.rmdir()
         if isinstance(error, FileExistsError):
             raise ConfigError(f"{error.filename2 or error.filename} exists already; choose another name") from None
         reason = (error.strerror or str(error)).lower()
@@ -98,17 +103,17 @@ def _require_place(folder: Path) -> None:
 
 
 def _require_place_in(table: Path, kind: str, name: str, line: str) -> None:
-    """Raise ConfigError if a table has the entry already, or if a line at its end would be read otherwise."""
+    """Raise ConfigError if a table already has the entry, or if a line at its end would not add it."""
     if name in read_table(table).get(kind, {}):
-        raise ConfigError(f"{table} has {kind}.{name} already; choose another name")
+        raise ConfigError(f"{table} already has {kind}.{name}; choose another name")
     try:
         is_read = name in tomllib.loads(f"{table.read_text(encoding='utf-8')}\n{line}").get(kind, {})
     except tomllib.TOMLDecodeError:
         is_read = False
     if not is_read:
         raise ConfigError(
-            f"{table} ends in a section, which a line for {kind}.{name} would fall into; write its lines without sections, "
-            'as GROUP.NAME = "FILE:CLASS"'
+            f"{table} has a section that a line {kind}.{name} = ... at its end would change or break; write its entries "
+            'without sections, as GROUP.NAME = "FILE:CLASS"'
         )
 
 

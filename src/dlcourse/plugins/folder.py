@@ -1,17 +1,18 @@
-"""A plug-in folder: which models, data sets and tasks its table has, and what must hold before any of their code runs.
+"""A plug-in folder: the models, data sets and tasks in its table, and what is checked before any of their code runs.
 
     mine/plugins.toml               model.bottleneck = "models/bottleneck.py:Bottleneck"
     mine/models/bottleneck.py       the code
     mine/conf/model/bottleneck.yaml the options
 
-The code runs as the user, so that only regular files count, inside the folder, which nobody but the owner and a group can
-change: a link, or a folder open to everyone, would let somebody else decide what runs.
+The code runs as the user, so only regular files inside the folder are accepted, and none that everyone can change: a link,
+or a world-writable folder, would let somebody else decide what runs.
 """
 
 import ast
 import hashlib
 import os
 import re
+import shlex
 import stat
 import tomllib
 import warnings
@@ -28,7 +29,9 @@ from dlcourse.files import read_regular
 TABLE, CONF = "plugins.toml", "conf"
 GROUPS = ("model", "data", "task")
 """The groups of the config to which a folder may add entries with code."""
-NO_NAME = "cannot be a name; expected a letter, then letters, digits and '_', and no word such as on or null"
+NO_NAME = (
+    "is not a valid name; expected a letter, then letters, digits and '_', and not a YAML value such as on or null"
+)
 _TARGET = re.compile(r"((?:[A-Za-z_]\w*/)*[A-Za-z_]\w*\.py):([A-Za-z_]\w*)", re.ASCII)
 _NAME = re.compile(r"[A-Za-z]\w{0,59}", re.ASCII)
 _READ_AS_VALUES = {"null", "none", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"}
@@ -71,16 +74,16 @@ def read_folder(text: str) -> PluginFolder:
     named = f"plug-in folder '{text}'"
     folder = path_to_read(text, "--plugins")
     if folder.is_symlink():
-        raise ConfigError(f"{named} is a symbolic link; name the folder that it leads to")
+        raise ConfigError(f"{named} is a symbolic link; name the folder it points to")
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
-        raise ConfigError(f"{named} {problem}; dlcourse new model NAME --plugins DIR makes one")
+        raise ConfigError(f"{named} {problem}; dlcourse new model NAME --plugins DIR creates one")
     try:
         require_safe(folder)
         has_table, has_conf = (exists(folder / name) for name in (TABLE, CONF))
         if not (has_table or has_conf):
             raise ConfigError(
-                f"{named} has neither {TABLE} nor {CONF}/; dlcourse new model NAME --plugins DIR makes a folder with both"
+                f"{named} has neither {TABLE} nor {CONF}/; dlcourse new model NAME --plugins DIR creates both"
             )
         for path in _config_files(folder):
             require_safe(path)
@@ -90,12 +93,12 @@ def read_folder(text: str) -> PluginFolder:
 
 
 def is_entry_name(name: str) -> bool:
-    """Whether an entry may be called so: a name as in Python, which YAML and the command line read as text."""
+    """Whether an entry may have this name: as in Python, and read as text by YAML and the command line."""
     return _NAME.fullmatch(name) is not None and name.lower() not in _READ_AS_VALUES
 
 
 def exists(path: Path) -> bool:
-    """Whether there is anything of this name, also a link that leads nowhere; raises OSError if that cannot be seen."""
+    """Whether there is anything at this path, even a dangling link; raises OSError if that cannot be determined."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -120,12 +123,13 @@ def require_safe(path: Path) -> None:
     """Raise ConfigError for a link, for what is neither a file nor a folder, and for what everyone may change."""
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
-        raise ConfigError(f"{path} is a symbolic link; a plug-in folder holds the files themselves")
+        raise ConfigError(f"{path} is a symbolic link; replace it with the file or folder it points to")
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise ConfigError(f"{path} is neither a file nor a folder; remove it from the plug-in folder")
     if os.name != "nt" and mode & stat.S_IWOTH:
         raise ConfigError(
-            f"{path} can be changed by everyone on this machine, and its code would run as you; write chmod o-w {path}"
+            f"{path} can be changed by everyone on this machine, and its code would run as you; type chmod o-w "
+            f"{shlex.quote(str(path))}"
         )
 
 
@@ -174,18 +178,18 @@ def _entry(folder: Path, group: str, name: str, target: Any) -> Entry:
     require_new(group, name, line)
     options = folder / CONF / group / f"{name}.yaml"
     if not options.is_file():
-        raise ConfigError(f"{line} has no file with its options; write {options}, in which 'name' is {name}")
+        raise ConfigError(f"{line} has no options file; write {options}, with 'name: {name}'")
     return Entry(folder, group, name, parts[1], parts[2], _content(folder, parts[1], line))
 
 
 def require_new(group: str, name: str, where: str) -> None:
     """Raise ConfigError if dlcourse has an entry of this name."""
     if (conf_dir() / group / f"{name}.yaml").exists():
-        raise ConfigError(f"{where} has the name of an entry of dlcourse; choose another, such as my_{name}")
+        raise ConfigError(f"{where} is already an entry of dlcourse; choose another name, such as my_{name}")
 
 
 def _content(folder: Path, file: str, line: str) -> bytes:
-    """The bytes of a file with code, which are Python as far as its grammar tells; raises ConfigError."""
+    """The content of a file with code, which parses as Python; raises ConfigError."""
     path = folder
     for part in file.split("/"):
         path = path / part
@@ -199,6 +203,6 @@ def _content(folder: Path, file: str, line: str) -> bytes:
             ast.parse(content)
     except SyntaxError as error:
         raise ConfigError(f"{path} line {error.lineno or 1}: {error.msg}") from None
-    except (ValueError, RecursionError, MemoryError) as error:  # null bytes, and brackets in brackets without end
+    except (ValueError, RecursionError, MemoryError) as error:  # null bytes, deeply nested brackets
         raise ConfigError(f"{path} cannot be read as Python: {error or type(error).__name__}") from None
     return content

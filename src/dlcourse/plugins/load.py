@@ -28,17 +28,18 @@ _HAS: dict[str, tuple[str, ...]] = {
     "task": ("train_step", "evaluate", "state_dict"),
 }
 """What a class must have to be of its group, by the names of attributes."""
+_KINDS = {"model": "model", "data": "data set", "task": "task"}
 _BASES = {
     "model": "torch.nn.Module",
     "data": "dlcourse.data.dataset.DataSet, such as TableSource",
     "task": "dlcourse.tasks.task.Task, such as PredictionTask",
 }
 _modules: dict[str, ModuleType] = {}
-"""Those that were loaded, by their names, in which the content has a part: a file that was changed is loaded anew."""
+"""Loaded modules by name; the name depends on the content, so that a changed file is loaded again."""
 
 
 class _Bytes(importlib.abc.SourceLoader):
-    """Makes a module of this content, wherever its file has gone to, and keeps no compiled copy."""
+    """Makes a module of the content that was checked, whatever is in its file by now, and writes no `__pycache__`."""
 
     def __init__(self, entry: Entry) -> None:
         self._entry = entry
@@ -98,16 +99,16 @@ def _module(entry: Entry) -> ModuleType:
 
 
 def _require_fit(entry: Entry, builder: Any) -> None:
-    """Raise ConfigError for a class that is not of its group, or whose parameters are no options."""
+    """Raise ConfigError for a class that is not of its group, or whose parameters cannot be options."""
     what = f"{entry.path}: {entry.symbol}"
     if not callable(builder):
-        raise ConfigError(f"{what} is no class; expected one derived from {_BASES[entry.group]}")
+        raise ConfigError(f"{what} is not a class; expected one derived from {_BASES[entry.group]}")
     missing = [name for name in _HAS[entry.group] if not hasattr(builder, name)] if inspect.isclass(builder) else []
     if missing or (entry.group == "data" and not inspect.isclass(builder)):
-        raise ConfigError(f"{what} is no {entry.group}; expected a class derived from {_BASES[entry.group]}")
+        raise ConfigError(f"{what} is not a {_KINDS[entry.group]}; expected a class derived from {_BASES[entry.group]}")
     if inspect.isabstract(builder):
         lacking = ", ".join(sorted(builder.__abstractmethods__))
-        raise ConfigError(f"{what} does not define {lacking}, which a {entry.group} must")
+        raise ConfigError(f"{what} does not define {lacking}, which a {_KINDS[entry.group]} needs")
     try:
         options = schema(builder)
     except (NameError, TypeError, ValueError, AttributeError) as error:
@@ -123,9 +124,7 @@ def _require_fit(entry: Entry, builder: Any) -> None:
 
 def _require_option(what: str, parameter: inspect.Parameter) -> None:
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-        raise ConfigError(
-            f"{what} stands for any number of options; write each with its type, such as units: Count = 8"
-        )
+        raise ConfigError(f"{what} takes any number of options; write each with its type, such as units: Count = 8")
     if parameter.annotation is Any or not _is_type(parameter.annotation):
         given = "" if parameter.annotation is Any else f" that can be checked, got {parameter.annotation}"
         raise ConfigError(f"{what} has no type{given}; write one such as int, float, bool, str, Count or Positive")

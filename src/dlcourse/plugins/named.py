@@ -1,7 +1,7 @@
 """Which plug-in folders are named: by `--plugins`, by DLCOURSE_PLUGINS, or by a caller from Python, and by nothing else.
 
-The names stand in the environment of the process, from which the processes that it starts have them: no config, no run
-folder and no list of a sweep is ever asked.
+The names are kept in the environment of the process, and so reach the processes that it starts. No config, run folder or
+list of a sweep can name one.
 """
 
 import contextlib
@@ -73,7 +73,7 @@ def _whole(path: StrPath) -> str:
 
 
 def shown(folder: Path) -> Path:
-    """The folder as it is called from the working folder, if it is inside: as short as it would be typed."""
+    """The folder relative to the working folder, if it is inside."""
     here = Path.cwd()
     return folder.relative_to(here) if folder.is_relative_to(here) else folder
 

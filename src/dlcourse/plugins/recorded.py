@@ -1,6 +1,6 @@
-"""What a run records of the plug-ins that it uses, and how that differs from what is here when it is opened.
+"""What a run records of the plug-ins that it uses, and how that compares with the plug-ins named when it is opened.
 
-The record has names and checksums of files inside of a plug-in folder, never where that folder is: who opens a run names it.
+The record has names and checksums of files inside a plug-in folder, never where that folder is: who opens a run names it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,10 +29,20 @@ def used(config: RunConfig) -> Record:
     }
 
 
+def read(facts: Mapping[str, Any]) -> Record:
+    """The record in the facts of run.json or of a checkpoint, which may be a stranger's: what is malformed is left out."""
+    record, found = facts.get(KEY), {}
+    for group in GROUPS:
+        entry = record.get(group) if isinstance(record, dict) else None
+        if isinstance(entry, dict) and isinstance(entry.get("file"), str) and isinstance(entry.get("sha256"), str):
+            found[group] = {"file": entry["file"][:200], "sha256": entry["sha256"]}
+    return found
+
+
 def require_named(config: RunConfig, facts: Mapping[str, Any]) -> None:
     """Raise ConfigError if an entry of the run comes from a plug-in folder and no folder that is named has it."""
     here = used(config)
-    for group, _, _ in _lines(facts):
+    for group in read(facts):
         is_ours = (conf_dir() / group / f"{_chosen(config, group)}.yaml").exists()
         if group not in here and not is_ours:
             raise ConfigError(f"{group} '{_chosen(config, group)}' is from a plug-in folder; name it: {FLAG} DIR")
@@ -41,21 +51,12 @@ def require_named(config: RunConfig, facts: Mapping[str, Any]) -> None:
 def changes(config: RunConfig, facts: Mapping[str, Any]) -> Iterator[str]:
     """A line for each file that has changed since the run wrote these facts of run.json or of a checkpoint."""
     here = used(config)
-    for group, file, sha256 in _lines(facts):
-        if group in here and here[group]["sha256"] != sha256:
-            yield f"{file} of the plug-ins has changed since the run"
+    for group, entry in read(facts).items():
+        if group in here and here[group]["sha256"] != entry["sha256"]:
+            yield f"plug-in {entry['file']} has changed since the run"
 
 
 def _chosen(config: RunConfig, group: str) -> str:
     choice = getattr(config, group)
     assert isinstance(choice, Choice)
     return choice.name
-
-
-def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Group, file and checksum of each entry in a record, which may be a stranger's: what is of another form is left out."""
-    record = facts.get(KEY)
-    for group in GROUPS:
-        line = record.get(group) if isinstance(record, dict) else None
-        if isinstance(line, dict) and isinstance(line.get("file"), str) and isinstance(line.get("sha256"), str):
-            yield group, line["file"][:200], line["sha256"]

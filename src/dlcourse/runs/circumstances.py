@@ -15,20 +15,20 @@ from dlcourse.config.run_config import NO_PART_OF_A_RUN
 from dlcourse.config.yaml_file import read_yaml
 from dlcourse.errors import ConfigError, DataError
 from dlcourse.files import read_regular
+from dlcourse.plugins import recorded as plugins
 from dlcourse.runs.find import checkpoints_of, find_run
-from dlcourse.runs.folder import CONFIG, STATUS, WEIGHTS, RunFolder
+from dlcourse.runs.folder import CONFIG, ENVIRONMENT, WEIGHTS, RunFolder
 from dlcourse.runs.record import read_words
+from dlcourse.runs.reopen import run_facts
 from dlcourse.runs.result import REPORT
 from dlcourse.runs.resume import about, differing
-
-ENVIRONMENT = "environment.json"
 
 _MAX_BYTES = 2**20
 _MOST_OPTIONS = 8
 _SPLITS = ("training set", "validation set", "test set")
 _EXTENDING = ("trainer.epochs=", "trainer.patience=")
 _TOLD_ELSEWHERE = ("device.threads", "trainer.checkpoint.")
-"""Options that change no number, or only by the number of threads, which the environment tells."""
+"""Options that change no number, or only by the number of threads, which environment.json has."""
 
 
 def recorded_environment(run: Path) -> dict[str, Any]:
@@ -39,15 +39,20 @@ def recorded_environment(run: Path) -> dict[str, Any]:
 
 
 def differences(run: Path, other: Path, names: tuple[str, str]) -> list[str]:
-    """A line for each thing around two runs that differs: option, version, device, threads, data; and what is not known."""
-    return [*_of_configs(run, other, names), *_of_machines(run, other, names), *_of_data(run, other)]
+    """A line for each option, version, device, plug-in or data split that differs between two runs, and what is unknown."""
+    return [
+        *_of_configs(run, other, names),
+        *_of_plugins(run, other),
+        *_of_machines(run, other, names),
+        *_of_data(run, other),
+    ]
 
 
 def _of_machines(run: Path, other: Path, names: tuple[str, str]) -> Iterator[str]:
     sides = recorded_environment(run), recorded_environment(other)
     for side, folder in zip(sides, (run, other), strict=True):
         if not side:
-            yield f"{folder / ENVIRONMENT} cannot be read: nothing is known of its machine"
+            yield f"{folder / ENVIRONMENT} cannot be read: its machine is unknown"
             return
     facts, others = ({**side, "device": str(side.get("device")).partition(",")[0]} for side in sides)
     for key, (one, another) in differing(facts, others).items():
@@ -59,7 +64,7 @@ def _of_configs(run: Path, other: Path, names: tuple[str, str]) -> Iterator[str]
     ours, theirs = (dict(_options(read_yaml(folder / CONFIG))) for folder in (run, other))
     different = [name for name in ours | theirs if ours.get(name) != theirs.get(name)]
     for name in different[:_MOST_OPTIONS]:
-        one, another = (json.dumps(side[name]) if name in side else "not there" for side in (ours, theirs))
+        one, another = (json.dumps(side[name]) if name in side else "missing" for side in (ours, theirs))
         yield f"{name}: {one} {names[0]}, {another} {names[1]}"
     if len(different) > _MOST_OPTIONS:
         yield f"{len(different) - _MOST_OPTIONS} more options differ"
@@ -77,15 +82,28 @@ def _options(config: Mapping[str, Any], before: str = "") -> Iterator[tuple[str,
             yield name, value
 
 
+def _of_plugins(run: Path, other: Path) -> Iterator[str]:
+    ours, theirs = (plugins.read(_facts(folder)) for folder in (run, other))
+    for group, entry in ours.items():
+        if group in theirs and entry["sha256"] != theirs[group]["sha256"]:
+            yield f"{group}: the plug-in {entry['file']} differs (sha256)"
+
+
+def _facts(run: Path) -> dict[str, Any]:
+    with contextlib.suppress(DataError):
+        return run_facts(run)
+    return {}
+
+
 def _of_data(run: Path, other: Path) -> Iterator[str]:
     sides = _checksums(run), _checksums(other)
     for split in _SPLITS:
         if all(split in side for side in sides) and sides[0][split] != sides[1][split]:
-            yield f"data: the {split} differs, its sha256 is not the same"
+            yield f"data: the {split} differs (sha256)"
     for side, folder in zip(sides, (run, other), strict=True):
         if len(side) < len(_SPLITS):
-            known = "of the test set alone" if side else "of no data"
-            yield f"{folder} has no checkpoint that can be read: the checksum {known} is known"
+            known = "only the checksum of its test set" if side else "no checksum of its data"
+            yield f"{folder} has no readable checkpoint: {known} is known"
 
 
 def _checksums(run: Path) -> dict[str, str]:
@@ -100,8 +118,19 @@ def _checksums(run: Path) -> dict[str, str]:
 
 
 def reasons(run: Path) -> list[str]:
-    """Why a run may differ from a training of its config on the same machine: it was extended, or it started from a run."""
-    return [*_extended(run), *_source(run)]
+    """Why a run may differ from another of its config on the same machine: a time limit, an extension, other weights."""
+    return [*_timed(run), *_extended(run), *_source(run)]
+
+
+def _timed(run: Path) -> Iterator[str]:
+    """Whether a clock ended its training."""
+    trainer = read_yaml(run / CONFIG).get("trainer")
+    seconds = trainer.get("time") if isinstance(trainer, dict) else None
+    if seconds is not None:
+        yield (
+            f"{run} has trainer.time={seconds}: the number of steps in that time varies; for bit-equal runs, train with "
+            "trainer.epochs"
+        )
 
 
 def _extended(run: Path) -> Iterator[str]:
@@ -114,8 +143,8 @@ def _extended(run: Path) -> Iterator[str]:
     added = [word for word in read_words(run) if word.startswith(_EXTENDING) and word not in began_with]
     if command and added:
         yield (
-            f"the run began as {command} and was resumed with {' '.join(added)}: its first epochs followed another "
-            "schedule, so training all at once is not the same"
+            f"{run} began as {command} and was resumed with {' '.join(added)}: its first epochs followed the learning rate "
+            "schedule of the shorter training"
         )
 
 
@@ -125,6 +154,6 @@ def _source(run: Path) -> Iterator[str]:
         given = read_yaml(run / CONFIG).get("init_from")
         if given:
             source = find_run(given, "init_from")
-            began = datetime.fromisoformat(json.loads(read_regular(run / STATUS, _MAX_BYTES))["started"])
+            began = datetime.fromisoformat(run_facts(run)["started"])
             if (source / WEIGHTS).stat().st_mtime > began.timestamp():
-                yield f"init_from={given} is {source} now, whose weights are newer than the run: it started from others"
+                yield f"init_from={given} is {source} now, which is newer than {run}: that started from other weights"

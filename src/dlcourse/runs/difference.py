@@ -10,17 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlcourse.errors import DataError
 from dlcourse.files import read_regular
-from dlcourse.runs.folder import WEIGHTS
-from dlcourse.runs.metrics_log import METRICS, timeless, whole_records
+from dlcourse.runs.folder import WEIGHTS, RunFolder
+from dlcourse.runs.metrics_log import METRICS, timeless
 from dlcourse.runs.predictions import PREDICTIONS
 from dlcourse.runs.reopen import stated_checksum
 from dlcourse.runs.weights import read_tensors
 from dlcourse.text_table import counted
 
 _MAX_BYTES = 2**30
-_NOTHING = "nothing"
+_MISSING = "missing"
 _PLACE = {"step", "epoch"}
 """What every line of the log says."""
 
@@ -46,7 +45,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished run came to, as far as it is to come out again: no times, and no pictures, which show the numbers."""
+    """What a run of the same config must reproduce: no times, and no pictures, which show the same numbers."""
 
     records: list[tuple[int, dict[str, Any]]]
     """The lines of the log, with their numbers in the file."""
@@ -56,7 +55,8 @@ class Outcome:
 
 
 def read_outcome(run: Path) -> Outcome:
-    """That of the run in a folder; raises DataError for what is damaged."""
+    """That of the run in a folder; raises DataError for what is damaged, and ConfigError for a link, as to a secret."""
+    RunFolder(run).refuse_what_is_not_ours()
     tensors = read_tensors(run / WEIGHTS, stated_checksum(run))
     return Outcome(_numbered_records(run), tensors, _rows(run))
 
@@ -76,9 +76,15 @@ def compare(ours: Outcome, theirs: Outcome, names: Names) -> Comparison:
 
 
 def _numbered_records(run: Path) -> list[tuple[int, dict[str, Any]]]:
-    """The records of the log with their line numbers, without times, and without those that hold nothing else."""
+    """The records of the log, numbers and histograms, by line number, without times, and without those of nothing else."""
     found = []
-    for number, whole in enumerate(whole_records(read_regular(run / METRICS, _MAX_BYTES)), start=1):
+    for number, line in enumerate(read_regular(run / METRICS, _MAX_BYTES).splitlines(), start=1):
+        try:
+            whole = json.loads(line)
+        except (ValueError, RecursionError):  # torn, or a stranger's
+            break
+        if not isinstance(whole, dict) or any(whole.get(name) is None for name in _PLACE):
+            continue
         record = {name: value for name, value in timeless(whole).items() if value is not None}
         if "picture" not in record and record.keys() - _PLACE:
             found.append((number, record))
@@ -103,12 +109,13 @@ def _of_records(one: dict[str, Any], other: dict[str, Any], names: Names) -> str
     if one.keys() != other.keys() or any(one[name] != other[name] for name in _PLACE):
         return _both([_summary(one), _summary(other)], names)
     name = next(name for name in one if _text(one[name]) != _text(other[name]))
-    return f"step {one['step']}, {name}: {_both([_text(one[name]), _text(other[name])], names)}"
+    subject = f"{one['histogram']} {name}" if "histogram" in one else name
+    return f"step {one['step']}, {subject}: {_both([_text(one[name]), _text(other[name])], names)}"
 
 
 def _summary(record: dict[str, Any]) -> str:
     if not record:
-        return "the log ends before it"
+        return _MISSING
     return f"step {record['step']} ({', '.join(name for name in record if name not in _PLACE)})"
 
 
@@ -141,22 +148,20 @@ def _is_same(one: Tensor | None, other: Tensor | None) -> bool:
 
 def _of_tensors(name: str, one: Tensor | None, other: Tensor | None, names: Names) -> str:
     if one is None or other is None or one.dtype != other.dtype or one.shape != other.shape:
-        sides = (_NOTHING if side is None else f"{tuple(side.shape)} {side.dtype}" for side in (one, other))
-        return f"{name} is {_both(sides, names)}"
+        sides = (_MISSING if side is None else f"{tuple(side.shape)} {side.dtype}" for side in (one, other))
+        return f"{name}: {_both(sides, names)}"
     return f"{name} differs by up to {float((one.double() - other.double()).abs().max()):.3g}"
 
 
 def _rows(run: Path) -> list[str]:
     """The lines of the table of predictions; none if the run has no such table. Raises DataError."""
     path = run / PREDICTIONS
-    if path.is_symlink():
-        raise DataError(f"{path} is a link, which dlcourse does not make; put there what it leads to")
     return read_regular(path, _MAX_BYTES).decode(errors="replace").splitlines() if path.exists() else []
 
 
 def _of_rows(ours: list[str], theirs: list[str], names: Names) -> Iterator[str]:
     """The first row that differs, and how many do."""
-    pairs = list(itertools.zip_longest(ours, theirs, fillvalue=_NOTHING))
+    pairs = list(itertools.zip_longest(ours, theirs, fillvalue=_MISSING))
     different = [number for number, (one, other) in enumerate(pairs, start=1) if one != other]
     if different:
         what = _both(pairs[different[0] - 1], names)

@@ -30,7 +30,7 @@ from dlcourse.files import make_folders, sync_folder, whole_file, write_durably
 
 WEIGHTS, SPEC, CONFIG = "weights.safetensors", "spec.json", "config.yaml"
 STATUS, STATE, OVERRIDES = "run.json", "state.json", "overrides.yaml"
-LOCK, ERROR, SWEEP = ".lock", "error.txt", "sweep.json"
+LOCK, ERROR, SWEEP, ENVIRONMENT = ".lock", "error.txt", "sweep.json", "environment.json"
 DEBUG = "debug"
 """The folder below `run.root` in which debug runs lie."""
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)  # no link out of a stranger's folder

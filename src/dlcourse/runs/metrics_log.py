@@ -85,12 +85,7 @@ def _restore(path: Path, start: FilePrefix) -> tuple[bytes, str]:
 
 def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a log, as far as they are whole: the last line of a run that was killed may be torn."""
-    yield from whole_records(path.read_bytes())
-
-
-def whole_records(content: bytes) -> Iterator[dict[str, Any]]:
-    """The same of a log's content."""
-    for line in content.splitlines():
+    for line in path.read_bytes().splitlines():
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):

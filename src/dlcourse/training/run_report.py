@@ -17,7 +17,7 @@ from dlcourse.metrics.report import Report
 from dlcourse.models.summary import count_parameters, summarize, table
 from dlcourse.plots import LearningCurve
 from dlcourse.runs.find import is_sweep
-from dlcourse.runs.folder import CONFIG, OVERRIDES, RunFolder
+from dlcourse.runs.folder import CONFIG, ENVIRONMENT, OVERRIDES, RunFolder
 from dlcourse.runs.logger import Logger
 from dlcourse.runs.result import BELOW_NUMBERS, REPORT
 from dlcourse.runs.tensorboard import Board, Option
@@ -119,7 +119,7 @@ def write_beginning(folder: RunFolder, setup: Setup, *, is_new: bool) -> None:
     if not is_new:
         return
     facts = {"dlcourse": __version__, "command": setup.command, "device": str(setup.device)}
-    folder.write_json("environment.json", facts | environment())
+    folder.write_json(ENVIRONMENT, facts | environment())
 
 
 def log_setup(board: Board, setup: Setup) -> None:
