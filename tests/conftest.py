@@ -121,6 +121,12 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 @pytest.fixture
+def without_pictures(lab: Lab) -> None:
+    """No run of the test draws, which takes longer than a small training; for files of tests that look at none."""
+    lab.always = ("report=light",)
+
+
+@pytest.fixture
 def sweeps(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Sweeps:
     monkeypatch.setattr("dlcourse.sweeps.local.cores", lambda: 2)
     return Sweeps(lab.folder, lab.capsys)

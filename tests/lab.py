@@ -24,10 +24,12 @@ class Lab:
     capsys: pytest.CaptureFixture[str]
     out: str = ""
     err: str = ""
+    always: tuple[str, ...] = ()
+    """Words of every command, before its own."""
 
     def attempt(self, *words: str) -> int:
         """Run the command in this process; returns its exit code."""
-        code = main(["train", *words])
+        code = main(["train", *self.always, *words])
         self.out, self.err = self.capsys.readouterr()
         return code
 

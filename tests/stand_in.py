@@ -91,6 +91,7 @@ def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     module = types.ModuleType("dlcourse.training.session")
     module.run = trained.run  # type: ignore[attr-defined]
     module.check_entries = check_entries  # type: ignore[attr-defined]
+    module.require_one_length = lambda config, overrides: None  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "dlcourse.training.session", module)
     monkeypatch.setattr(dlcourse.training, "session", module, raising=False)
     monkeypatch.setattr(sys, "argv", ["dlcourse"])

@@ -22,7 +22,7 @@ def name(page: Path) -> str:
 _LONG = (
     "docs/sweeps.md",
     "docs/own-data.md",
-    "docs/cross-validation.md",
+    *("docs/averaging.md", "docs/cross-validation.md", "docs/fine-tuning.md", "docs/first-run.md"),
     *(
         f"docs/commands/{verb}.md"
         for verb in ("compare", "data", "evaluate", "export", "predict", "rerun", "resume", "summary")

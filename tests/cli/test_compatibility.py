@@ -28,6 +28,8 @@ from dlcourse.training.evaluate import evaluate
 from lab import Lab, composed
 from tiny_data import tiny_data
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 TINY_MODELS = {
     "cnn": ["model.channels=[4]", "model.head=[8]"],
     "resnet": ["model.width=4"],

@@ -48,6 +48,7 @@ def test_where_no_process_can_be_forked_each_run_is_a_command(
     assert first == second
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_done_stays_as_it_is(sweeps: Sweeps) -> None:
     folder = sweeps.sweep("seed=1,2")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
@@ -58,6 +59,7 @@ def test_a_sweep_that_is_done_stays_as_it_is(sweeps: Sweeps) -> None:
     assert f"sweep  {folder}\n" in sweeps.out
 
 
+@pytest.mark.slow
 def test_what_failed_stays_unless_it_is_tried_again(sweeps: Sweeps) -> None:
     folder = sweeps.sweep("optimizer=sgd", "optimizer.lr=0.1,1e30", code=4)
     assert "\nfailed 2 of 2  the loss became" in sweeps.out and sweeps.out.count("see 2.log") == 1
@@ -75,6 +77,7 @@ def test_what_cannot_be_built_fails_alone(sweeps: Sweeps) -> None:
     assert json.loads((folder / "2-data=reverse" / "run.json").read_text())["status"] == "failed"
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_before_it_has_begun_is_missed_and_done_with_the_next_resume(
     sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +132,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(words: list[str], 
     assert not Path("outputs").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_resumes_with_nothing_but_retry(sweeps: Sweeps) -> None:
     folder = sweeps.sweep("seed=1,2")
     assert sweeps.resume(str(folder), "trainer.epochs=9") == 2

@@ -203,7 +203,7 @@ class Ticking(Clock):
         self.now += 0.01
         if self._interrupt_at is not None and self.now - 1000 > self._interrupt_at:
             self._interrupt_at = None
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
         return self.now
 
 
@@ -254,7 +254,7 @@ def test_an_interrupted_run_uses_up_what_is_left_of_its_time(lab: Lab, monkeypat
     use(Ticking(), monkeypatch)
     whole = report(lab.train(*words))
     use(Ticking(interrupt_at=1), monkeypatch)
-    run = lab.train(*words, code=130)
+    run = lab.train(*words, code=143)
     use(Ticking(), monkeypatch)
     assert main(["resume", str(run)]) == 0
     assert report(run)["steps"] == pytest.approx(whole["steps"], rel=0.05)
