@@ -8,10 +8,10 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import mean_squared_error
 from torch import nn
 
-from dlcourse.data.split import TensorSplit
+from dlcourse.data.split import TensorSplit, targets_of
 from dlcourse.device import cpu
 from dlcourse.spec import Batch, Data, DataSpec
-from dlcourse.tasks.baselines import majority, targets_of
+from dlcourse.tasks.baselines import majority
 from dlcourse.tasks.classification import Classification
 from dlcourse.tasks.regression import Regression
 from dlcourse.training.evaluate import evaluate

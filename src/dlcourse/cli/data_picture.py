@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import torch
 
 from dlcourse.cli.data_view import View
-from dlcourse.data.checks.splits import splits, targets_of
+from dlcourse.data.checks.splits import splits
 from dlcourse.data.looks import augmented, spread
+from dlcourse.data.split import targets_of
 from dlcourse.errors import ConfigError
 from dlcourse.plots import Collage, Excerpts, ImageGrid, LineChart, LineCharts, Picture
 from dlcourse.plots.data_sheet import ClassBalance, Histograms, LabelledPoints

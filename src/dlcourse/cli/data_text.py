@@ -11,7 +11,8 @@ from torch import Tensor
 
 from dlcourse.cli.data_view import View
 from dlcourse.data.checks.finding import needs_correction
-from dlcourse.data.checks.splits import splits, targets_of
+from dlcourse.data.checks.splits import splits
+from dlcourse.data.split import targets_of
 from dlcourse.terminal import escaped
 from dlcourse.text_table import aligned
 from dlcourse.tokens import tokenizer_of

@@ -22,7 +22,7 @@ from dlcourse.data import announced
 from dlcourse.data.augment_policy import DrawnPolicy, Policy, PolicyAugment, drawn
 from dlcourse.data.dataset import ClassSource, Tables, TableSource
 from dlcourse.data.image_decoding import Decoder, read_size
-from dlcourse.data.split import checksum, chunks, seeded_generator
+from dlcourse.data.split import checksum, chunks, order_of_epoch, seeded_generator
 from dlcourse.data.transforms import WHITE, ImageTransform
 from dlcourse.device import sent
 from dlcourse.errors import ConfigError, DataError
@@ -134,8 +134,7 @@ class FileSplit:
         if epoch is None:
             pieces = list(torch.split(torch.arange(len(self)), batch_size))
         else:
-            order = torch.randperm(len(self), generator=seeded_generator("order", self.seed, epoch))
-            pieces = chunks(order, batch_size)
+            pieces = chunks(order_of_epoch(len(self), self.seed, epoch), batch_size)
         wanted = pieces[start:]
         if not wanted:
             return

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dlcourse.data.image_folder import FileSplit
-from dlcourse.data.split import TensorSplit, seeded_generator
+from dlcourse.data.split import TensorSplit, order_of_epoch
 from dlcourse.spec import DataSpec, Split
 
 
@@ -39,7 +39,6 @@ def augmented(split: Split, indices: Tensor, spec: DataSpec) -> Tensor | None:
     if not changes or len(indices) == 0:
         return None
     batch = next(iter(chosen.batches(len(indices), epoch=1)))
-    order = torch.randperm(len(indices), generator=seeded_generator("order", split.seed, 1))  # that of the epoch
     plain = torch.empty_like(batch.inputs)
-    plain[order] = batch.inputs
+    plain[order_of_epoch(len(indices), split.seed, 1)] = batch.inputs
     return spec.to_pixels(plain).clamp(0, 1)

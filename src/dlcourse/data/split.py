@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from dlcourse.data.transforms import ImageTransform
-from dlcourse.spec import Batch
+from dlcourse.spec import Batch, Split
+
+_READ_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class TensorSplit:
                 chosen = slice(first, first + batch_size)
                 yield Batch(self._prepare(self.inputs[chosen], None), self.targets[chosen])
             return
-        order = torch.randperm(len(self), generator=seeded_generator("order", self.seed, epoch)).to(self.inputs.device)
+        order = order_of_epoch(len(self), self.seed, epoch).to(self.inputs.device)
         for step, indices in list(enumerate(chunks(order, batch_size)))[start:]:
             inputs = self.inputs.index_select(0, indices)
             yield Batch(self._prepare(inputs, (epoch, step)), self.targets.index_select(0, indices))
@@ -63,6 +65,19 @@ class TensorSplit:
         if epoch_and_step is None or not self.transform.augments:
             return self.transform(inputs, None)
         return self.transform(inputs, seeded_generator("augment", self.seed, *epoch_and_step))
+
+
+def targets_of(split: Split) -> Tensor:
+    """All targets of a split, on the CPU: those that it holds or, if it holds none, those of its batches."""
+    held = getattr(split, "targets", None)  # reading batches may mean to decode every image
+    if isinstance(held, Tensor):
+        return held.cpu()
+    return torch.cat([batch.targets for batch in split.batches(_READ_AT_ONCE)]).cpu()
+
+
+def order_of_epoch(count: int, seed: int, epoch: int) -> Tensor:
+    """The order in which an epoch takes the examples of a split, `(N,)`."""
+    return torch.randperm(count, generator=seeded_generator("order", seed, epoch))
 
 
 def chunks(order: Tensor, size: int) -> list[Tensor]:

@@ -5,22 +5,10 @@ N is a number of examples, K of classes, O the numbers predicted for each exampl
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from dlcourse.metrics.predictions import regression_scores
 from dlcourse.metrics.report import Baseline
-from dlcourse.spec import Split
-
-_READ_AT_ONCE = 1000
-
-
-def targets_of(split: Split) -> Tensor:
-    """All targets of a split, on the CPU: those that it holds or, if it holds none, those of its batches."""
-    held = getattr(split, "targets", None)  # reading batches may mean to decode every image
-    if isinstance(held, Tensor):
-        return held.cpu()
-    return torch.cat([batch.targets for batch in split.batches(_READ_AT_ONCE)]).cpu()
 
 
 def majority(train_counts: Tensor, targets: Tensor, names: Sequence[str]) -> Baseline:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse.config.options import Count, Fraction
+from dlcourse.data.split import targets_of
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError, MisfitError
 from dlcourse.metrics.predictions import confident_mistakes
@@ -21,7 +22,7 @@ from dlcourse.models.mlp import has_sigmoid
 from dlcourse.plots import ActivationMaps, DecisionBoundary, FirstFilters, Picture, WeightImages
 from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks.answers import Answer, rank
-from dlcourse.tasks.baselines import majority, targets_of
+from dlcourse.tasks.baselines import majority
 from dlcourse.tasks.class_losses import CLASS_LOSSES, ClassLoss, CrossEntropy
 from dlcourse.tasks.class_pictures import confusion_picture, mistakes_picture, ranking_picture, reliability_picture
 from dlcourse.tasks.class_report import ClassOutcome, describe

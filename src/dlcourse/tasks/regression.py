@@ -6,6 +6,7 @@ N is a number of examples, B a batch size, O the numbers predicted for each.
 import torch
 from torch import Tensor, nn
 
+from dlcourse.data.split import targets_of
 from dlcourse.device import Device
 from dlcourse.errors import ConfigError, MisfitError
 from dlcourse.metrics.predictions import regression_scores
@@ -17,7 +18,7 @@ from dlcourse.models.target_scale import TargetScale
 from dlcourse.plots import FirstFilters, FittedCurve, Forecast, PredictedVsTrue
 from dlcourse.spec import Batch, Data, DataSpec, Split
 from dlcourse.tasks.answers import Answer
-from dlcourse.tasks.baselines import mean_value, targets_of
+from dlcourse.tasks.baselines import mean_value
 from dlcourse.tasks.coefficients import Coefficients
 from dlcourse.tasks.task import PredictionTask, Scalars, output_shape
 from dlcourse.tasks.value_losses import GaussianNLL, ValueLoss, value_loss

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from dlcourse.config.run_config import RunConfig
+from dlcourse.data.split import targets_of
 from dlcourse.errors import ConfigError
 from dlcourse.metrics.report import Report
 from dlcourse.rng import seed_everything
 from dlcourse.spec import Batch, Data, DataSpec, Split
-from dlcourse.tasks.baselines import targets_of
 from dlcourse.tasks.ensemble import as_one
 from dlcourse.training.build import build_data
 from dlcourse.training.opened import OpenedRun

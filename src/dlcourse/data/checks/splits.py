@@ -11,7 +11,7 @@ from torch import Tensor
 from dlcourse.data.checks.classes import check_classes
 from dlcourse.data.checks.finding import Finding, some
 from dlcourse.data.checks.twins import equal_rows, near_pairs, rounded, thumbnails
-from dlcourse.data.split import TensorSplit
+from dlcourse.data.split import TensorSplit, targets_of
 from dlcourse.spec import Data, Split
 from dlcourse.text_table import counted
 
@@ -33,12 +33,6 @@ def class_counts(data: Data) -> dict[str, dict[str, int]]:
         part: dict(zip(names, torch.bincount(targets_of(split), minlength=len(names)).tolist(), strict=True))
         for part, split in splits(data).items()
     }
-
-
-def targets_of(split: Split) -> Tensor:
-    """All targets `(N, ...)` of a split, in order, without its inputs where that is possible."""
-    held: Tensor | None = getattr(split, "targets", None)
-    return held if held is not None else torch.cat([batch.targets for batch in split.batches(4096)])
 
 
 def check_splits(data: Data) -> list[Finding]:
