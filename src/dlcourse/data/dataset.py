@@ -59,8 +59,8 @@ class Source(DataSet):
     """A data set of single examples in tables: options shared by all of these, and `load` to be written for each.
 
     `subset` keeps that many training examples, before `val_fraction` of them is set aside for validation. The test set
-    is never cut by either. With `k_fold`, validation is instead one of so many parts of the training examples: the one
-    with the number `fold`, counted from 0.
+    is never cut by either. With `k_fold`, validation is instead fold number `fold`, counted from 0, of `k_fold`
+    equal parts of the training examples.
     """
 
     subset: Count | None = None

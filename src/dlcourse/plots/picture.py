@@ -152,7 +152,7 @@ def new_figure(width: float, height: float) -> "Figure":
 def new_panels(
     count: int, columns: int, panel: tuple[float, float], beside: tuple[float, float]
 ) -> "tuple[Figure, list[Axes]]":
-    """A figure with so many panels, at most `columns` in a row, and their axes; the rest of the last row stays empty.
+    """A figure with `count` panels, at most `columns` in a row, and their axes; the rest of the last row stays empty.
 
     A panel is as wide and as high as `panel` says, in inches, the whole figure larger by `beside`.
     """

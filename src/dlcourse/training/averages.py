@@ -91,7 +91,7 @@ class Averages:
     def measure_statistics(self, name: str, epoch: int) -> None:
         """Within `in_model(name)`: give batch norms their statistics on the training set, in the order of this epoch.
 
-        Nothing is to do but for SWA, once for each of its weights.
+        Only SWA needs this, once after each of its updates.
         """
         if name != SWA or self._measured is not None:
             return

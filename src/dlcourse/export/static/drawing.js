@@ -58,7 +58,7 @@ function part({ data, width, height }, left, top, wide, high) {
   return { data: cut, width: wide, height: high };
 }
 
-// The ink with strokes at least so many pixels wide. Their width is twice their area by the length of their outline.
+// The ink with strokes at least `least` pixels wide. A stroke's width is twice its area divided by its outline's length.
 function thickened(ink, least) {
   const { data, width, height } = ink;
   const stroke = (x, y) => x >= 0 && x < width && y >= 0 && y < height && data[y * width + x] > 0.5;
