@@ -184,6 +184,15 @@ def test_no_word_of_the_command_line_gives_a_launcher_a_class_or_words_of_its_ow
     assert problems == [""] * 5
 
 
+def all_tried(chosen: list[attacks.Attack], folder: Path) -> list[str]:
+    """What each of these attacks did, empty if it did nothing."""
+    attacks.warm_up()
+    attacks.make_templates(folder / "templates")
+    return [
+        attacks.try_attack(attack, folder / str(number), folder / "templates") for number, attack in enumerate(chosen)
+    ]
+
+
 _PLUGINS = [attack for attack in attacks.ATTACKS if "plug-in" in attack.name]
 _FEW = ("plug-ins: the working folder is one", "plug-ins: experiment: section", "plug-ins: sweep with a flag")
 
@@ -200,25 +209,15 @@ def test_no_file_names_a_plugin_folder(attack: attacks.Attack, tmp_path: Path) -
 @pytest.mark.slow
 @needs_copies
 def test_nothing_but_its_name_makes_code_of_a_plugin_folder_run(tmp_path: Path) -> None:
-    attacks.warm_up()
-    attacks.make_templates(tmp_path / "templates")
-    tried = [
-        attacks.try_attack(attack, tmp_path / str(number), tmp_path / "templates")
-        for number, attack in enumerate(_PLUGINS)
-    ]
+    tried = all_tried(_PLUGINS, tmp_path)
     assert len(tried) >= 40 and [problem for problem in tried if problem] == []
 
 
 @pytest.mark.slow
 @needs_copies
 def test_a_strangers_run_that_is_trained_again_reads_and_writes_nothing_else(tmp_path: Path) -> None:
-    attacks.warm_up()
-    attacks.make_templates(tmp_path / "templates")
-    tried = [
-        attacks.try_attack(attack, tmp_path / str(number), tmp_path / "templates")
-        for number, attack in enumerate(attacks.ATTACKS)
-        if attack.name.startswith(("run to rerun: ", "run to verify: "))
-    ]
+    chosen = [each for each in attacks.ATTACKS if each.name.startswith(("run to rerun: ", "run to verify: "))]
+    tried = all_tried(chosen, tmp_path)
     assert len(tried) == 8 and [problem for problem in tried if problem] == []
 
 

@@ -24,6 +24,13 @@ def train(tmp_path, monkeypatch, capsys) -> CommandLine:
     return command_line(tmp_path, monkeypatch, capsys)
 
 
+def proposals_for(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What a shell is given for this line."""
+    monkeypatch.setenv("COMP_LINE", line)
+    assert main(["query=bash"], VERBS) == 0
+    return capsys.readouterr().out.split()
+
+
 def test_what_is_proposed(train, monkeypatch, capsys):
     expected = {
         "dlcourse tr": ["train"],
@@ -56,12 +63,7 @@ def test_what_is_proposed(train, monkeypatch, capsys):
         "dlcourse list optim": ["optimizer"],
         "dlcourse train data=( optimi": [],
     }
-    found = {}
-    for line in expected:
-        monkeypatch.setenv("COMP_LINE", line)
-        assert main(["query=bash"], VERBS) == 0
-        found[line] = capsys.readouterr().out.split()
-    assert found == expected
+    assert {line: proposals_for(line, monkeypatch, capsys) for line in expected} == expected
 
 
 # In real shells
@@ -167,9 +169,4 @@ def test_entries_of_a_plugin_folder_are_proposed_behind_its_name_and_its_code_is
         "dlcourse new d": ["data"],
         "dlcourse new data m": [],
     }
-    found = {}
-    for line in expected:
-        monkeypatch.setenv("COMP_LINE", line)
-        assert main(["query=bash"], VERBS) == 0
-        found[line] = capsys.readouterr().out.split()
-    assert found == expected
+    assert {line: proposals_for(line, monkeypatch, capsys) for line in expected} == expected

@@ -49,18 +49,18 @@ def check_packages() -> Iterator[Finding]:
     needed = [each for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
     problems = 0
     for each in needed:
-        version = _version(each.name)
+        version = installed_version(each.name)
         if version is None or not each.specifier.contains(version, prereleases=True):
             problems += 1
             found = "is not installed" if version is None else f"is {version}, and dlcourse needs {each.specifier}"
             fix = f"pip install {shlex.quote(f'{each.name}{each.specifier}')}"
             yield Finding("packages", "fail", f"{each.name} {found}{_place(each.name)}", fix)
     if not problems:
-        named = ", ".join(f"{name} {_version(name)}" for name in _NAMED)
+        named = ", ".join(f"{name} {installed_version(name)}" for name in _NAMED)
         yield Finding("packages", "ok", f"{len(needed)} packages in supported versions: {named}")
 
 
-def _version(name: str) -> str | None:
+def installed_version(name: str) -> str | None:
     """The version of an installed package; None if it is not there, or says none."""
     try:
         return metadata.version(name)

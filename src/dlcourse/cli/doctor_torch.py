@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 from dlcourse.cli.doctor_finding import Finding, NotCheckedError
+from dlcourse.cli.doctor_system import REINSTALL, installed_version
 from dlcourse.config.paths import conf_dir
 from dlcourse.config.registry import Choice
 from dlcourse.errors import DataError, MissingDataError, UserError, first_line
@@ -33,17 +34,10 @@ def _torch_problem() -> str:
     return ""
 
 
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
-
-
 def check_torch() -> Iterator[Finding]:
     """Whether torch imports and computes."""
     if problem := _torch_problem():
-        version = _version("torch")
+        version = installed_version("torch")
         what = f"{version} does not import" if version else "is not installed"
         yield Finding("torch", "fail", f"{what}: {problem}", _REINSTALL)
         return
@@ -62,11 +56,11 @@ def check_torchvision() -> Iterator[Finding]:
     from packaging.requirements import Requirement
 
     _require_torch()
-    here = _version("torch")
+    here = installed_version("torch")
     for line in metadata.requires("torchvision") or ():
         needed = Requirement(line)
         if needed.name == "torch" and here and not needed.specifier.contains(here, prereleases=True):
-            text = f"{_version('torchvision')} needs torch{needed.specifier}, but torch {here} is installed"
+            text = f"{installed_version('torchvision')} needs torch{needed.specifier}, but torch {here} is installed"
             yield Finding("torchvision", "fail", text, _REINSTALL)
             return
     try:
@@ -75,7 +69,7 @@ def check_torchvision() -> Iterator[Finding]:
 
         kept = torchvision.ops.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2), torch.tensor([0.9, 0.8]), 0.5)
     except Exception as error:
-        text = f"{_version('torchvision')} does not work with torch {here}: {first_line(error)}"
+        text = f"{installed_version('torchvision')} does not work with torch {here}: {first_line(error)}"
         yield Finding("torchvision", "fail", text, _REINSTALL)
         return
     if kept.tolist() == [0]:
@@ -90,7 +84,6 @@ def check_entries() -> Iterator[Finding]:
     """Whether each entry has its config file."""
     _require_torch()
     from dlcourse.cli.config_files import entries
-    from dlcourse.cli.doctor_system import REINSTALL
     from dlcourse.training.registries import REGISTRIES
 
     missing = [

@@ -13,6 +13,7 @@ from dlcourse import __version__
 from dlcourse.cli import config_files, hydra_guard
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.resume import with_option
+from dlcourse.cli.run_words import still_running
 from dlcourse.config.run_config import GROUPS, RunConfig
 from dlcourse.errors import ConfigError
 from dlcourse.plugins.recorded import require_named
@@ -49,7 +50,7 @@ def ended(text: str) -> Path:
 
 def _unfinished(folder: Path, status: str) -> ConfigError:
     if is_in_use(folder):
-        return ConfigError(f"{folder} is still running; wait for it, or see it with dlcourse tensorboard")
+        return still_running(folder)
     resume = f"dlcourse resume {shlex.quote(str(folder))}"
     return ConfigError(f"{folder} is not finished ({status or 'cut short'}); write {resume}")
 

@@ -3,6 +3,7 @@
 import argparse
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from dlcourse.config.options import suggestion
 from dlcourse.error_line import flag_error
@@ -30,13 +31,18 @@ def read_words(verb: str, words: Sequence[str], flags: Sequence[str], example: s
     return given
 
 
+def still_running(folder: Path) -> ConfigError:
+    """That a run cannot be used before it has ended."""
+    return ConfigError(f"{folder} is still running; wait for it, or see it with dlcourse tensorboard")
+
+
 def require_done(record: RunRecord, verb: str) -> None:
     """Raise ConfigError or DataError, each with what to type, for a run that has not ended well."""
     folder, resume = record.folder, f"dlcourse resume {shlex.quote(str(record.folder))}"
     if record.state == "damaged":
         raise DataError(f"cannot {verb} {folder}: {record.reason}")
     if record.state == "running":
-        raise ConfigError(f"{folder} is still running; wait for it, or see it with dlcourse tensorboard")
+        raise still_running(folder)
     if record.state == "failed":
         raise ConfigError(f"{folder} has failed ({record.reason}); dlcourse {verb} needs a finished run")
     if record.state != "done":

@@ -5,6 +5,7 @@ import stat
 import sys
 import time
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -51,8 +52,8 @@ _DATA = Advice(
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataFiles:
-    """The options of a data set in files.
+class DataFiles(ABC):
+    """Abstract: the options of a data set in files.
 
     `root` is the folder of data files, null for `$DLCOURSE_DATA` or else `~/.cache/dlcourse`. Missing files are
     downloaded if `download` allows; files with published checksums must match them unless `verify` is false.
@@ -68,9 +69,9 @@ class DataFiles:
         return default_root() if self.root is None else path_to_read(self.root, "data.root")
 
     @property
+    @abstractmethod
     def is_here(self) -> bool:
         """Whether all files are there, or an archive that holds them, so that nothing needs to be downloaded."""
-        raise NotImplementedError
 
     def require_download(self, missing: str, folder: Path) -> None:
         """Raise MissingDataError, naming the missing file and its folder, unless downloading is allowed."""

@@ -137,10 +137,8 @@ def optimizer_maker(
     config: RunConfig, device: Device, planned: Updates, make_schedule: ScheduleMaker | None = None
 ) -> MakeOptimizer:
     """What makes a task its optimizers, whose schedules, the config's unless another is given, are for these updates."""
-    make_optimizer, schedule_of = (
-        OPTIMIZERS.build(config.optimizer),
-        make_schedule or SCHEDULERS.build(config.scheduler),
-    )
+    make_optimizer = OPTIMIZERS.build(config.optimizer)
+    schedule_of = make_schedule or SCHEDULERS.build(config.scheduler)
 
     def make_scheduled(module: nn.Module, *, every: int = 1, times: int = 1) -> ScheduledOptimizer:
         return ScheduledOptimizer(

@@ -126,7 +126,7 @@ class _Session:
         size = batch_size(setup.config.trainer, setup.data)
         facts: dict[str, Any] = {"config": setup.config.to_mapping(), **self._plugins}
         if setup.config.trainer.time is None:
-            facts["steps"] = self._setup.length.total  # unless patience ends it
+            facts["steps"] = setup.length.total  # unless patience ends it
         with recorded_status(folder, console, **facts) as status, explained(folder, checkpoints, size):
             self._begin(folder, checkpoints)
             status("running")
@@ -163,12 +163,12 @@ class _Session:
         with Logger(folder, self._start.log, subject=setup.subject, draws=setup.draws) as logger:
             run_report.log_setup(logger.board, setup)
             saver = Saver(checkpoints, config.checkpoint, logger, folder / WEIGHTS, self._about)
-            progress = Progress(self._console, task, config, self._setup.length)
+            progress = Progress(self._console, task, config, setup.length)
             trainer = Trainer(
                 task,
                 data,
                 config,
-                length=self._setup.length,
+                length=setup.length,
                 logger=logger,
                 saver=saver,
                 progress=progress,

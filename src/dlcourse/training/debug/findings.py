@@ -23,6 +23,11 @@ class Finding:
         return f"{self.name}: {self.seen}; {expected}{self.advice}"
 
 
+def has_fault(findings: Iterable[Finding]) -> bool:
+    """Whether one of the findings is a fault."""
+    return any(finding.is_fault for finding in findings)
+
+
 def refuse_faults(findings: Iterable[Finding]) -> None:
     """Raise FaultError with the first fault, and the names of the others."""
     faults = [finding for finding in findings if finding.is_fault]

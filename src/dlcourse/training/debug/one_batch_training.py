@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dlcourse.device import Device
 from dlcourse.optim.step import MakeOptimizer, require_finite
@@ -90,13 +90,20 @@ def fit_of(task: Task, batch: Batch) -> float | None:
     """How well the model predicts a batch, whatever the loss says: accuracy, or R^2; None for other tasks."""
     if not isinstance(task, Classification | Regression):
         return None
-    with torch.no_grad(), task.device.autocast():
-        outputs = task.model(batch.inputs).float()
+    with task.device.autocast():
+        predicted = predicted_by(task, batch.inputs)
     if isinstance(task, Classification):
-        return (task.probabilities(outputs).argmax(1) == batch.targets).float().mean().item()
+        return (predicted == batch.targets).float().mean().item()
     wanted = batch.targets.cpu().double()
     spread = (wanted - wanted.mean(0)).square().sum()
-    return float(1 - (task.in_units(outputs) - wanted).square().sum() / spread) if spread else None
+    return float(1 - (predicted - wanted).square().sum() / spread) if spread else None
+
+
+@torch.no_grad()
+def predicted_by(task: Classification | Regression, inputs: Tensor) -> Tensor:
+    """The classes `(B,)` that a model gives these inputs, or the numbers `(B, O)` in their units."""
+    outputs = task.model(inputs).float()
+    return task.probabilities(outputs).argmax(1) if isinstance(task, Classification) else task.in_units(outputs)
 
 
 def reference(model: nn.Module, batch: Batch, device: Device, make_optimizer: MakeOptimizer, steps: int) -> Course:

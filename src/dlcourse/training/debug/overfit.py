@@ -15,7 +15,7 @@ from dlcourse.spec import Batch
 from dlcourse.tasks.classification import Classification
 from dlcourse.text_table import counted
 from dlcourse.training.build import optimizer_maker
-from dlcourse.training.debug.findings import Finding, refuse_faults
+from dlcourse.training.debug.findings import Finding, has_fault, refuse_faults
 from dlcourse.training.debug.first_step import (
     check_before_first_step,
     descends_one_loss,
@@ -47,7 +47,7 @@ def overfit(config: RunConfig, overrides: list[str]) -> None:
     console.say("ready", *task.prepare(setup.data))
     batch = first_batch(config, setup.data)
     findings = check_before_first_step(setup)
-    if not any(finding.is_fault for finding in findings):
+    if not has_fault(findings):
         say_findings(console, findings)
     folder = write_findings(config, setup.command, findings)
     console.show("run", str(folder.path))
@@ -59,7 +59,7 @@ def overfit(config: RunConfig, overrides: list[str]) -> None:
     lines = [_summary(setup, course, batch), *_why_not(setup, batch, course, start, found)]
     console.say("batch", *lines)
     console.say("note", *(str(finding) for finding in found if not finding.is_fault))
-    if not any(finding.is_fault for finding in found):
+    if not has_fault(found):
         pairing, told = check_pairing(setup)
         console.say("labels", *told)
         found, lines = [*found, *pairing], [*lines, *told]
@@ -106,7 +106,7 @@ def _train(setup: Setup, batch: Batch, console: Console) -> Course:
 def _faults(setup: Setup, batch: Batch, course: Course, start: nn.Module) -> list[Finding]:
     task = setup.task
     found = [] if task.needs_full_batch else faults_of_parameters(task.model, course)
-    if any(finding.is_fault for finding in found) or not descends_one_loss(setup.task) or is_memorized(course):
+    if has_fault(found) or not descends_one_loss(setup.task) or is_memorized(course):
         return found
     other, is_comparable = None, setup.config.task.options.get("loss") != "nll"
     if isinstance(task, Classification):
@@ -130,8 +130,7 @@ def _summary(setup: Setup, course: Course, batch: Batch) -> str:
 
 def _why_not(setup: Setup, batch: Batch, course: Course, start: nn.Module, found: list[Finding]) -> list[str]:
     """Why a batch is not memorized, if that is no fault."""
-    is_faulty = any(finding.is_fault for finding in found)
-    if is_faulty or (is_memorized(course) and descends_one_loss(setup.task)):
+    if has_fault(found) or (is_memorized(course) and descends_one_loss(setup.task)):
         return []
     if not descends_one_loss(setup.task):
         task = setup.config.task.name

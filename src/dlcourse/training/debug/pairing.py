@@ -3,8 +3,6 @@
 import dataclasses
 import itertools
 
-import torch
-
 from dlcourse.console import Console
 from dlcourse.data.split import TensorSplit
 from dlcourse.optim.schedules import Updates
@@ -15,6 +13,7 @@ from dlcourse.tasks.task import Task
 from dlcourse.training.build import build_task, optimizer_maker
 from dlcourse.training.debug.findings import Finding
 from dlcourse.training.debug.labels import Agreement, of_neighbors, of_predictions
+from dlcourse.training.debug.one_batch_training import predicted_by
 from dlcourse.training.evaluate import training_batches
 from dlcourse.training.run_report import Setup
 
@@ -88,7 +87,4 @@ def _learned(setup: Setup, seen: Batch, held_out: Batch) -> tuple[Agreement, Agr
 
 def _agreement(task: Task, batch: Batch) -> Agreement:
     assert isinstance(task, Classification | Regression)
-    with torch.no_grad():
-        outputs = task.model(batch.inputs).float()
-    predicted = task.probabilities(outputs).argmax(1) if isinstance(task, Classification) else task.in_units(outputs)
-    return of_predictions(predicted.cpu(), batch.targets.cpu())
+    return of_predictions(predicted_by(task, batch.inputs).cpu(), batch.targets.cpu())
