@@ -233,6 +233,12 @@ def test_random_command_lines_and_files_are_answered(tmp_path: Path) -> None:
     assert outcome.is_good, outcome.row()
 
 
+def test_a_sound_command_line_reaches_the_stand_in_of_training(tmp_path: Path) -> None:
+    with fuzz.prepared(tmp_path):
+        for words in (["train"], ["train", "model=cnn", "data=mnist"], ["train", "--cfg", "job"]):
+            assert fuzz.try_words(words) == ("", 0)
+
+
 def _connect() -> None:
     with socket.socket() as connection:
         connection.connect(("192.0.2.1", 80))

@@ -92,6 +92,11 @@ def test_what_hydra_reads_is_left_alone(word):
         ("x=" + "[" * 2000 + "]" * 2000, "too many brackets inside brackets"),
         ("x=\udcff", "the value of 'x' is not UTF-8"),
         ("x=a,,b", "cannot read the value of 'x'"),
+        (
+            "x=[a,choice(b,c)]",
+            r"has a function of several values, .* inside brackets; .* as x=choice\(\[a,b\],\[a,c\]\)",
+        ),
+        ("x={a: [range(1,3)]}", "has a function of several values"),
     ],
 )
 def test_what_nobody_can_read_is_refused(word, message):

@@ -254,6 +254,7 @@ class _Result:
 def _stand_in() -> Iterator[None]:
     module = types.ModuleType("dlcourse.training.session")
     module.check_entries = check_entries  # type: ignore[attr-defined]
+    module.require_one_length = lambda config, overrides: None  # type: ignore[attr-defined]
     module.run = lambda config, overrides: _Result()  # type: ignore[attr-defined]
     module.resume = lambda folder, start, config, overrides: _Result()  # type: ignore[attr-defined]
     name, environment = module.__name__, dict(os.environ)
@@ -277,11 +278,11 @@ def _alarm(*_: object) -> None:
     raise Hang
 
 
-def _compose_once(arguments: list[str]) -> None:
-    """What `hydra_app` has Hydra do twice more, once: the whole composition, its types, and the stand-in."""
+def _compose_once(arguments: list[str], plugins: list[Path]) -> None:
+    """What `cli.train` has Hydra do twice more, once: the whole composition, its types, and the stand-in."""
     if any(word.startswith("-") for word in arguments):
-        return _run_hydra(arguments)
-    config = hydra_guard.compose(parse(arguments), [conf_dir()])
+        return _run_hydra(arguments, plugins)
+    config = hydra_guard.compose(parse(arguments), [conf_dir(), *plugins])
     check_entries(hydra_guard.run_config(config))
     return None
 
@@ -339,7 +340,8 @@ def _shown(words: list[str]) -> str:
 
 
 @contextlib.contextmanager
-def _prepared(folder: Path) -> Iterator[None]:
+def prepared(folder: Path) -> Iterator[None]:
+    """Within this, `try_words` works in `folder`, and training is the stand-in."""
     folder.mkdir(parents=True, exist_ok=True)
     train._run_hydra = _compose_once
     here = Path.cwd()
@@ -365,7 +367,7 @@ def run(count: int, seed: int, folder: Path) -> Outcome:
     outcome = Outcome("S2", "", may_pass=True)
     generator = Generator(seed)
     accepted = 0
-    with _prepared(folder):
+    with prepared(folder):
         for number in range(count + count // 5):
             problem, code = try_words(generator.words()) if number < count else try_file(generator, folder)
             accepted += code == 0

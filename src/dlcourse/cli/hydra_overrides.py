@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import Override, Quote, QuotedString, Sweep
 from hydra.errors import HydraException
 
 from dlcourse.cli.config_files import all_options, as_choice, entries
@@ -59,7 +59,19 @@ def _parse_word(word: str, following: list[str]) -> Override:
         raise ConfigError(f"cannot read the value of '{key}': too many brackets inside brackets") from None
     if parsed is None:
         raise ConfigError(f"cannot read the value of '{key}': {value!r}; put quotes around it: \"{key}='...'\"")
+    if not isinstance(parsed.value(), Sweep) and _holds_sweep(parsed.value()):
+        raise ConfigError(
+            f"'{word}' has a function of several values, such as choice(...), inside brackets; write it around them,"
+            f" as {key}=choice([a,b],[a,c])"
+        )
     return parsed
+
+
+def _holds_sweep(value: object) -> bool:
+    """Whether Hydra made one of the elements a sweep, which it never expands there."""
+    if isinstance(value, dict):
+        return any(_holds_sweep(element) for element in value.values())
+    return any(_holds_sweep(element) for element in value) if isinstance(value, list) else isinstance(value, Sweep)
 
 
 def _meant(word: str, following: list[str]) -> str:
