@@ -78,7 +78,7 @@ def real_data() -> Path:
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str]]:
+def drawn(with_pictures: None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str]]:
     """The pictures of the runs of this test as data, each with its caption, in the order in which they are saved."""
     from dlcourse.runs import logger
 
@@ -121,9 +121,9 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 @pytest.fixture
-def without_pictures(lab: Lab) -> None:
-    """No run of the test draws, which takes longer than a small training; for files of tests that look at none."""
-    lab.always = ("report=light",)
+def with_pictures(lab: Lab) -> None:
+    """The runs of the test draw their pictures, as they do for a user: they take longer than a small training."""
+    lab.always = ()
 
 
 @pytest.fixture

@@ -24,12 +24,13 @@ class Lab:
     capsys: pytest.CaptureFixture[str]
     out: str = ""
     err: str = ""
-    always: tuple[str, ...] = ()
-    """Words of every command, before its own."""
+    always: tuple[str, ...] = ("report=light",)
+    """Words of every command that does not give the same options itself."""
 
     def attempt(self, *words: str) -> int:
         """Run the command in this process; returns its exit code."""
-        code = main(["train", *self.always, *words])
+        given = {word.partition("=")[0] for word in words}
+        code = main(["train", *(word for word in self.always if word.partition("=")[0] not in given), *words])
         self.out, self.err = self.capsys.readouterr()
         return code
 

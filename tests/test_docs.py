@@ -20,15 +20,20 @@ def name(page: Path) -> str:
 
 
 _LONG = (
-    "docs/sweeps.md",
-    "docs/own-data.md",
+    *(
+        "docs/sweeps.md",
+        "docs/own-data.md",
+        "docs/concepts/determinism.md",
+        "docs/commands/summary.md",
+        "docs/commands/train.md",
+    ),
     *("docs/averaging.md", "docs/cross-validation.md", "docs/fine-tuning.md", "docs/first-run.md"),
     *(
         f"docs/commands/{verb}.md"
-        for verb in ("compare", "data", "evaluate", "export", "predict", "rerun", "resume", "summary")
+        for verb in ("compare", "data", "evaluate", "export", "predict", "report", "rerun", "resume", "runs", "sample")
     ),
 )
-"""Pages whose commands take five seconds and more."""
+"""Pages whose commands take two seconds and more."""
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,10 @@ def test_a_command_on_a_run_is_understood_up_to_the_run(command: str, lab: Lab) 
     assert "does not exist" in lab.capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", commands("summary"))
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(command, marks=pytest.mark.slow if "-xl" in command else ()) for command in commands("summary")],
+)
 def test_a_command_to_summarize_is_understood(command: str, lab: Lab) -> None:
     words = shlex.split(command)
     is_run = any(word.startswith("outputs") for word in words)
@@ -219,6 +222,7 @@ def test_exit_codes_are_those_of_the_program() -> None:
     assert told[2].startswith("bad input") and told[0].startswith("done")
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_a_run_leaves_the_files_listed(lab: Lab) -> None:
     cells = re.findall(r"^\| (`.*?) \|", part("concepts/run-folder.md", "| file | what |\n", "\n\n"), re.MULTILINE)
     listed = {name.rstrip("/") for cell in cells for name in re.findall(r"`(.*?)`", cell)}

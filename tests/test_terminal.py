@@ -132,7 +132,7 @@ def test_keys_file_names_and_words(lab: Lab, name: str, content: str, words: lis
 # Encodings
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+@pytest.mark.parametrize("encoding", [pytest.param("cp1252", marks=pytest.mark.slow), "ascii"])
 def test_a_run_whose_names_the_console_cannot_show_ends_well(tmp_path: Path, encoding: str) -> None:
     words = table(tmp_path / "t.csv", "a,b,answer", ("αλφα", "βήτα"))
     done = subprocess.run(

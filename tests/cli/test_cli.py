@@ -255,7 +255,10 @@ def test_a_file_that_includes_itself(train):
     assert "include" in train.refuses("model=own")
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize(
+    "group",
+    [pytest.param(group, marks=pytest.mark.slow if group in ("data", "experiment") else ()) for group in GROUPS],
+)
 def test_a_copy_of_each_entry_is_an_entry_of_the_user(train, group):
     for path in (conf_dir() / group).glob("*.yaml"):
         train.write(f"{group}/my_{path.name}", path.read_text(encoding="utf-8"))

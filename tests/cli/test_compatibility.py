@@ -21,14 +21,11 @@ from dlcourse.environments import ENVIRONMENTS
 from dlcourse.errors import ConfigError
 from dlcourse.metrics import reference_classifier
 from dlcourse.models import MODELS
-from dlcourse.runs import logger
 from dlcourse.spec import Data, DataSpec
 from dlcourse.training.build import build_task, check_announced
 from dlcourse.training.evaluate import evaluate
 from lab import Lab, composed
 from tiny_data import tiny_data
-
-pytestmark = pytest.mark.usefixtures("without_pictures")
 
 TINY_MODELS = {
     "cnn": ["model.channels=[4]", "model.head=[8]"],
@@ -170,7 +167,6 @@ def test_a_model_takes_the_kinds_of_data_it_is_said_to_and_refuses_the_others(
 def test_a_model_trains_on_data_that_it_is_said_to_take(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
-    monkeypatch.setattr(logger, "to_image", lambda picture: np.zeros((2, 2, 3), np.uint8))  # drawing has its own tests
     monkeypatch.setattr(reference_classifier, "_FEWEST_STEPS", 1)
     certain = [name for name in fits()[model] if len(announced(name)) == 1]
     one_for_each_target = {announced(name)[0].target: name for name in reversed(certain)}

@@ -39,6 +39,7 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_does_not_end_a_training(tmp_path: Path) -> None:
     command = f"{sys.executable} -m dlcourse train data=iris trainer.epochs=30 run.dir=run | head -n 1"
     subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -18,7 +18,7 @@ from lab import Lab
 from torture import starts
 from torture.processes import IS_POSSIBLE
 
-TINY = ["data=iris", "model.hidden=[4]", "trainer.epochs=1"]
+TINY = ["data=iris", "model.hidden=[4]", "trainer.epochs=1", "report=light"]
 
 
 @pytest.fixture(scope="module")

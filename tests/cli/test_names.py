@@ -105,7 +105,7 @@ def test_auto_looks_for_an_unfinished_run_of_that_name(lab: Lab, named: Path) ->
     assert "resume from step" in lab.out
     (named / "run.json").write_text('{"status": "stopped"}')
     assert lab.attempt(*TINY, "resume=auto", "run.name=other") == 0, lab.err
-    assert "resume" not in lab.out and len(list(Path("outputs/other").iterdir())) == 1
+    assert "resume from step" not in lab.out and len(list(Path("outputs/other").iterdir())) == 1
 
 
 def test_a_run_from_before_there_were_names_resumes(lab: Lab, named: Path) -> None:

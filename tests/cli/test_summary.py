@@ -66,7 +66,12 @@ def test_the_same_for_programs(facts) -> None:
     assert (found["batch_size"], found["data_read"], found["precision"]) == (64, False, "float32")
 
 
-@pytest.mark.parametrize("model", list(MODELS))
+_READ_TEXTS = ("transformer", "gru", "lstm", "rnn")  # and whole ones to know their symbols, which takes seconds
+
+
+@pytest.mark.parametrize(
+    "model", [pytest.param(model, marks=pytest.mark.slow if model in _READ_TEXTS else ()) for model in MODELS]
+)
 def test_every_model_is_summarized_on_data_of_every_kind_of_target(facts, model: str) -> None:
     kinds = {}
     for data in DATASETS:
@@ -92,10 +97,7 @@ def test_a_running_average_has_a_line(summary) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow if size.layers > 12 and name != "gpt3" else ())
-        for name, size in SIZES.items()
-    ],
+    [pytest.param(name, marks=pytest.mark.slow if size.layers > 12 else ()) for name, size in SIZES.items()],
 )
 def test_sizes_of_gpt_have_the_parameters_of_the_formula(facts, name: str) -> None:
     found = facts(name, "trainer.batch_size=1")
@@ -109,6 +111,7 @@ def test_sizes_of_gpt_have_the_parameters_of_the_formula(facts, name: str) -> No
     assert found["memory"]["weights"] == 4 * size.parameters
 
 
+@pytest.mark.slow
 def test_equal_blocks_of_a_large_model_are_told_once(summary) -> None:
     out = summary("gpt2-xl", "trainer.batch_size=1")
     assert out.startswith("dlcourse summary   gpt2-xl, GPT-2 XL   batches of 1   adam   float32\n")

@@ -16,8 +16,6 @@ from dlcourse.data.split import seeded_generator
 from dlcourse.spec import Data
 from lab import Lab
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 POLICIES = {"autoaugment": v2.AutoAugment, "randaugment": v2.RandAugment, "trivial": v2.TrivialAugmentWide}
 
 

@@ -15,8 +15,6 @@ from dlcourse.data.dataset import Tables
 from dlcourse.errors import UserError
 from lab import Lab
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 PETS = "size,color,kind\n" + "1.5,red,dog\n2,blue,cat\n-3e1,red,dog\n4,green,cat\n5,red,dog\n"
 
 

@@ -13,8 +13,6 @@ from dlcourse.data.float_precision import blurred
 from dlcourse.data.npz_file import NpzFile
 from lab import Lab, report
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 START = 1_700_000_000
 """Seconds since 1970, of which float32 knows every 128th only."""
 

@@ -15,8 +15,6 @@ from dlcourse.errors import UserError
 from dlcourse.spec import Data
 from lab import Lab
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 
 def save(path: Path, color: object = (200, 0, 0), size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)

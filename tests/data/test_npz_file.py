@@ -13,8 +13,6 @@ from dlcourse.data.npz_file import NpzFile
 from dlcourse.errors import UserError
 from lab import Lab
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 RANDOM = np.random.RandomState(0)
 GREY = RANDOM.randint(0, 256, (40, 6, 5), dtype=np.uint8)
 COLOR = RANDOM.randint(0, 256, (40, 6, 5, 3), dtype=np.uint8)

@@ -140,6 +140,7 @@ def test_strings_that_cannot_be_drawn_are_refused(options, message):
         Copy(**options).load()
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_a_forecast_is_drawn_beside_what_came(lab: Lab):
     run = lab.train("model=gru", "data=sine", "data.size=100", "data.horizon=3", "model.hidden=8", "trainer.epochs=1")
     assert report(run)["test"]["mse"] > 0

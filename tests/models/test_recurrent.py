@@ -12,8 +12,6 @@ from dlcourse.models.summary import summarize
 from dlcourse.spec import DataSpec
 from lab import Lab, report
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 IMAGES = DataSpec("pictures", (3, 4, 5), 10, "class", tuple("0123456789"))
 SERIES = DataSpec("series", (7, 2), 3, "value")
 SENTENCES = DataSpec("sentences", (6,), 2, "class", ("a", "b"), vocabulary=tuple("uvwxyz"), tokenizer="characters")

@@ -9,8 +9,6 @@ from dlcourse.models.resnet import ResNet, ResNet9
 from dlcourse.spec import DataSpec
 from lab import Lab, report
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 CIFAR = DataSpec("cifar10", (3, 32, 32), 10)
 
 

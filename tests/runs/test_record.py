@@ -26,6 +26,7 @@ def rewrite(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_a_real_run_is_read_as_it_ended_also_one_of_an_older_version(lab: Lab) -> None:
     run = lab.train(*WORDS)
     assert run is not None

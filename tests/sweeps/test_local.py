@@ -27,7 +27,7 @@ def test_each_run_has_a_process_a_log_and_the_bits_it_has_alone(sweeps: Sweeps) 
     assert [path.name for path in sorted(folder.glob("*.log"))] == ["1.log", "2.log", "3.log"]
     assert "seed 2\n" in (folder / "2.log").read_text() and "\nsaved  report.txt" in (folder / "2.log").read_text()
     assert [(row["rank"], row["seed"]) for row in rows(folder)] == [("1", "1"), ("1", "2"), ("1", "3")]
-    assert main(["train", *TINY, "seed=2", "device.threads=1", "run.dir=alone"]) == 0
+    assert main(["train", *TINY, "report=light", "seed=2", "device.threads=1", "run.dir=alone"]) == 0
     of_what_was_typed = {"checkpoint: state.json differs", "overrides.yaml differs", "report.json differs"}
     assert set(differences(folder / "2-seed=2", Path("alone"))) <= of_what_was_typed
 

@@ -334,6 +334,7 @@ def test_a_run_learns_points_and_leaves_its_pictures(lab: Lab, drawn: list) -> N
     assert (run / "steps.csv").read_text().splitlines()[0] == "steps,energy_distance"
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_a_run_learns_images_by_class(lab: Lab) -> None:
     run = lab.train(
         *("model=diffusion", "data=digits", "model.conditional=true", "model.channels=[8,16]", "trainer.epochs=1"),

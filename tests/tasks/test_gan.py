@@ -311,6 +311,7 @@ def test_a_run_on_points(lab):
         assert metrics(run, name), name
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_a_run_on_images(lab):
     run = lab.train(
         *("model=gan", "data=digits", "data.subset=300", "task.samples=60", "model.channels=4", "trainer.epochs=1"),

@@ -27,8 +27,6 @@ from dlcourse.tasks.task import Task
 from dlcourse.training.evaluate import evaluate
 from lab import Lab, report
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 CEILING = 0.978
 """R^2 of the function that the prices are drawn from: the rest is noise."""
 

@@ -81,6 +81,7 @@ def test_nobody_puts_a_stone_where_one_is() -> None:
     assert counts[0] == counts[2] == 0 and abs(int(counts[1]) - 1000) < 100
 
 
+@pytest.mark.usefixtures("with_pictures")
 @pytest.mark.parametrize(
     ("words", "pictures"),
     [

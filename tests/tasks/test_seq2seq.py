@@ -168,6 +168,7 @@ def test_the_pictures_draw() -> None:
     assert to_image(attention).ndim == to_image(lengths).ndim == 3
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_a_whole_run_leaves_its_pictures_and_table(lab) -> None:
     run = lab.train(
         *("model=transformer", "data=reverse", "data.size=200", "data.length=4", "data.min_length=2"),

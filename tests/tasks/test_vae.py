@@ -234,6 +234,7 @@ def test_the_plane_of_codes_is_that_of_scikit_learn() -> None:
     assert np.abs(plane.numpy()) == pytest.approx(np.abs(reference.transform(codes.numpy())), abs=1e-3)
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_a_short_training_beats_what_the_prior_alone_explains(lab: Lab) -> None:
     run = lab.train("model=vae", "model.hidden=[64]", "model.latent=4", "trainer.epochs=8", "optimizer.lr=0.01")
     result = report(run)

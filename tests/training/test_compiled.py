@@ -10,8 +10,6 @@ from torch import Tensor
 from dlcourse.runs.weights import read_tensors
 from lab import Lab
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 VAE = ["data=digits", "model=vae", "task.kl_warmup=20", "task.likelihood=gaussian", "trainer.epochs=2"]
 """Its loss depends on the steps so far, and it follows its error in a buffer."""
 SIZES = ["trainer.batch_size=300", "trainer.eval_batch_size=100", "data.val_fraction=0.1"]

@@ -62,7 +62,7 @@ def train_compiled(config: RunConfig, folder: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in ("mlp", "gan") else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
+    "name", [name if name == "mlp" else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
 )
 def test_a_trial_leaves_no_trace_and_steps_are_replayed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = family(name, Path(), Path())

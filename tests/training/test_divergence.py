@@ -14,8 +14,6 @@ from dlcourse.training.divergence import diagnosed
 from hooks import after_step
 from lab import Lab
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 MOONS = ["data=moons", "data.size=60", "model.hidden=[4]", "trainer.epochs=1"]
 CURVE = ["data=curve", "data.size=300", "scheduler=constant", "trainer.epochs=2", "optimizer=sgd", "optimizer.lr=1"]
 LARGE = ["data=npz", "data.file=large.npz", "model=linreg", "trainer.epochs=1"]

@@ -30,6 +30,7 @@ from dlcourse.plots import Captioned, DecisionBoundary, LearningCurve, to_image
 from lab import Lab, only, report
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_a_run_leaves_everything_a_reader_needs(lab: Lab) -> None:
     run = lab.train("model=mlp", "data=digits", "trainer.epochs=2", "model.hidden=[16]")
     assert run.parent == lab.folder / "outputs" / "digits-mlp"
@@ -109,6 +110,7 @@ def test_a_row_of_the_console_fits_a_terminal(
     assert rows[0].endswith("best")
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_tensorboard_shows_what_metrics_jsonl_says(lab: Lab) -> None:
     run = lab.train("data=digits", "trainer.epochs=3", "trainer.log_every=7")
     events = EventAccumulator(str(run), {"scalars": 0, "images": 0, "tensors": 0}).Reload()
@@ -179,6 +181,7 @@ def test_linear_regression_reaches_the_closed_form(lab: Lab, data: str, words: l
     assert found == pytest.approx(expected, abs=1e-4 if data == "line" else 1e-3)
 
 
+@pytest.mark.slow
 def test_logistic_regression_agrees_with_scikit_learn(lab: Lab) -> None:
     data = DATASETS.build(Choice("breast_cancer")).build(name="breast_cancer", seed=0)
     scaler = StandardScaler().fit(data.train.inputs)
@@ -222,6 +225,7 @@ def test_polynomial_features_bend_the_boundary(lab: Lab, drawn: list) -> None:
     assert (is_inside == (picture.probabilities.argmax(-1) == inner)).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_pictures_say_model_data_and_set_and_the_curves_mark_the_epoch_that_is_kept(lab: Lab, drawn: list) -> None:
     words = ["model=logreg", "data=moons", "optimizer.lr=3", "trainer.epochs=6"]
     for weights in ("last", "best"):

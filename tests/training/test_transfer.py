@@ -18,8 +18,6 @@ from dlcourse.training.transfer import freeze
 from lab import Lab
 from plain_sgd import plain_sgd
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 TINY = ["data=digits", "trainer.epochs=1", "trainer.weights=last"]
 
 

@@ -112,16 +112,18 @@ def _run_hydra(arguments: list[str], plugins: list[Path]) -> None:
 def _hydra_told(arguments: list[str], folders: list[Path]) -> Iterator[None]:
     """Within this, Hydra takes these arguments, raises its errors, and composes with CheckedLoader, also from `folders`.
 
-    `hydra.main` has no parameters for these: it reads the process's arguments and environment, and names its loader.
+    `hydra.main` has no parameters for these: it reads the process's arguments and environment, and names its loader. It
+    would also compose the whole config once more, only to look whether that sets `hydra.mode`, which none may.
     """
     program: Any = hydra_program
     loader, program.ConfigLoaderImpl = program.ConfigLoaderImpl, loader_of(folders)
+    get_mode, program.Hydra.get_mode = program.Hydra.get_mode, lambda *_, **__: None
     words, sys.argv = sys.argv, ["dlcourse", *arguments]
     full_error, os.environ[_FULL_ERROR] = os.environ.get(_FULL_ERROR), "1"
     try:
         yield
     finally:
-        program.ConfigLoaderImpl, sys.argv = loader, words
+        program.ConfigLoaderImpl, program.Hydra.get_mode, sys.argv = loader, get_mode, words
         del os.environ[_FULL_ERROR]
         if full_error is not None:
             os.environ[_FULL_ERROR] = full_error

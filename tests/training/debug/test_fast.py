@@ -29,6 +29,7 @@ from torture.warm import TINY_CNN, compose
 WORDS = ("debug=fast", "model=mlp", "data=digits", "model.hidden=[8]", "device.threads=1")
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_one_batch_of_everything_runs(lab: Lab) -> None:
     words = ("data=line", "model=linreg", "trainer.batch_size=32", "trainer.accumulate=3", "trainer.eval_batch_size=40")
     run = lab.train("debug=fast", "trainer.epochs=50", *words)
