@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.cli.config_files import SHARED
+from dlcourse.cli.parsed_files import ParsedOnce
 from dlcourse.errors import ConfigError
 
 VERSION_BASE = "1.3"
@@ -41,6 +42,10 @@ class CheckedLoader(ConfigLoaderImpl):
     Whatever Hydra acts on comes from here: a single run, a sweep, and each job of a sweep at the moment it starts, with
     any sweeper and any launcher.
     """
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        super().__init__(config_search_path)
+        self.repository = ParsedOnce(config_search_path)
 
     def load_configuration(
         self,
