@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dlcourse.config.machine import cores
+from dlcourse.config.machine import cores, installed_version
 from dlcourse.config.options import Count, NonNegativeInt
 from dlcourse.config.registry import Registry
 from dlcourse.errors import ConfigError
@@ -240,6 +240,8 @@ def environment() -> dict[str, object]:
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "torchvision": installed_version("torchvision"),
+        "numpy": installed_version("numpy"),
         "platform": platform.platform(),
         "processor": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),

@@ -34,6 +34,8 @@ OTHER = {
     "denormal numbers": "kept",
     "python": "3.99.0",
     "torch": "9.9.9+cu999",
+    "torchvision": "9.9",
+    "numpy": "9.9",
     "platform": "OtherOS-1",
     "processor": "OTHER512",
     "threads": 63,

@@ -208,6 +208,8 @@ def test_histograms_are_compared_and_count_as_lines(lab: Lab, run: Path) -> None
 OTHER = {
     "python": "3.99.0",
     "torch": "9.9.9",
+    "torchvision": "9.9",
+    "numpy": "9.9",
     "platform": "OtherOS-1",
     "processor": "OTHER512",
     "threads": 63,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dlcourse import __version__
 from dlcourse.cli.doctor_finding import Finding
-from dlcourse.config.machine import cores
+from dlcourse.config.machine import cores, installed_version
 from dlcourse.config.paths import conf_dir, default_root
 from dlcourse.config.run_config import GROUPS, FolderConfig
 from dlcourse.errors import ConfigError
@@ -58,14 +58,6 @@ def check_packages() -> Iterator[Finding]:
     if not problems:
         named = ", ".join(f"{name} {installed_version(name)}" for name in _NAMED)
         yield Finding("packages", "ok", f"{len(needed)} packages in supported versions: {named}")
-
-
-def installed_version(name: str) -> str | None:
-    """The version of an installed package; None if it is not there, or says none."""
-    try:
-        return metadata.version(name)
-    except (metadata.PackageNotFoundError, KeyError):
-        return None
 
 
 def _place(name: str) -> str:

@@ -7,7 +7,8 @@ from importlib import metadata
 from pathlib import Path
 
 from dlcourse.cli.doctor_finding import Finding, NotCheckedError
-from dlcourse.cli.doctor_system import REINSTALL, installed_version
+from dlcourse.cli.doctor_system import REINSTALL
+from dlcourse.config.machine import installed_version
 from dlcourse.config.paths import conf_dir
 from dlcourse.config.registry import Choice
 from dlcourse.errors import DataError, MissingDataError, UserError, first_line
