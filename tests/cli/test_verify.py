@@ -394,7 +394,12 @@ def test_a_stopped_verify_leaves_nothing(sent: signal.Signals, code: int, lab: L
     place.mkdir()
     command = [sys.executable, "-m", "dlcourse", "verify", "run"]
     process = subprocess.Popen(
-        command, env={**os.environ, "TMPDIR": str(place)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env={**os.environ, "TMPDIR": str(place)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # also in the background of a shell
     )
     while not list(place.glob("*/run/metrics.jsonl")):
         assert process.poll() is None, process.communicate()
