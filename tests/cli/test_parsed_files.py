@@ -1,4 +1,4 @@
-"""Config files are parsed once a process, and again when they have changed."""
+"""Config files are parsed once a process, and again when they have changed; a run composes no more configs than it needs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +9,11 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigSource
 
 from dlcourse.cli.hydra_guard import compose
+from dlcourse.cli.hydra_node import CheckedLoader
 from dlcourse.cli.hydra_overrides import parse
 from dlcourse.config.paths import conf_dir
 from dlcourse.errors import ConfigError
+from lab import Lab
 
 
 @pytest.fixture
@@ -53,3 +55,13 @@ def test_what_becomes_of_a_composed_config_changes_no_other(parsed: list[str]) -
     config.trainer.epochs = 4321
     parsed.clear()
     assert compose(choices, [conf_dir()]).trainer.epochs != 4321 and parsed == []
+
+
+def test_a_run_composes_two_configs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    composed: list[object] = []
+    load: Callable = CheckedLoader.load_configuration
+    monkeypatch.setattr(
+        CheckedLoader, "load_configuration", lambda *words, **named: composed.append(words) or load(*words, **named)
+    )
+    lab.train("data=iris", "model=softmax", "trainer.epochs=1")
+    assert len(composed) == 2, "one of the choices alone, to check the other words by, and the one that runs"
