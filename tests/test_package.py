@@ -47,6 +47,7 @@ def test_the_wheel_says_that_it_is_typed(wheel: Path) -> None:
     assert "Classifier: Typing :: Typed" in archive.read(metadata).decode()
 
 
+@pytest.mark.slow
 def test_an_installed_wheel_trains_outside_any_checkout(wheel: Path, tmp_path: Path) -> None:
     site, work = tmp_path / "site", tmp_path / "work"
     work.mkdir()
