@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,7 @@ class Lab:
 
     def attempt(self, *words: str) -> int:
         """Run the command in this process; returns its exit code."""
-        given = {word.partition("=")[0] for word in words}
-        code = main(["train", *(word for word in self.always if word.partition("=")[0] not in given), *words])
+        code = main(["train", *not_given(self.always, words), *words])
         self.out, self.err = self.capsys.readouterr()
         return code
 
@@ -47,6 +47,12 @@ class Lab:
         assert self.attempt(*words) == code, self.err
         runs = [line.split(maxsplit=1)[1] for line in self.out.splitlines() if line.startswith("run ")]
         return self.folder / runs[-1] if runs else None
+
+
+def not_given(options: Sequence[str], words: Sequence[str]) -> list[str]:
+    """Those of `options` that these words do not give themselves."""
+    given = {word.partition("=")[0] for word in words}
+    return [option for option in options if option.partition("=")[0] not in given]
 
 
 def only(kind: type, drawn: list[tuple[Any, str]]) -> Any:

@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlcourse.cli.main import main
-from lab import Lab
+from lab import Lab, not_given
 
 TINY = ("data=xor", "data.size=40", "model=mlp", "model.hidden=[4]", "trainer.epochs=2", "device=cpu")
 
 
 def less(words: Sequence[str]) -> list[str]:
     """TINY without the options that these words give."""
-    given = {word.partition("=")[0] for word in words}
-    return [word for word in TINY if word.partition("=")[0] not in given]
+    return not_given(TINY, words)
 
 
 class Sweeps(Lab):

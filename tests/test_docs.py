@@ -21,17 +21,12 @@ def name(page: Path) -> str:
 
 _LONG = (
     *(
-        "docs/sweeps.md",
-        "docs/own-data.md",
-        "docs/concepts/determinism.md",
-        "docs/commands/summary.md",
-        "docs/commands/train.md",
+        f"docs/{page}.md"
+        for page in ("averaging", "cross-validation", "fine-tuning", "first-run", "own-data", "sweeps")
     ),
-    *("docs/averaging.md", "docs/cross-validation.md", "docs/fine-tuning.md", "docs/first-run.md"),
-    *(
-        f"docs/commands/{verb}.md"
-        for verb in ("compare", "data", "evaluate", "export", "predict", "report", "rerun", "resume", "runs", "sample")
-    ),
+    "docs/concepts/determinism.md",
+    *(f"docs/commands/{verb}.md" for verb in ("compare", "data", "evaluate", "export", "predict", "report", "rerun")),
+    *(f"docs/commands/{verb}.md" for verb in ("resume", "runs", "sample", "summary", "train")),
 )
 """Pages whose commands take two seconds and more."""
 

@@ -97,6 +97,7 @@ def test_what_hydra_reads_is_left_alone(word):
             r"has a function of several values, .* inside brackets; .* as x=choice\(\[a,b\],\[a,c\]\)",
         ),
         ("x={a: [range(1,3)]}", "has a function of several values"),
+        ("x=[choice(a,b)],[c]", "has a function of several values"),
     ],
 )
 def test_what_nobody_can_read_is_refused(word, message):

@@ -21,8 +21,6 @@ from unittest import mock
 
 import yaml
 
-from dlcourse.cli import hydra_guard, train
-from dlcourse.cli.hydra_overrides import parse
 from dlcourse.cli.main import main
 from dlcourse.config.paths import conf_dir
 from dlcourse.config.run_config import RunConfig
@@ -34,7 +32,6 @@ from torture.watching import Watch
 Main = Callable[[list[str]], int]
 
 _SECONDS, _WAITING = 5, 12
-_run_hydra = train._run_hydra
 _MOST_LINES = 3
 _ENOUGH = 100
 """Of so many cases, some must have been accepted."""
@@ -278,15 +275,6 @@ def _alarm(*_: object) -> None:
     raise Hang
 
 
-def _compose_once(arguments: list[str], plugins: list[Path]) -> None:
-    """What `cli.train` has Hydra do twice more, once: the whole composition, its types, and the stand-in."""
-    if any(word.startswith("-") for word in arguments):
-        return _run_hydra(arguments, plugins)
-    config = hydra_guard.compose(parse(arguments), [conf_dir(), *plugins])
-    check_entries(hydra_guard.run_config(config))
-    return None
-
-
 def try_words(words: list[str], main: Main = main) -> tuple[str, int | None]:
     """What is wrong with how a command line was answered, or nothing, and the exit code."""
     out, err = io.StringIO(), io.StringIO()
@@ -343,7 +331,6 @@ def _shown(words: list[str]) -> str:
 def prepared(folder: Path) -> Iterator[None]:
     """Within this, `try_words` works in `folder`, and training is the stand-in."""
     folder.mkdir(parents=True, exist_ok=True)
-    train._run_hydra = _compose_once
     here = Path.cwd()
     handlers = {number: signal.signal(number, _alarm) for number in (signal.SIGALRM, signal.SIGPROF)}
     os.chdir(folder)
@@ -352,7 +339,6 @@ def prepared(folder: Path) -> Iterator[None]:
         with _stand_in(), mock.patch.object(sys, "dont_write_bytecode", True):
             yield
     finally:
-        train._run_hydra = _run_hydra
         for number, handler in handlers.items():
             signal.signal(number, handler)
         os.chdir(here)
@@ -376,7 +362,7 @@ def run(count: int, seed: int, folder: Path) -> Outcome:
     if not accepted and outcome.total >= _ENOUGH:
         outcome.failures.append("nothing was accepted")
         outcome.passed = 0
-    outcome.what = f"random words and files, {accepted} accepted; words without flags are composed once"
+    outcome.what = f"random words and files, {accepted} accepted"
     outcome.seconds = time.monotonic() - started
     return outcome
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString, Sweep
+from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString, Sweep
 from hydra.errors import HydraException
 
 from dlcourse.cli.config_files import all_options, as_choice, entries
@@ -59,7 +59,7 @@ def _parse_word(word: str, following: list[str]) -> Override:
         raise ConfigError(f"cannot read the value of '{key}': too many brackets inside brackets") from None
     if parsed is None:
         raise ConfigError(f"cannot read the value of '{key}': {value!r}; put quotes around it: \"{key}='...'\"")
-    if not isinstance(parsed.value(), Sweep) and _holds_sweep(parsed.value()):
+    if _holds_sweep(parsed.value()):
         raise ConfigError(
             f"'{word}' has a function of several values, such as choice(...), inside brackets; write it around them,"
             f" as {key}=choice([a,b],[a,c])"
@@ -68,10 +68,12 @@ def _parse_word(word: str, following: list[str]) -> Override:
 
 
 def _holds_sweep(value: object) -> bool:
-    """Whether Hydra made one of the elements a sweep, which it never expands there."""
+    """Whether Hydra made a sweep of an element inside brackets, also of one of several values: it never expands those."""
     if isinstance(value, dict):
-        return any(_holds_sweep(element) for element in value.values())
-    return any(_holds_sweep(element) for element in value) if isinstance(value, list) else isinstance(value, Sweep)
+        elements = list(value.values())
+    else:
+        elements = value.list if isinstance(value, ChoiceSweep) else value if isinstance(value, list) else []
+    return any(isinstance(element, Sweep) or _holds_sweep(element) for element in elements)
 
 
 def _meant(word: str, following: list[str]) -> str:
